@@ -1,0 +1,62 @@
+"""Named points at which tests can make a process die.
+
+`FIRNFLOW_CRASH="commit.after_rename:kill"` makes the first process that reaches the point die of SIGKILL; `term` sends
+SIGTERM, `raise` raises, `stop` waits for ever. `name:kill@3` acts at the third pass. Without the variable a point costs
+one dictionary look-up. The known points are listed in POINTS; a name outside it is a mistake in the code or the test.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+
+POINTS = frozenset(
+    {
+        "run.created",  # the run's row is there, nothing has started
+        "run.leased",  # this process holds the run
+        "attempt.started",  # the attempt's row says running
+        "task.called",  # the user's function has returned, nothing is stored
+        "artifact.written",  # the temporary file is written, not yet synced
+        "artifact.synced",  # synced, not yet renamed
+        "artifact.renamed",  # renamed, the state does not know of it
+        "commit.before",  # all outputs are stored, the state transaction has not begun
+        "commit.inside",  # inside the state transaction
+        "commit.after",  # committed, nobody has been told
+        "driver.told",  # the driver knows of the commit
+        "finalizer.before",  # all tasks are done
+        "run.ending",  # the finalizer is done
+        "run.ended",  # the run's row says how it ended
+        "collect.marked",  # garbage is listed, nothing is deleted
+        "collect.deleted",  # the first object is deleted
+    }
+)
+_passes: Counter[str] = Counter()
+
+
+class InjectedCrash(BaseException):
+    """What the action `raise` raises; not an Exception, so that no handler swallows it."""
+
+
+def crash_point(name: str) -> None:
+    """Die here if the environment asks for it."""
+    wish = os.environ.get("FIRNFLOW_CRASH")
+    if wish is None:
+        return
+    assert name in POINTS, name  # noqa: S101 - a typing mistake in our own code, never reached without the variable
+    wanted, _, action = wish.partition(":")
+    if wanted != name:
+        return
+    action, _, nth = action.partition("@")
+    _passes[name] += 1
+    if _passes[name] != int(nth or 1):
+        return
+    if action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "term":
+        os.kill(os.getpid(), signal.SIGTERM)
+    elif action == "stop":
+        time.sleep(3600)
+    else:
+        raise InjectedCrash(name)

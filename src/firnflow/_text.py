@@ -1,0 +1,20 @@
+"""Small helpers for messages."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the known name nearest to `name`, or "" where none is near."""
+    by_lower = {k.lower(): k for k in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
+
+
+def listing(names: Iterable[str], most: int = 12) -> str:
+    """Return the names as one readable line, cut after `most`."""
+    found = sorted(names)
+    cut = f", … ({len(found) - most} more)" if len(found) > most else ""
+    return ", ".join(found[:most]) + cut if found else "none"

@@ -1,0 +1,121 @@
+"""Every error that Firnflow raises on purpose.
+
+::
+
+    FirnflowError                    exit code 1
+    ├── UsageError                   the call is wrong; nothing was done (exit code 2)
+    │   ├── GraphError               a pipeline is wired wrongly
+    │   ├── ConfigError              firnflow.toml, catalog.toml or the environment
+    │   ├── ParameterError           a parameter's name, type or value
+    │   ├── NotFoundError            a pipeline, run, task, output or source that is not there
+    │   └── MissingExtraError        an optional dependency is not installed
+    ├── DataError                    outside data is not what was declared
+    │   └── BadRowsError             rows that break a schema or a check
+    ├── StoreError                   a store cannot be reached, read or written
+    │   ├── DamagedArtifactError     a stored value is missing or is not what was committed
+    │   ├── UnsafeFormatError        a value or file whose loading could run code
+    │   └── StateError               the state database
+    └── RunError                     a run did not do all that it was asked to do
+        ├── TaskFailedError          the user's function raised
+        ├── TaskTimeoutError         a task outran its timeout and was ended
+        ├── MemoryLimitError         a task outgrew its memory limit and was ended
+        ├── WorkerLostError          a task's process died (a signal, a segmentation fault)
+        ├── RunCancelledError        somebody asked the run to stop
+        └── RunConflictError         another process holds the run, or has taken it over
+
+A message says what is wrong, where, and the command or setting that mends it.
+An exception raised by a user's function is never replaced: it is the ``__cause__`` of a TaskFailedError.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FirnflowError(Exception):
+    """The base of every error that Firnflow raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(FirnflowError):
+    """The call is wrong; nothing was done."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class GraphError(UsageError):
+    """A pipeline is wired wrongly; the message names task, argument, file and line."""
+
+
+class ConfigError(UsageError):
+    """A configuration file or an environment variable is wrong."""
+
+
+class ParameterError(UsageError):
+    """A parameter has an unknown name, or a value of the wrong type."""
+
+
+class NotFoundError(UsageError):
+    """A pipeline, run, task, output or source that is not there."""
+
+
+class MissingExtraError(UsageError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"{library} is not installed. Mend: pip install 'firnflow[{extra}]'")
+        self.library = library
+        self.extra = extra
+
+
+class DataError(FirnflowError):
+    """Outside data is not what was declared."""
+
+
+class BadRowsError(DataError):
+    """Rows that break a schema or a check; nothing of the table was loaded."""
+
+
+class StoreError(FirnflowError):
+    """A store cannot be reached, read or written."""
+
+
+class DamagedArtifactError(StoreError):
+    """A stored value is missing, or is not what was committed."""
+
+
+class UnsafeFormatError(StoreError):
+    """A value or a file whose loading could run code."""
+
+
+class StateError(StoreError):
+    """The state database cannot be used."""
+
+
+class RunError(FirnflowError):
+    """A run did not do all that it was asked to do."""
+
+
+class TaskFailedError(RunError):
+    """The user's function raised; ``__cause__`` is what it raised."""
+
+
+class TaskTimeoutError(RunError):
+    """A task outran its timeout and was ended."""
+
+
+class MemoryLimitError(RunError):
+    """A task outgrew its memory limit and was ended."""
+
+
+class WorkerLostError(RunError):
+    """A task's process died of a signal or by itself."""
+
+
+class RunCancelledError(RunError):
+    """Somebody asked the run to stop."""
+
+
+class RunConflictError(RunError):
+    """Another process holds the run, or has taken it over."""

@@ -1,0 +1,204 @@
+"""The graph as plain data: what the engine, every target, the plan and the page read.
+
+A `Graph` serialises to JSON and back without loss. `FORMAT` and `VERSION` stand in every file; a reader refuses a
+version that it does not know. The JSON schema is `Graph.model_json_schema()`, published as `graph.schema.json`.
+Tasks are named by *key* (`module:function`), which is looked up among the tasks of the loaded project and never imported.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+FORMAT = "firnflow.graph"
+VERSION = 1
+
+NAME = r"^[A-Za-z][A-Za-z0-9_]{0,99}$"
+PATH = r"^[A-Za-z][A-Za-z0-9_]{0,99}(\.[A-Za-z][A-Za-z0-9_]{0,99}){0,7}$"
+
+Name = Annotated[str, Field(pattern=NAME)]
+TaskPath = Annotated[str, Field(pattern=PATH)]
+"""A task's name in its graph; a task of a sub-pipeline is `group.task`."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FromParam(_Data):
+    """A parameter of the run, or a part of one: `["model", "max_depth"]` is `p.model.max_depth`."""
+
+    source: Literal["param"] = "param"
+    path: tuple[str, ...]
+
+
+class FromConstant(_Data):
+    """A value written in the pipeline."""
+
+    source: Literal["constant"] = "constant"
+    value: JsonValue
+
+
+class FromTask(_Data):
+    """What another task returns; `output` picks one of several named outputs.
+
+    The output of a mapped task is the list of its elements' outputs.
+    """
+
+    source: Literal["task"] = "task"
+    task: TaskPath
+    output: Name | None = None
+
+
+class FromList(_Data):
+    """A list written in the pipeline, of which some items come from tasks or parameters."""
+
+    source: Literal["list"] = "list"
+    items: tuple[Input, ...]
+
+
+Input = Annotated[FromParam | FromConstant | FromTask | FromList, Field(discriminator="source")]
+
+
+class Port(_Data):
+    """A typed argument or output; `type` is the annotation as one reads it (`ibis.Table`, `list[int]`)."""
+
+    type: str
+    optional: bool = False
+    """An argument that accepts None: its task runs although the branch that feeds it was skipped."""
+
+
+class Condition(_Data):
+    """The task runs only if the named task returned this case."""
+
+    task: TaskPath
+    output: Name | None = None
+    case: str | bool | int
+
+
+class Mapping(_Data):
+    """The task runs once per element of the mapped arguments, in their order.
+
+    `zip` pairs the lists (all of one length); `cross` takes every combination, the last argument fastest.
+    """
+
+    arguments: tuple[Name, ...]
+    how: Literal["zip", "cross"] = "zip"
+
+
+class Resources(_Data):
+    """What one attempt of a task may use. `memory` is in bytes; `pool` names a compute pool, queue or warehouse."""
+
+    cpu: float | None = Field(default=None, gt=0)
+    memory: int | None = Field(default=None, gt=0)
+    gpu: int | None = Field(default=None, ge=0)
+    nodes: int = Field(default=1, ge=1)
+    pool: str | None = None
+
+
+class Options(_Data):
+    """How a task is run. Times are in seconds; the wait before retry n is `retry_delay * backoff ** (n - 1)`."""
+
+    retries: int = Field(default=0, ge=0, le=100)
+    retry_delay: float = Field(default=1.0, ge=0)
+    backoff: float = Field(default=2.0, ge=1)
+    timeout: float | None = Field(default=None, gt=0)
+    cache: bool = True
+    concurrency: int | None = Field(default=None, ge=1)
+    """How many attempts of this task (elements of a map) may run at once."""
+    resources: Resources = Resources()
+
+
+class Location(_Data):
+    """Where something was written: a file, relative to the project, and its line."""
+
+    file: str
+    line: int
+
+
+class TaskNode(_Data):
+    """One task of the graph."""
+
+    key: str
+    """`module:function`, or `firnflow:source` for a catalog source."""
+    doc: str = ""
+    location: Location
+    inputs: dict[str, Input] = {}
+    """Argument → where it comes from; an argument that is not here takes its default."""
+    arguments: dict[str, Port] = {}
+    outputs: dict[str, Port] = {}
+    """Several named outputs; a task with one output has the single key `result`, a task that returns None none."""
+    mapping: Mapping | None = None
+    when: tuple[Condition, ...] = ()
+    options: Options = Options()
+
+
+class Group(_Data):
+    """A sub-pipeline: its tasks are named `path.task`."""
+
+    doc: str = ""
+
+
+class Cron(_Data):
+    """A cron expression of five fields in a time zone."""
+
+    kind: Literal["cron"] = "cron"
+    expression: str
+    timezone: str = "UTC"
+
+
+class Every(_Data):
+    """A fixed interval in seconds."""
+
+    kind: Literal["every"] = "every"
+    seconds: float = Field(gt=0)
+
+
+class OnUpdate(_Data):
+    """A new version of a named table."""
+
+    kind: Literal["on_update"] = "on_update"
+    table: Name
+
+
+class AllOf(_Data):
+    """All of these have happened since the last run."""
+
+    kind: Literal["all"] = "all"
+    of: tuple[OnUpdate | AllOf | AnyOf, ...]
+
+
+class AnyOf(_Data):
+    """One of these has happened since the last run."""
+
+    kind: Literal["any"] = "any"
+    of: tuple[OnUpdate | AllOf | AnyOf, ...]
+
+
+Schedule = Annotated[Cron | Every | OnUpdate | AllOf | AnyOf, Field(discriminator="kind")]
+
+
+class ParamField(_Data):
+    """One parameter: its JSON schema, and its default where it has one."""
+
+    json_schema: dict[str, JsonValue]
+    required: bool = False
+    default: JsonValue = None
+
+
+class Graph(_Data):
+    """A pipeline as data. `tasks` is in topological order."""
+
+    format: Literal["firnflow.graph"] = "firnflow.graph"
+    version: Literal[1] = 1
+    pipeline: Name
+    doc: str = ""
+    location: Location
+    params: dict[str, ParamField] = {}
+    definitions: dict[str, Any] = {}
+    """JSON schemas that the parameters' schemas refer to as `#/definitions/NAME`."""
+    tasks: dict[TaskPath, TaskNode]
+    groups: dict[TaskPath, Group] = {}
+    finalizer: TaskNode | None = None
+    schedule: Schedule | None = None
