@@ -1,0 +1,9 @@
+"""Runs, attempts, refs and leases in SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from firnflow.stores.state.owner import this_process
+from firnflow.stores.state.records import COMMITTED, FINISHED, Attempt, NewAttempt, Run
+from firnflow.stores.state.state import State
+
+__all__ = ["COMMITTED", "FINISHED", "Attempt", "NewAttempt", "Run", "State", "this_process"]

@@ -1,0 +1,103 @@
+"""Opening the state database: SQLite in WAL mode, or PostgreSQL by URL; created or migrated when it is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from firnflow.errors import MissingExtraError, StateError
+from firnflow.stores.state import schema
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+BUSY_SECONDS = 60
+
+
+def connect(url: str) -> Engine:
+    """Return an engine on a database whose tables are those of `schema`.
+
+    Raises:
+        StateError: the database cannot be reached, is no Firnflow state, or was made by a newer Firnflow.
+        MissingExtraError: the URL's driver is not installed.
+    """
+    try:
+        engine = _engine(url)
+        _prepare(engine)
+    except DBAPIError as error:
+        raise StateError(f"the state database {_shown(url)} cannot be used: {_first_line(error)}") from error
+    return engine
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise StateError(
+            f"'{_shown(url)}' is no database URL. Write e.g. state = 'sqlite:///.firnflow/state.db'"
+        ) from error
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in {None, "", ":memory:"}:
+            raise StateError("the state database needs a file: several processes use it")
+        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        sa.event.listen(engine, "connect", _on_sqlite_connect)
+        sa.event.listen(engine, "begin", _begin_immediate)
+        return engine
+    if parsed.get_backend_name() != "postgresql":
+        raise StateError(f"the state database can be SQLite or PostgreSQL, not {parsed.get_backend_name()}")
+    try:
+        return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=4)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("psycopg", "postgres") from error
+
+
+def _on_sqlite_connect(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's events begin transactions, not the driver
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut, not only a killed process
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    # A transaction that reads first and writes later would fail with "database is locked" instead of waiting.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if not connection.get_execution_options().get("reads") else "BEGIN")
+
+
+def _prepare(engine: Engine) -> None:
+    version = _version(engine)
+    if version == schema.REVISION:
+        return
+    from firnflow.stores.state import migrate
+
+    migrate.upgrade(engine, version)
+
+
+def _version(engine: Engine) -> str | None:
+    """Return the revision of the tables, or None where there are none."""
+    with engine.connect().execution_options(reads=True) as connection:
+        if engine.dialect.name == "sqlite":
+            there = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'firnflow_version'").scalar()
+        else:
+            there = connection.exec_driver_sql("SELECT to_regclass('firnflow_version')").scalar()
+        if not there:
+            return None
+        found = connection.exec_driver_sql("SELECT version_num FROM firnflow_version").scalar()
+        return str(found) if found else None
+
+
+def _shown(url: str) -> str:
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return url.split("@")[-1]
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]

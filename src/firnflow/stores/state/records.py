@@ -1,0 +1,71 @@
+"""What the state database says of runs and attempts, as plain dataclasses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+FINISHED = frozenset({"succeeded", "failed", "cancelled", "crashed"})
+"""The states of a run that nobody works on."""
+COMMITTED = frozenset({"succeeded", "cached"})
+"""The states of an attempt whose outputs count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a graph. Times are seconds since 1970."""
+
+    id: str
+    pipeline: str
+    environment: str
+    status: str
+    graph: str
+    params: dict[str, Any]
+    request: dict[str, Any]
+    origin: dict[str, Any]
+    owner: str
+    epoch: int
+    lease_until: float
+    cancel_requested: int
+    started_at: float
+    ended_at: float | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of one task; `element` is its index in a map, or -1."""
+
+    id: int
+    run: str
+    task: str
+    element: int
+    label: str | None
+    number: int
+    epoch: int
+    status: str
+    key: str
+    inputs: dict[str, str]
+    outputs: dict[str, Any] | None
+    metrics: dict[str, float] | None
+    error: dict[str, Any] | None
+    cached_from: int | None
+    started_at: float
+    ended_at: float | None
+    peak_memory: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttempt:
+    """An attempt that is about to start, or that was settled without running (`cached`, `skipped`, …)."""
+
+    task: str
+    element: int
+    label: str | None
+    number: int
+    status: str
+    key: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, Any] | None = None
+    metrics: dict[str, float] | None = None
+    cached_from: int | None = None

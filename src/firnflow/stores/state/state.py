@@ -1,0 +1,322 @@
+"""The state database: runs, attempts, leases. Every transition is one transaction; every writer shows its epoch.
+
+The epoch is a fencing token (M. Kleppmann, "How to do distributed locking", 2016): each process that takes over a run
+raises it, so that a process which lost the run, but does not know, can commit nothing any more.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from firnflow._crash import crash_point
+from firnflow._text import listing
+from firnflow.errors import NotFoundError, RunConflictError
+from firnflow.stores.state import schema
+from firnflow.stores.state.connect import connect
+from firnflow.stores.state.owner import is_alive
+from firnflow.stores.state.records import COMMITTED, Attempt, NewAttempt, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+_run, _attempt, _graph = schema.run, schema.attempt, schema.graph
+_BATCH = 500  # bound values a statement: SQLite takes 32,766, older ones 999
+
+
+class State:
+    """Runs and attempts in a database; safe to use from several threads and processes at once.
+
+    Args:
+        url: `sqlite:///PATH` or `postgresql://…`. The tables are made or migrated if need be.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = connect(url)
+        self._reads = self.engine.execution_options(reads=True)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    # -- runs ---------------------------------------------------------------------------------------------------------
+
+    def create_run(self, run: Run, graph_json: str) -> None:
+        """Write a new run that its `owner` holds until `lease_until`.
+
+        Raises:
+            RunConflictError: there is a run of this id.
+        """
+        try:
+            with self.engine.begin() as connection:
+                if connection.execute(sa.select(_graph.c.digest).where(_graph.c.digest == run.graph)).first() is None:
+                    connection.execute(_graph.insert().values(digest=run.graph, json=graph_json))
+                connection.execute(_run.insert().values({name: getattr(run, name) for name in _run.c.keys()}))
+        except IntegrityError as error:
+            if self._find(run.id) is not None:
+                raise RunConflictError(f"there is a run {run.id} already") from error
+            self.create_run(run, graph_json)  # another run wrote the same graph between our look and our insert
+        crash_point("run.created")
+
+    def claim(self, run_id: str, owner: str, lease_until: float) -> int:
+        """Take over a run that nobody holds, mark what it left under way as lost, and return the new epoch.
+
+        Raises:
+            RunConflictError: a living process holds it.
+        """
+        self.reap()
+        with self.engine.begin() as connection:
+            taken = connection.execute(
+                _run.update()
+                .where(_run.c.id == run_id, _run.c.status != "running")
+                .values(
+                    status="running",
+                    owner=owner,
+                    epoch=_run.c.epoch + 1,
+                    lease_until=lease_until,
+                    cancel_requested=0,
+                    ended_at=None,
+                    error=None,
+                )
+            )
+            if taken.rowcount == 0:
+                raise RunConflictError(
+                    f"run {run_id} is under way in another process. Wait for it, or stop it: firnflow cancel {run_id}"
+                )
+            return int(connection.execute(sa.select(_run.c.epoch).where(_run.c.id == run_id)).scalar_one())
+
+    def heartbeat(self, run_id: str, epoch: int, lease_until: float) -> bool:
+        """Renew the lease; return whether somebody asked the run to stop.
+
+        Raises:
+            RunConflictError: another process has taken the run over.
+        """
+        with self.engine.begin() as connection:
+            held = connection.execute(
+                _run.update()
+                .where(_run.c.id == run_id, _run.c.epoch == epoch, _run.c.status == "running")
+                .values(lease_until=lease_until)
+            )
+            if held.rowcount == 0:
+                raise RunConflictError(f"another process has taken over run {run_id}; this one stops")
+            row = connection.execute(sa.select(_run.c.cancel_requested).where(_run.c.id == run_id)).one()
+            return bool(row.cancel_requested)
+
+    def request_cancel(self, run_id: str) -> bool:
+        """Ask a run to stop; return False where it is not under way."""
+        with self.engine.begin() as connection:
+            asked = connection.execute(
+                _run.update().where(_run.c.id == run_id, _run.c.status == "running").values(cancel_requested=1)
+            )
+            return asked.rowcount > 0
+
+    def end_run(self, run_id: str, epoch: int, status: str, error: str | None) -> None:
+        """Write how a run ended, and that whatever it left under way is cancelled.
+
+        Raises:
+            RunConflictError: another process has taken the run over.
+        """
+        with self.engine.begin() as connection:
+            now = time.time()
+            ended = connection.execute(
+                _run.update()
+                .where(_run.c.id == run_id, _run.c.epoch == epoch, _run.c.status == "running")
+                .values(status=status, error=error, ended_at=now, lease_until=0.0)
+            )
+            if ended.rowcount == 0:
+                raise RunConflictError(f"another process has taken over run {run_id}; this one stops")
+            _end_attempts(connection, [run_id], "cancelled", now)
+
+    def reap(self) -> list[str]:
+        """Mark the runs whose lease ended, or whose process on this machine is gone, as crashed; return their ids."""
+        now = time.time()
+        with self._reads.connect() as connection:
+            under_way = connection.execute(
+                sa.select(_run.c.id, _run.c.owner, _run.c.epoch, _run.c.lease_until).where(_run.c.status == "running")
+            ).all()
+        gone = [row for row in under_way if row.lease_until < now or is_alive(row.owner) is False]
+        crashed = []
+        for row in gone:
+            with self.engine.begin() as connection:
+                marked = connection.execute(
+                    _run.update()
+                    .where(
+                        _run.c.id == row.id,
+                        _run.c.status == "running",
+                        _run.c.epoch == row.epoch,
+                        _run.c.lease_until == row.lease_until,
+                    )
+                    .values(status="crashed", ended_at=now, error="its process was killed or lost its machine")
+                )
+                if marked.rowcount:
+                    _end_attempts(connection, [row.id], "lost", now)
+                    crashed.append(row.id)
+        return crashed
+
+    def run(self, run_id: str) -> Run:
+        """Return a run by its id, or by the beginning of one.
+
+        Raises:
+            NotFoundError: there is none, or there are several.
+        """
+        exact = self._find(run_id)
+        if exact is not None:
+            return exact
+        with self._reads.connect() as connection:
+            near = connection.execute(
+                sa.select(_run.c.id).where(_run.c.id.startswith(run_id, autoescape=True)).limit(12)
+            ).scalars()
+            ids = list(near) if run_id else []
+        if len(ids) != 1:
+            said = f"it could be {listing(ids)}" if ids else "see: firnflow runs"
+            raise NotFoundError(f"there is no run {run_id!r}: {said}")
+        return self.run(ids[0])
+
+    def runs(self, *, pipeline: str | None = None, status: str | None = None, limit: int = 50) -> list[Run]:
+        """Return the newest runs first."""
+        query = sa.select(_run).order_by(_run.c.started_at.desc(), _run.c.id.desc()).limit(limit)
+        if pipeline is not None:
+            query = query.where(_run.c.pipeline == pipeline)
+        if status is not None:
+            query = query.where(_run.c.status == status)
+        with self._reads.connect() as connection:
+            return [Run(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - public in SQLAlchemy
+
+    def graph_json(self, digest: str) -> str:
+        """Return the graph of a run as it was written."""
+        with self._reads.connect() as connection:
+            return str(connection.execute(sa.select(_graph.c.json).where(_graph.c.digest == digest)).scalar_one())
+
+    def delete_runs(self, ids: Collection[str]) -> None:
+        """Forget finished runs and their attempts, and the graphs that no other run has."""
+        with self.engine.begin() as connection:
+            for some in _batches(list(ids)):
+                finished = sa.select(_run.c.id).where(_run.c.id.in_(some), _run.c.status != "running")
+                connection.execute(_attempt.delete().where(_attempt.c.run.in_(finished)))
+                connection.execute(_run.delete().where(_run.c.id.in_(some), _run.c.status != "running"))
+            connection.execute(_graph.delete().where(_graph.c.digest.not_in(sa.select(_run.c.graph))))
+
+    def _find(self, run_id: str) -> Run | None:
+        with self._reads.connect() as connection:
+            row = connection.execute(sa.select(_run).where(_run.c.id == run_id)).one_or_none()
+        return Run(**row._mapping) if row is not None else None  # noqa: SLF001 - public in SQLAlchemy
+
+    # -- attempts -----------------------------------------------------------------------------------------------------
+
+    def add_attempts(self, run_id: str, epoch: int, attempts: list[NewAttempt]) -> list[int]:
+        """Write attempts, started or settled, in one transaction, and return their ids in order.
+
+        Raises:
+            RunConflictError: another process has taken the run over.
+        """
+        now = time.time()
+        rows = [
+            {
+                "run": run_id,
+                "task": new.task,
+                "element": new.element,
+                "label": new.label,
+                "number": new.number,
+                "epoch": epoch,
+                "status": new.status,
+                "key": new.key,
+                "inputs": new.inputs,
+                "outputs": new.outputs,
+                "metrics": new.metrics,
+                "cached_from": new.cached_from,
+                "started_at": now,
+                "ended_at": None if new.status == "running" else now,
+            }
+            for new in attempts
+        ]
+        with self.engine.begin() as connection:
+            _hold(connection, run_id, epoch)
+            if len(rows) == 1:
+                made = connection.execute(_attempt.insert().values(rows[0]))
+                ids = [int(made.inserted_primary_key[0])]
+            else:
+                insert = _attempt.insert().returning(_attempt.c.id, sort_by_parameter_order=True)
+                ids = [int(i) for i in connection.execute(insert, rows).scalars()] if rows else []
+        crash_point("attempt.started")
+        return ids
+
+    def commit(self, attempt_id: int, outputs: dict[str, Any], metrics: dict[str, float], peak: int | None) -> None:
+        """Write that an attempt succeeded, with its outputs: from here on its work is done.
+
+        Raises:
+            RunConflictError: the attempt was given up meanwhile; nothing of it counts.
+        """
+        with self.engine.begin() as connection:
+            done = connection.execute(
+                _attempt.update()
+                .where(_attempt.c.id == attempt_id, _attempt.c.status == "running")
+                .values(status="succeeded", outputs=outputs, metrics=metrics, ended_at=time.time(), peak_memory=peak)
+            )
+            crash_point("commit.inside")
+            if done.rowcount == 0:
+                raise RunConflictError(f"attempt {attempt_id} was given up before it ended; its outputs are not kept")
+
+    def fail(self, attempt_id: int, status: str, error: dict[str, Any] | None, peak: int | None = None) -> bool:
+        """Write that an attempt ended without outputs; return False where it was not under way any more."""
+        with self.engine.begin() as connection:
+            ended = connection.execute(
+                _attempt.update()
+                .where(_attempt.c.id == attempt_id, _attempt.c.status == "running")
+                .values(status=status, error=error, ended_at=time.time(), peak_memory=peak)
+            )
+            return ended.rowcount > 0
+
+    def attempt(self, attempt_id: int) -> Attempt:
+        """Return one attempt by its number in the database."""
+        with self._reads.connect() as connection:
+            row = connection.execute(sa.select(_attempt).where(_attempt.c.id == attempt_id)).one()
+        return Attempt(**row._mapping)  # noqa: SLF001 - public in SQLAlchemy
+
+    def attempts(self, run_id: str) -> list[Attempt]:
+        """Return the attempts of a run in the order in which they were written."""
+        with self._reads.connect() as connection:
+            rows = connection.execute(sa.select(_attempt).where(_attempt.c.run == run_id).order_by(_attempt.c.id))
+            return [Attempt(**row._mapping) for row in rows]  # noqa: SLF001 - public in SQLAlchemy
+
+    def find_cached(self, keys: Iterable[str]) -> dict[str, Attempt]:
+        """Return for each key the newest attempt that succeeded with it, where there is one."""
+        found: dict[str, Attempt] = {}
+        with self._reads.connect() as connection:
+            for some in _batches(list(keys)):
+                rows = connection.execute(
+                    sa.select(_attempt)
+                    .where(_attempt.c.key.in_(some), _attempt.c.status == "succeeded")
+                    .order_by(_attempt.c.id)
+                )
+                found.update((row.key, Attempt(**row._mapping)) for row in rows)  # noqa: SLF001 - likewise
+        return found
+
+    def outputs_in_use(self) -> list[dict[str, Any]]:
+        """Return the outputs of every committed attempt: what garbage collection must keep."""
+        with self._reads.connect() as connection:
+            rows = connection.execute(sa.select(_attempt.c.outputs).where(_attempt.c.status.in_(COMMITTED)))
+            return [outputs for outputs in rows.scalars() if outputs]
+
+
+def _hold(connection: sa.Connection, run_id: str, epoch: int) -> None:
+    """Check, and keep until the transaction ends, that this epoch holds the run."""
+    query = sa.select(_run.c.epoch).where(_run.c.id == run_id, _run.c.epoch == epoch, _run.c.status == "running")
+    if connection.dialect.name == "postgresql":
+        query = query.with_for_update(read=True)
+    if connection.execute(query).first() is None:
+        raise RunConflictError(f"another process has taken over run {run_id}; this one stops")
+
+
+def _end_attempts(connection: sa.Connection, runs: list[str], status: str, now: float) -> None:
+    connection.execute(
+        _attempt.update()
+        .where(_attempt.c.run.in_(runs), _attempt.c.status == "running")
+        .values(status=status, ended_at=now)
+    )
+
+
+def _batches(values: list[str]) -> Iterable[list[str]]:
+    return (values[i : i + _BATCH] for i in range(0, len(values), _BATCH))
