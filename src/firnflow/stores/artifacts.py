@@ -1,0 +1,301 @@
+"""The artifact store: immutable files addressed by the digest of their content.
+
+`objects/ab/<sha256>.<suffix>` under a folder, or under an object store's URL with a local folder as its cache. A file
+is written under `tmp/`, synced, renamed into place and the folder synced: what stands under `objects/` is complete, but
+only the state says whether it is committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from firnflow._crash import crash_point
+from firnflow.errors import ConfigError, DamagedArtifactError, MissingExtraError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OBJECT_STORES = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
+"""Protocols that put a whole object or none → the extra that brings their library."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SUFFIX = re.compile(r"[a-z0-9]{1,16}(\.[a-z0-9]{1,16})?")
+_WHERE = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})\.[a-z0-9]{1,16}(\.[a-z0-9]{1,16})?")
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class StoredObject(NamedTuple):
+    """One object: its place, its size in bytes, and when it was written (seconds since the epoch)."""
+
+    where: str
+    size: int
+    modified: float
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Remove `path` when the block that writes it fails, and name a full disk as what it is.
+
+    Raises:
+        StoreError: the disk is full, or its quota is used up.
+    """
+    try:
+        yield
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise disk_full(path) from error
+        raise
+
+
+def disk_full(path: Path) -> StoreError:
+    """Return the error that says that the disk of `path` is full."""
+    return StoreError(
+        f"The disk of {path.parent} is full. Mend: free space (`firnflow clean` removes what no run needs) "
+        "or set `artifacts` in firnflow.toml to a place with more"
+    )
+
+
+@dataclass(frozen=True)
+class ArtifactStore:
+    """Files by digest, in a folder or in an object store.
+
+    Attributes:
+        url: a folder, or the URL of an object store such as `s3://bucket/prefix`.
+        cache_dir: for a URL, the local folder that keeps downloaded objects; a folder needs none.
+    """
+
+    url: str
+    cache_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        protocol, separator, _ = self.url.partition("://")
+        if separator and protocol not in OBJECT_STORES:
+            raise ConfigError(
+                f"artifacts = {self.url!r}: a folder or an object store is needed ({', '.join(OBJECT_STORES)}), "
+                f"not {protocol}://, which does not write a file whole or not at all"
+            )
+        if separator and self.cache_dir is None:
+            raise ConfigError(f"artifacts = {self.url!r}: an object store needs a local cache folder")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the objects live in an object store and `local` downloads them."""
+        return "://" in self.url
+
+    @cached_property
+    def folder(self) -> Path:
+        """The local folder: the store itself, or the cache of a remote one."""
+        folder = self.cache_dir if self.is_remote else Path(self.url)
+        return Path(os.path.abspath(str(folder)))  # noqa: PTH100 - resolve() would follow a link that may change
+
+    @cached_property
+    def _filesystem(self) -> tuple[Any, str]:
+        """Return the fsspec file system and the store's root in it; made after any fork, in the process that uses it."""
+        return open_url(self.url)
+
+    def scratch(self, suffix: str) -> Path:
+        """Return a fresh path for `put`, on the file system of the objects. `suffix` is with or without its dot."""
+        folder = self.folder / "tmp"
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{os.getpid()}-{uuid.uuid4().hex}.{_checked_suffix(suffix)}"
+
+    def put(self, path: Path, digest: str, suffix: str) -> str:
+        """Move the file at `path` (from `scratch`) to its place, durably, and return that place.
+
+        An equal object that is there is replaced in one step: this mends a damaged one, and renews its age, so that
+        `firnflow clean` does not collect what a run is about to commit.
+
+        Raises:
+            StoreError: the disk is full, or the object store does not take the object; `path` is removed.
+        """
+        if not _DIGEST.fullmatch(digest):
+            raise StoreError(f"{digest!r} is no SHA-256 digest in hexadecimal")
+        where = f"objects/{digest[:2]}/{digest}.{_checked_suffix(suffix)}"
+        target = self._path(where)
+        with writing(path):
+            crash_point("artifact.written")
+            _sync(path)
+            path.chmod(path.stat().st_mode & ~0o222)
+            crash_point("artifact.synced")
+            if self.is_remote:
+                self._upload(path, where)
+            _make_folder(target.parent)
+            path.replace(target)
+            _sync(target.parent)
+        crash_point("artifact.renamed")
+        return where
+
+    def local(self, where: str) -> Path:
+        """Return a readable path of the object; a remote one is downloaded once.
+
+        Raises:
+            DamagedArtifactError: there is no such object.
+        """
+        path = self._path(where)
+        if path.is_file():
+            return path
+        if not self.is_remote:
+            raise _missing(where, self.url)
+        self._download(where, path)
+        return path
+
+    def exists(self, where: str) -> bool:
+        """Return whether the object is in the store."""
+        path = self._path(where)
+        if not self.is_remote:
+            return path.is_file()
+        filesystem, root = self._filesystem
+        with _reaching(self.url):
+            return bool(filesystem.exists(f"{root}/{where}", refresh=True))
+
+    def delete(self, where: str) -> None:
+        """Remove the object, here and in the cache; one that is not there is no error."""
+        self._path(where).unlink(missing_ok=True)
+        if self.is_remote:
+            filesystem, root = self._filesystem
+            with _reaching(self.url), contextlib.suppress(FileNotFoundError):
+                filesystem.rm_file(f"{root}/{where}")
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield every object of the store, in order of place; files that are no objects are left out."""
+        listed = self._remote_objects() if self.is_remote else self._local_objects()
+        yield from (found for found in listed if _WHERE.fullmatch(found.where))
+
+    def address(self, where: str) -> str:
+        """Return the object's path or URL, for people."""
+        path = self._path(where)
+        return f"{self.url.rstrip('/')}/{where}" if self.is_remote else str(path)
+
+    def sweep_scratch(self, older_than: float) -> int:
+        """Remove what killed processes left in `tmp/` and was not touched for `older_than` seconds; return how many."""
+        limit = time.time() - older_than
+        removed = 0
+        for path in sorted((self.folder / "tmp").rglob("*"), reverse=True):
+            with contextlib.suppress(OSError):  # another process may have removed or still fill it
+                if path.lstat().st_mtime < limit:
+                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+                    removed += 1
+        return removed
+
+    def _path(self, where: str) -> Path:
+        """Return the local path of a place, which must be one of ours and inside the folder."""
+        path = self.folder / where
+        if not _WHERE.fullmatch(where) or not path.resolve().is_relative_to(self.folder.resolve()):
+            raise DamagedArtifactError(f"{where!r} is no place in the artifact store {self.url}")
+        return path
+
+    def _upload(self, path: Path, where: str) -> None:
+        filesystem, root = self._filesystem
+        with _reaching(self.url):
+            filesystem.put_file(str(path), f"{root}/{where}")
+
+    def _download(self, where: str, path: Path) -> None:
+        filesystem, root = self._filesystem
+        scratch = self.scratch("part")
+        with writing(scratch):
+            with _reaching(self.url):
+                try:
+                    filesystem.get_file(f"{root}/{where}", str(scratch))
+                except FileNotFoundError as error:
+                    raise _missing(where, self.url) from error
+            _sync(scratch)
+            _make_folder(path.parent)
+            scratch.replace(path)
+
+    def _local_objects(self) -> Iterator[StoredObject]:
+        for path in sorted((self.folder / "objects").glob("*/*")):
+            with contextlib.suppress(FileNotFoundError):  # collected by another process
+                status = path.stat()
+                yield StoredObject(path.relative_to(self.folder).as_posix(), status.st_size, status.st_mtime)
+
+    def _remote_objects(self) -> Iterator[StoredObject]:
+        filesystem, root = self._filesystem
+        with _reaching(self.url):
+            found: dict[str, Any] = filesystem.find(f"{root}/objects", detail=True, refresh=True)
+        for name, info in sorted(found.items()):
+            yield StoredObject(name.removeprefix(root).lstrip("/"), int(info["size"]), _modified(info))
+
+
+def open_url(url: str) -> tuple[Any, str]:
+    """Return the fsspec file system of an object store's URL, and the path in it without a slash at its end.
+
+    Raises:
+        MissingExtraError: the library for the protocol is not installed.
+    """
+    import fsspec
+
+    protocol = url.partition("://")[0]
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise MissingExtraError(f"The library for {protocol}://", OBJECT_STORES.get(protocol, protocol)) from error
+    return filesystem, path.rstrip("/")
+
+
+def _checked_suffix(suffix: str) -> str:
+    suffix = suffix.removeprefix(".")
+    if not _SUFFIX.fullmatch(suffix):
+        raise StoreError(f"{suffix!r} is no file suffix: small letters, digits and at most one inner dot")
+    return suffix
+
+
+def _missing(where: str, url: str) -> DamagedArtifactError:
+    return DamagedArtifactError(
+        f"{where} is not in the artifact store {url}. Mend: `firnflow run` with --no-cache makes it anew"
+    )
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder and its parents, each entry durable."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _modified(info: dict[str, Any]) -> float:
+    """Return when an object was written, by the names that the stores' libraries give it; 0 where none says."""
+    for key in ("LastModified", "last_modified", "updated", "mtime"):
+        value = info.get(key)
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, int | float):
+            return float(value)
+    return 0.0
+
+
+@contextlib.contextmanager
+def _reaching(url: str) -> Iterator[None]:
+    """Turn what the store's library raises into a StoreError; a missing object stays FileNotFoundError."""
+    try:
+        yield
+    except (FileNotFoundError, StoreError):
+        raise
+    except Exception as error:  # each library has a tree of its own
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise
+        raise StoreError(f"The artifact store {url} cannot be used: {type(error).__name__}: {error}") from error

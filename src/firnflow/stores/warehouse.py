@@ -1,0 +1,143 @@
+"""The embedded warehouse: DuckDB in memory, over Parquet files, spoken to through Ibis.
+
+There is no database file, hence no lock: every process has a warehouse of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+import weakref
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from firnflow._text import listing
+from firnflow.errors import UsageError
+from firnflow.stores.artifacts import disk_full, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import ibis
+
+
+class DuckDBWarehouse:
+    """A DuckDB of this process.
+
+    Attributes:
+        memory: how many bytes DuckDB may hold before it spills to disk; None: DuckDB's own default.
+        threads: how many threads a query may use; None: one per processor.
+        temp: the folder in which each warehouse makes one of its own to spill to, removed when it is closed.
+    """
+
+    def __init__(self, memory: int | None, threads: int | None, temp: Path) -> None:
+        self.memory = memory
+        self.threads = threads
+        self.temp = temp
+
+    @cached_property
+    def connection(self) -> Any:
+        """The Ibis backend, connected at first use."""
+        import ibis
+
+        # Spill files have the same names in every process: each needs a folder of its own.
+        spill = self.temp / f"duckdb-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        config: dict[str, Any] = {
+            "temp_directory": str(spill),
+            "autoinstall_known_extensions": False,  # nothing is fetched from the network unasked
+            "allow_community_extensions": False,
+        }
+        if self.memory is not None:
+            config["memory_limit"] = f"{self.memory}B"
+        if self.threads is not None:
+            config["threads"] = self.threads
+        backend = ibis.duckdb.connect(**config)
+        weakref.finalize(backend.con, shutil.rmtree, spill, ignore_errors=True)
+        return backend
+
+    def close(self) -> None:
+        """Close the connection, where there is one, and remove what it spilled."""
+        backend = self.__dict__.pop("connection", None)
+        if backend is not None:
+            backend.disconnect()
+
+    def read_parquet(self, path: Path) -> ibis.Table:
+        """Return a Parquet file as a table; its rows are read when the table is used."""
+        name = f"parquet_{hashlib.sha256(os.fsencode(path)).hexdigest()[:24]}"
+        file = literal(glob_escape(str(path)))
+        self.connection.con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM read_parquet({file})")
+        table: ibis.Table = self.connection.table(name)
+        return table
+
+    def write_parquet(self, table: ibis.Table, path: Path) -> None:
+        """Compute `table` and write its rows to `path`, in their order; no rows enter Python.
+
+        Raises:
+            StoreError: the disk is full; what was written is removed.
+            duckdb.Error: the table cannot be computed.
+        """
+        import duckdb
+
+        backend = self._backend(table)
+        sql = _compiled(backend, table)
+        with writing(path):
+            try:
+                backend.con.execute(f"COPY ({sql}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+            except duckdb.OutOfMemoryException as error:
+                error.add_note("Mend: raise `memory` (or lower `workers`) in firnflow.toml")
+                raise
+            except duckdb.IOException as error:
+                if "No space left" in str(error) or "Disk quota exceeded" in str(error):
+                    raise disk_full(path) from error
+                raise
+
+    def sql(self, query: str, tables: Mapping[str, ibis.Table]) -> ibis.Table:
+        """Return the answer of a SELECT in DuckDB's SQL over the named tables.
+
+        Raises:
+            UsageError: the query is wrong, or names what is not there.
+        """
+        import duckdb
+
+        named = (f"{identifier(name)} AS ({_compiled(self.connection, table)})" for name, table in tables.items())
+        ctes = f"WITH {', '.join(named)} " if tables else ""
+        statement = f"{ctes}SELECT * FROM (\n{query.rstrip().rstrip(';')}\n)"  # noqa: S608 - the user's own query
+        try:
+            answer: ibis.Table = self.connection.sql(statement)
+        except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+            raise UsageError(f"The query cannot be run: {error}\nTables: {listing(tables)}") from error
+        return answer
+
+    def _backend(self, table: ibis.Table) -> Any:
+        """Return the DuckDB that can compute `table`: this one, or the one that the user's function connected to."""
+        found, _ = table._find_backends()  # noqa: SLF001 - get_backend() would connect a default for in-memory tables
+        backend = found[0] if len(found) == 1 else self.connection
+        if backend.name != "duckdb":
+            raise UsageError(
+                f"A table of Ibis's {backend.name} backend cannot be kept as it is. Mend: return `table.to_pyarrow()`"
+            )
+        return backend
+
+
+def _compiled(backend: Any, table: ibis.Table) -> str:
+    """Return the table's SQL, its in-memory tables registered, as ibis does before it executes."""
+    backend._run_pre_execute_hooks(table)  # noqa: SLF001 - nothing public does this without executing
+    return str(backend.compile(table))
+
+
+def literal(text: str) -> str:
+    """Return `text` as a string of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Return `name` as an identifier of SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def glob_escape(path: str) -> str:
+    """Return a path in which DuckDB sees no pattern."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)
