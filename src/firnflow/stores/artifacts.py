@@ -8,30 +8,25 @@ only the state says whether it is committed.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from firnflow._crash import crash_point
-from firnflow.errors import ConfigError, DamagedArtifactError, MissingExtraError, StoreError
+from firnflow.errors import ConfigError, DamagedArtifactError, StoreError
+from firnflow.stores.remote import DISK_FULL, PROTOCOLS, ObjectStore, is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OBJECT_STORES = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
-"""Protocols that put a whole object or none → the extra that brings their library."""
-
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"[a-z0-9]{1,16}(\.[a-z0-9]{1,16})?")
 _WHERE = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})\.[a-z0-9]{1,16}(\.[a-z0-9]{1,16})?")
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class StoredObject(NamedTuple):
@@ -54,7 +49,7 @@ def writing(path: Path) -> Iterator[None]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise disk_full(path) from error
         raise
 
@@ -80,30 +75,24 @@ class ArtifactStore:
     cache_dir: Path | None = None
 
     def __post_init__(self) -> None:
-        protocol, separator, _ = self.url.partition("://")
-        if separator and protocol not in OBJECT_STORES:
+        if "://" not in self.url:
+            return
+        if not is_remote(self.url):
             raise ConfigError(
-                f"artifacts = {self.url!r}: a folder or an object store is needed ({', '.join(OBJECT_STORES)}), "
-                f"not {protocol}://, which does not write a file whole or not at all"
+                f"artifacts = {self.url!r} is neither a folder nor in an object store ({', '.join(PROTOCOLS)}); "
+                "other places do not write a file whole or not at all"
             )
-        if separator and self.cache_dir is None:
+        if self.cache_dir is None:
             raise ConfigError(f"artifacts = {self.url!r}: an object store needs a local cache folder")
 
-    @property
-    def is_remote(self) -> bool:
-        """Whether the objects live in an object store and `local` downloads them."""
-        return "://" in self.url
+    @cached_property
+    def _remote(self) -> ObjectStore | None:
+        return ObjectStore(self.url) if is_remote(self.url) else None
 
     @cached_property
     def folder(self) -> Path:
         """The local folder: the store itself, or the cache of a remote one."""
-        folder = self.cache_dir if self.is_remote else Path(self.url)
-        return Path(os.path.abspath(str(folder)))  # noqa: PTH100 - resolve() would follow a link that may change
-
-    @cached_property
-    def _filesystem(self) -> tuple[Any, str]:
-        """Return the fsspec file system and the store's root in it; made after any fork, in the process that uses it."""
-        return open_url(self.url)
+        return Path(self.url if self._remote is None else self.cache_dir or "").absolute()
 
     def scratch(self, suffix: str) -> Path:
         """Return a fresh path for `put`, on the file system of the objects. `suffix` is with or without its dot."""
@@ -130,8 +119,8 @@ class ArtifactStore:
             _sync(path)
             path.chmod(path.stat().st_mode & ~0o222)
             crash_point("artifact.synced")
-            if self.is_remote:
-                self._upload(path, where)
+            if self._remote is not None:
+                self._remote.upload(path, where)
             _make_folder(target.parent)
             path.replace(target)
             _sync(target.parent)
@@ -147,37 +136,34 @@ class ArtifactStore:
         path = self._path(where)
         if path.is_file():
             return path
-        if not self.is_remote:
+        if self._remote is None:
             raise _missing(where, self.url)
-        self._download(where, path)
+        self._download(self._remote, where, path)
         return path
 
     def exists(self, where: str) -> bool:
         """Return whether the object is in the store."""
         path = self._path(where)
-        if not self.is_remote:
-            return path.is_file()
-        filesystem, root = self._filesystem
-        with _reaching(self.url):
-            return bool(filesystem.exists(f"{root}/{where}", refresh=True))
+        return path.is_file() if self._remote is None else self._remote.exists(where)
 
     def delete(self, where: str) -> None:
         """Remove the object, here and in the cache; one that is not there is no error."""
         self._path(where).unlink(missing_ok=True)
-        if self.is_remote:
-            filesystem, root = self._filesystem
-            with _reaching(self.url), contextlib.suppress(FileNotFoundError):
-                filesystem.rm_file(f"{root}/{where}")
+        if self._remote is not None:
+            self._remote.delete(where)
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every object of the store, in order of place; files that are no objects are left out."""
-        listed = self._remote_objects() if self.is_remote else self._local_objects()
-        yield from (found for found in listed if _WHERE.fullmatch(found.where))
+        if self._remote is None:
+            found = self._local_objects()
+        else:
+            found = (StoredObject(each.name, each.size, each.modified) for each in self._remote.find("objects"))
+        yield from (each for each in found if _WHERE.fullmatch(each.where))
 
     def address(self, where: str) -> str:
         """Return the object's path or URL, for people."""
         path = self._path(where)
-        return f"{self.url.rstrip('/')}/{where}" if self.is_remote else str(path)
+        return str(path) if self._remote is None else f"{self.url.rstrip('/')}/{where}"
 
     def sweep_scratch(self, older_than: float) -> int:
         """Remove what killed processes left in `tmp/` and was not touched for `older_than` seconds; return how many."""
@@ -185,7 +171,7 @@ class ArtifactStore:
         removed = 0
         for path in sorted((self.folder / "tmp").rglob("*"), reverse=True):
             with contextlib.suppress(OSError):  # another process may have removed or still fill it
-                if path.lstat().st_mtime < limit:
+                if path.lstat().st_mtime < limit and not _in_use(path.relative_to(self.folder / "tmp").parts[0]):
                     path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
                     removed += 1
         return removed
@@ -197,20 +183,13 @@ class ArtifactStore:
             raise DamagedArtifactError(f"{where!r} is no place in the artifact store {self.url}")
         return path
 
-    def _upload(self, path: Path, where: str) -> None:
-        filesystem, root = self._filesystem
-        with _reaching(self.url):
-            filesystem.put_file(str(path), f"{root}/{where}")
-
-    def _download(self, where: str, path: Path) -> None:
-        filesystem, root = self._filesystem
+    def _download(self, remote: ObjectStore, where: str, path: Path) -> None:
         scratch = self.scratch("part")
         with writing(scratch):
-            with _reaching(self.url):
-                try:
-                    filesystem.get_file(f"{root}/{where}", str(scratch))
-                except FileNotFoundError as error:
-                    raise _missing(where, self.url) from error
+            try:
+                remote.download(where, scratch)
+            except FileNotFoundError as error:
+                raise _missing(where, self.url) from error
             _sync(scratch)
             _make_folder(path.parent)
             scratch.replace(path)
@@ -221,28 +200,11 @@ class ArtifactStore:
                 status = path.stat()
                 yield StoredObject(path.relative_to(self.folder).as_posix(), status.st_size, status.st_mtime)
 
-    def _remote_objects(self) -> Iterator[StoredObject]:
-        filesystem, root = self._filesystem
-        with _reaching(self.url):
-            found: dict[str, Any] = filesystem.find(f"{root}/objects", detail=True, refresh=True)
-        for name, info in sorted(found.items()):
-            yield StoredObject(name.removeprefix(root).lstrip("/"), int(info["size"]), _modified(info))
 
-
-def open_url(url: str) -> tuple[Any, str]:
-    """Return the fsspec file system of an object store's URL, and the path in it without a slash at its end.
-
-    Raises:
-        MissingExtraError: the library for the protocol is not installed.
-    """
-    import fsspec
-
-    protocol = url.partition("://")[0]
-    try:
-        filesystem, path = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        raise MissingExtraError(f"The library for {protocol}://", OBJECT_STORES.get(protocol, protocol)) from error
-    return filesystem, path.rstrip("/")
+def _in_use(name: str) -> bool:
+    """Return whether the process whose number stands in a scratch name (`PID-…`, `duckdb-PID-…`) lives here."""
+    number = re.match(r"(?:duckdb-)?(\d+)-", name)
+    return number is not None and Path(f"/proc/{number[1]}").exists()
 
 
 def _checked_suffix(suffix: str) -> str:
@@ -273,29 +235,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _modified(info: dict[str, Any]) -> float:
-    """Return when an object was written, by the names that the stores' libraries give it; 0 where none says."""
-    for key in ("LastModified", "last_modified", "updated", "mtime"):
-        value = info.get(key)
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, datetime):
-            return value.timestamp()
-        if isinstance(value, int | float):
-            return float(value)
-    return 0.0
-
-
-@contextlib.contextmanager
-def _reaching(url: str) -> Iterator[None]:
-    """Turn what the store's library raises into a StoreError; a missing object stays FileNotFoundError."""
-    try:
-        yield
-    except (FileNotFoundError, StoreError):
-        raise
-    except Exception as error:  # each library has a tree of its own
-        if isinstance(error, OSError) and error.errno in _FULL:
-            raise
-        raise StoreError(f"The artifact store {url} cannot be used: {type(error).__name__}: {error}") from error

@@ -1,0 +1,127 @@
+"""Object stores by URL, through fsspec: what the artifact store and the sources need of them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from firnflow.errors import MissingExtraError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PROTOCOLS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
+"""Protocols whose stores write a whole object or nothing → the extra that brings their library."""
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class RemoteObject(NamedTuple):
+    """One object: its name below the store's URL, its size in bytes, when it was written (seconds since the epoch)
+    and the tag that changes with its content, "" where the store has none.
+    """
+
+    name: str
+    size: int
+    modified: float
+    etag: str
+
+
+def is_remote(url: str) -> bool:
+    """Return whether `url` is a URL of an object store and not a path."""
+    return url.partition("://")[0] in PROTOCOLS and "://" in url
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """The objects below a URL. Every method raises StoreError where the store cannot be used."""
+
+    url: str
+
+    @cached_property
+    def _filesystem(self) -> tuple[Any, str]:
+        """The fsspec file system and the root in it; made in the process that uses it, after any fork."""
+        import fsspec
+
+        protocol = self.url.partition("://")[0]
+        try:
+            filesystem, root = fsspec.core.url_to_fs(self.url)
+        except ImportError as error:
+            raise MissingExtraError(f"The library for {protocol}://", PROTOCOLS[protocol]) from error
+        return filesystem, root.rstrip("/")
+
+    def upload(self, path: Path, name: str) -> None:
+        """Write the file at `path` as the object `name`, whole or not at all."""
+        with self._reaching() as (filesystem, root):
+            filesystem.put_file(str(path), f"{root}/{name}")
+
+    def download(self, name: str, path: Path) -> None:
+        """Write the object `name` to the file `path`. Raises FileNotFoundError where there is no such object."""
+        with self._reaching() as (filesystem, root):
+            filesystem.get_file(_join(root, name), str(path))
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is an object `name`, asking the store and no cache."""
+        with self._reaching() as (filesystem, root):
+            filesystem.invalidate_cache()
+            return bool(filesystem.exists(f"{root}/{name}"))
+
+    def delete(self, name: str) -> None:
+        """Remove the object `name`; one that is not there is no error."""
+        with self._reaching() as (filesystem, root), contextlib.suppress(FileNotFoundError):
+            filesystem.rm_file(f"{root}/{name}")
+
+    def find(self, prefix: str) -> list[RemoteObject]:
+        """Return the objects below `prefix`, in order of name."""
+        with self._reaching() as (filesystem, root):
+            filesystem.invalidate_cache()
+            found: dict[str, Any] = filesystem.find(f"{root}/{prefix}", detail=True)
+            return [_described(name.removeprefix(root).lstrip("/"), info) for name, info in sorted(found.items())]
+
+    def matching(self) -> list[RemoteObject]:
+        """Return the objects that the URL itself, read as a pattern, matches; their names are whole."""
+        with self._reaching() as (filesystem, root):
+            filesystem.invalidate_cache()
+            found: dict[str, Any] = filesystem.glob(root, detail=True)
+            return [_described(name, info) for name, info in sorted(found.items()) if info["type"] == "file"]
+
+    @contextlib.contextmanager
+    def _reaching(self) -> Iterator[tuple[Any, str]]:
+        """Give the file system; turn what its library raises into a StoreError, but not a missing object."""
+        try:
+            yield self._filesystem
+        except (FileNotFoundError, StoreError, MissingExtraError):
+            raise
+        except Exception as error:  # each library has a tree of its own
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
+                raise
+            raise StoreError(
+                f"{self.url} cannot be used: {type(error).__name__}: {error}. Mend: check the URL, and the "
+                "credentials in the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
+            ) from error
+
+
+def _join(root: str, name: str) -> str:
+    return f"{root}/{name}" if not name.startswith(root) else name
+
+
+def _described(name: str, info: dict[str, Any]) -> RemoteObject:
+    return RemoteObject(name, int(info["size"]), _modified(info), str(info.get("ETag") or info.get("etag") or ""))
+
+
+def _modified(info: dict[str, Any]) -> float:
+    """Return when an object was written, by the names that the stores' libraries give it; 0 where none says."""
+    for key in ("LastModified", "last_modified", "updated", "mtime"):
+        value = info.get(key)
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, int | float):
+            return float(value)
+    return 0.0
