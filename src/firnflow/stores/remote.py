@@ -22,8 +22,13 @@ DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class RemoteObject(NamedTuple):
-    """One object: its name below the store's URL, its size in bytes, when it was written (seconds since the epoch)
-    and the tag that changes with its content, "" where the store has none.
+    """One object of a store.
+
+    Attributes:
+        name: its name below the store's URL.
+        size: bytes.
+        modified: when it was written, in seconds since the epoch.
+        etag: the tag that changes with its content, "" where the store has none.
     """
 
     name: str
