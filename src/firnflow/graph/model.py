@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+
+from firnflow.errors import GraphError
+from firnflow.graph.cron import check_cron, check_timezone
+from firnflow.graph.units import parse_duration, parse_memory
 
 FORMAT = "firnflow.graph"
 VERSION = 1
@@ -22,8 +26,28 @@ TaskPath = Annotated[str, Field(pattern=PATH)]
 """A task's name in its graph; a task of a sub-pipeline is `group.task`."""
 
 
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+"""A time; also written as `"1h30m"`."""
+
+Bytes = Annotated[int, BeforeValidator(parse_memory)]
+"""An amount of memory; also written as `"8Gi"`."""
+
+
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Written(_Data):
+    """A record that users write in their pipelines: what is wrong with it is a GraphError."""
+
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            message = first["msg"].removeprefix("Value error, ")
+            raise GraphError(f"{type(self).__name__}: {field}: {message}.") from None
 
 
 class FromParam(_Data):
@@ -87,23 +111,35 @@ class Mapping(_Data):
     how: Literal["zip", "cross"] = "zip"
 
 
-class Resources(_Data):
+class Resources(_Written):
     """What one attempt of a task may use. `memory` is in bytes; `pool` names a compute pool, queue or warehouse."""
 
     cpu: float | None = Field(default=None, gt=0)
-    memory: int | None = Field(default=None, gt=0)
+    memory: Annotated[Bytes, Field(gt=0)] | None = None
     gpu: int | None = Field(default=None, ge=0)
     nodes: int = Field(default=1, ge=1)
     pool: str | None = None
+
+    def __init__(
+        self,
+        *,
+        cpu: float | None = None,
+        memory: int | str | None = None,
+        gpu: int | None = None,
+        nodes: int = 1,
+        pool: str | None = None,
+        **unknown: Any,
+    ) -> None:
+        super().__init__(cpu=cpu, memory=memory, gpu=gpu, nodes=nodes, pool=pool, **unknown)
 
 
 class Options(_Data):
     """How a task is run. Times are in seconds; the wait before retry n is `retry_delay * backoff ** (n - 1)`."""
 
     retries: int = Field(default=0, ge=0, le=100)
-    retry_delay: float = Field(default=1.0, ge=0)
+    retry_delay: Annotated[Seconds, Field(ge=0)] = 1.0
     backoff: float = Field(default=2.0, ge=1)
-    timeout: float | None = Field(default=None, gt=0)
+    timeout: Annotated[Seconds, Field(gt=0)] | None = None
     cache: bool = True
     concurrency: int | None = Field(default=None, ge=1)
     """How many attempts of this task (elements of a map) may run at once."""
@@ -111,7 +147,7 @@ class Options(_Data):
 
 
 class Location(_Data):
-    """Where something was written: a file, relative to the project, and its line."""
+    """Where something was written: a line of a file, named from the folder it is imported from (`churn/pipelines.py`)."""
 
     file: str
     line: int
@@ -140,40 +176,67 @@ class Group(_Data):
     doc: str = ""
 
 
-class Cron(_Data):
-    """A cron expression of five fields in a time zone."""
+class Cron(_Written):
+    """A cron expression of five fields in a time zone: `Cron("0 6 * * *", timezone="Europe/Zurich")`."""
 
     kind: Literal["cron"] = "cron"
-    expression: str
-    timezone: str = "UTC"
+    expression: Annotated[str, BeforeValidator(check_cron)]
+    timezone: Annotated[str, BeforeValidator(check_timezone)] = "UTC"
+
+    def __init__(self, expression: str = "", timezone: str = "UTC", **unknown: Any) -> None:
+        super().__init__(expression=expression, timezone=timezone, **unknown)
 
 
-class Every(_Data):
-    """A fixed interval in seconds."""
+class Every(_Written):
+    """A fixed interval in seconds: `Every("1h")`."""
 
     kind: Literal["every"] = "every"
-    seconds: float = Field(gt=0)
+    seconds: Annotated[Seconds, Field(gt=0)]
+
+    def __init__(self, seconds: float | str = 0, **unknown: Any) -> None:
+        super().__init__(seconds=seconds, **unknown)
 
 
-class OnUpdate(_Data):
-    """A new version of a named table."""
+class _Trigger(_Written):
+    """Something that happens; `&` is all of several, `|` one of several."""
+
+    def __and__(self, other: OnUpdate | AllOf | AnyOf) -> AllOf:
+        return AllOf(of=(*_parts(self, AllOf), *_parts(other, AllOf)))
+
+    def __or__(self, other: OnUpdate | AllOf | AnyOf) -> AnyOf:
+        return AnyOf(of=(*_parts(self, AnyOf), *_parts(other, AnyOf)))
+
+
+class OnUpdate(_Trigger):
+    """A new version of a named table: `OnUpdate("orders")`."""
 
     kind: Literal["on_update"] = "on_update"
     table: Name
 
+    def __init__(self, table: str = "", **unknown: Any) -> None:
+        super().__init__(table=table, **unknown)
 
-class AllOf(_Data):
+
+class AllOf(_Trigger):
     """All of these have happened since the last run."""
 
     kind: Literal["all"] = "all"
-    of: tuple[OnUpdate | AllOf | AnyOf, ...]
+    of: tuple[Trigger, ...]
 
 
-class AnyOf(_Data):
+class AnyOf(_Trigger):
     """One of these has happened since the last run."""
 
     kind: Literal["any"] = "any"
-    of: tuple[OnUpdate | AllOf | AnyOf, ...]
+    of: tuple[Trigger, ...]
+
+
+Trigger = Annotated[OnUpdate | AllOf | AnyOf, Field(discriminator="kind")]
+
+
+def _parts(trigger: Any, combined: type[AllOf | AnyOf]) -> tuple[Any, ...]:
+    """Return `a, b` of `a & b`, so that `a & b & c` is one list of three."""
+    return trigger.of if isinstance(trigger, combined) else (trigger,)
 
 
 Schedule = Annotated[Cron | Every | OnUpdate | AllOf | AnyOf, Field(discriminator="kind")]

@@ -1,0 +1,191 @@
+"""Collects the tasks that a pipeline function calls."""
+
+from __future__ import annotations
+
+import contextvars
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from firnflow._text import nearest
+from firnflow.graph.inputs import Site, to_input
+from firnflow.graph.mapping import plan_map
+from firnflow.graph.model import PATH, Condition, FromConstant, Group, Input, Location, Mapping, Port, TaskNode
+from firnflow.graph.placeholders import Case, Output, Outputs
+from firnflow.graph.types import SourceTable, readable
+from firnflow.graph.where import Place, fail, here, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from firnflow.graph.task import Task
+
+_current: contextvars.ContextVar[Builder | None] = contextvars.ContextVar("firnflow_builder", default=None)
+
+
+def current() -> Builder | None:
+    """Return the builder of the pipeline that is being built here, or None."""
+    return _current.get()
+
+
+class Builder:
+    """The graph under construction.
+
+    Attributes:
+        nodes: what the graph will hold, in the order of the calls, hence topological.
+        tasks: the same paths → the Task objects that were called.
+        conditions: the branches that are open now.
+    """
+
+    def __init__(self, pipeline: str, key: str) -> None:
+        self.pipeline = pipeline
+        self.nodes: dict[str, TaskNode] = {}
+        self.tasks: dict[str, Task] = {}
+        self.groups: dict[str, Group] = {}
+        self.conditions: list[Condition] = []
+        self.cases: list[Case] = []
+        self._places: dict[str, Place] = {}
+        self._scope: tuple[str, ...] = ()
+        self._open = [key]
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Collect the calls made in here."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+    def call(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Add a task and return what stands for its result."""
+        place = here()
+        given = _bind(task, args, kwargs, place)
+        annotations = {name: argument.annotation for name, argument in task.signature.arguments.items()}
+        inputs = {
+            name: to_input(value, annotations[name], Site(self, task.name, name, place))
+            for name, value in given.items()
+        }
+        return self._add(task, inputs, None, place)
+
+    def map(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], how: str) -> Any:
+        """Add a task that runs once per element and return what stands for the list of its results."""
+        place = here()
+        given = _bind(task, args, kwargs, place)
+        sites = {name: Site(self, task.name, name, place) for name in given}
+        inputs, mapping = plan_map(task, given, sites, how, place)
+        return self._add(task, inputs, mapping, place)
+
+    def source(self, name: str, key: str) -> Output:
+        """Add a catalog source, or return the one that is there."""
+        path = self._path(name)
+        known = self.nodes.get(path)
+        if known is None or known.key != key or not set(known.when) <= set(self.conditions):
+            place = here()
+            self._claim(path, name, place, "source")
+            self.nodes[path] = TaskNode(
+                key=key,
+                location=place.location(),
+                inputs={"name": FromConstant(value=name)},
+                arguments={"name": Port(type="str")},
+                outputs={"result": Port(type=readable(SourceTable))},
+                when=tuple(self.conditions),
+            )
+        return Output(self, path, None, SourceTable, mapped=False)
+
+    def case(self, condition: Condition) -> Case:
+        """Return a branch, and remember it, since one that is never entered is a mistake."""
+        case = Case(self, condition)
+        self.cases.append(case)
+        return case
+
+    @contextmanager
+    def group(self, name: str, doc: str, key: str, place: Place) -> Iterator[None]:
+        """Name the tasks called in here `name.task`."""
+        path = self._path(name)
+        if key in self._open:
+            fail(f"sub-pipeline {path!r}: calls itself", place)
+        self._claim(path, name, place, "sub-pipeline")
+        self.groups[path] = Group(doc=doc)
+        outer, self._scope = self._scope, (*self._scope, name)
+        self._open.append(key)
+        try:
+            yield
+        finally:
+            self._scope = outer
+            self._open.pop()
+
+    def _path(self, name: str) -> str:
+        return ".".join((*self._scope, name))
+
+    def _claim(self, path: str, name: str, place: Place, what: str = "task") -> None:
+        if path in self._places:
+            fail(
+                f"{what} {path!r} is already in pipeline {self.pipeline!r}, called at {self._places[path]}",
+                place,
+                f"Give the second one a name of its own: `.options(name={f'{name}_2'!r})`." if what != "source" else "",
+            )
+        if not re.fullmatch(PATH, path) or path == "finalizer":
+            fail(f"{what} {path!r}: not a name for a {what}", place, "Rename it: `.options(name=…)`.")
+        self._places[path] = place
+
+    def _add(self, task: Task, inputs: dict[str, Input], mapping: Mapping | None, place: Place) -> Any:
+        path = self._path(task.name)
+        self._claim(path, task.name, place)
+        self.tasks[path] = task
+        self.nodes[path] = task_node(task, place.location(), inputs, mapping, tuple(self.conditions))
+        several = task.signature.output_class is not None
+        outputs = {
+            name: Output(
+                self,
+                path,
+                name if several else None,
+                list[annotation] if mapping else annotation,  # type: ignore[valid-type] # built from data
+                mapped=mapping is not None,
+            )
+            for name, annotation in task.signature.outputs.items()
+        }
+        return outputs["result"] if outputs and not several else Outputs(path, outputs)
+
+
+def task_node(
+    task: Task,
+    location: Location,
+    inputs: dict[str, Input] | None = None,
+    mapping: Mapping | None = None,
+    when: tuple[Condition, ...] = (),
+) -> TaskNode:
+    """Return a task as data."""
+    return TaskNode(
+        key=task.key,
+        doc=task.doc,
+        location=location,
+        inputs=inputs or {},
+        arguments=task.signature.argument_ports,
+        outputs=task.signature.output_ports,
+        mapping=mapping,
+        when=when,
+        options=task.options_,
+    )
+
+
+def _bind(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], place: Place) -> dict[str, Any]:
+    """Return argument → value as Python binds them. Raises GraphError for an unknown, double or missing argument."""
+    arguments = task.signature.arguments
+    if len(args) > len(arguments):
+        fail(
+            f"{quoted(task.name)}: takes {len(arguments)} arguments, got {len(args)}",
+            place,
+            f"It is {task.describe()}.",
+        )
+    given = dict(zip(arguments, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in arguments:
+            fail(f"{quoted(task.name)}: has no argument {name!r}", place, nearest(name, arguments) or task.describe())
+        if name in given:
+            fail(f"{quoted(task.name, name)}: is given twice", place)
+        given[name] = value
+    for name, argument in arguments.items():
+        if argument.required and name not in given:
+            fail(f"{quoted(task.name, name)}: is missing", place, f"It is {task.describe()}.")
+    return given

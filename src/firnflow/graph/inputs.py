@@ -1,0 +1,142 @@
+"""What a pipeline passes to an argument → an `Input` of the graph, checked against the argument's annotation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.types import JsonValue
+
+from firnflow.graph.model import FromConstant, FromList, Input
+from firnflow.graph.placeholders import Each, Output, Outputs, Parameter, Placeholder, Section, whole
+from firnflow.graph.types import accepts_none, adapter, assignable, element, is_json_like, members, plain, readable
+from firnflow.graph.where import Place, fail, quoted
+
+if TYPE_CHECKING:
+    from firnflow.graph.builder import Builder
+
+_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+
+
+class Site(NamedTuple):
+    """The argument of a call, for messages."""
+
+    builder: Builder
+    task: str
+    argument: str
+    place: Place
+
+    def fail(self, message: str, remedy: str = "") -> NoReturn:
+        """Raise a GraphError that names task, argument, file and line."""
+        fail(f"{quoted(self.task, self.argument)}: {message}", self.place, remedy)
+
+
+def to_input(value: Any, annotation: Any, site: Site) -> Input:
+    """Return where the argument's value comes from. Raises GraphError where it does not fit the annotation."""
+    if isinstance(value, Each):
+        site.fail("`each` only means something in `.map()`", "Call `task.map(…)`.")
+    if isinstance(value, Placeholder):
+        source = resolved(value, site)
+        if not assignable(source._annotation, annotation):  # noqa: SLF001 - placeholders have no public attributes
+            site.fail(
+                f"wants {readable(annotation)}, but {source!r} is {readable(given(source))}", _hint(source, annotation)
+            )
+        return source._input  # noqa: SLF001
+    if isinstance(value, list | tuple) and holds_placeholder(value):
+        return _list_input(list(value), annotation, site)
+    return FromConstant(value=constant(value, annotation, site))
+
+
+def resolved(value: Placeholder, site: Site) -> Parameter | Output:
+    """Return the single value that a placeholder stands for; refuse several outputs, and another pipeline's."""
+    if isinstance(value, Section):
+        return whole(value)
+    if isinstance(value, Outputs):
+        names = list(value)
+        if not names:
+            site.fail(f"{value!r}: the task returns None")
+        site.fail(f"{value!r} are several values", f"Pass one: {', '.join(repr(output) for output in names)}.")
+    if isinstance(value, Output) and value._builder is not site.builder:  # noqa: SLF001
+        site.fail(f"{value!r} belongs to another pipeline", "Call the task inside this pipeline.")
+    assert isinstance(value, Parameter | Output)  # noqa: S101 - the two that are left
+    return value
+
+
+def given(source: Parameter | Output) -> Any:
+    """Return the annotation of what a placeholder stands for."""
+    return source._annotation  # noqa: SLF001
+
+
+def holds_placeholder(value: Any) -> bool:
+    """Whether a parameter or a task's result stands somewhere in a container."""
+    if isinstance(value, Placeholder | Each):
+        return True
+    if isinstance(value, Mapping):
+        return any(holds_placeholder(item) for item in value.values())
+    return isinstance(value, list | tuple | set | frozenset) and any(holds_placeholder(item) for item in value)
+
+
+def constant(value: Any, annotation: Any, site: Site) -> JsonValue:
+    """Return a value written in the pipeline as JSON, of exactly the annotated type (an int may be a float)."""
+    if holds_placeholder(value):
+        site.fail(
+            f"a {type(value).__name__} that holds a parameter or a task's result",
+            "Pass each as an argument of its own, or as a list.",
+        )
+    if value is None and accepts_none(annotation):
+        return None
+    wanted = plain(annotation)
+    if not is_json_like(wanted):
+        site.fail(
+            f"wants {readable(wanted)}, which cannot be written in a pipeline (got {_short(value)})",
+            "Pass a task's result, or `ff.source(…)`.",
+        )
+    try:
+        if wanted is Any or wanted is object:
+            return _finite(_JSON.validate_python(value), site)
+        typed = adapter(wanted)
+        checked = typed.validate_python(value, strict=True)
+        return _finite(typed.dump_python(checked, mode="json"), site)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"[{part!r}]" for part in first["loc"])
+        item = f" ({where}: {first['msg']})" if where and wanted is not Any else ""
+        hint = _hint_list(value, wanted)
+        site.fail(f"wants {readable(wanted)}, but got {_short(value)}{item}", hint)
+
+
+def _finite(value: Any, site: Site) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        site.fail(f"{value} cannot stand in a graph, which is JSON", "Make it the argument's default, or use None.")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _finite(item, site)
+    return value
+
+
+def _list_input(values: list[Any], annotation: Any, site: Site) -> FromList:
+    inner = next((found for member in members(annotation) if (found := element(member)) is not None), None)
+    if inner is None:
+        site.fail(f"wants {readable(annotation)}, but got a list", _hint_list(values, annotation))
+    return FromList(items=tuple(to_input(value, inner, site) for value in values))
+
+
+def _hint(source: Parameter | Output, wanted: Any) -> str:
+    have = given(source)
+    inner = element(have)
+    if inner is not None and assignable(inner, wanted):
+        return f"To run once per element: `.map(…)`. To gather them: annotate `list[{readable(wanted)}]`."
+    kept = [member for member in members(have) if member is not type(None)]
+    if accepts_none(have) and all(assignable(member, wanted) for member in kept):
+        return f"It may be None: annotate `{readable(wanted)} | None`."
+    return ""
+
+
+def _hint_list(value: Any, wanted: Any) -> str:
+    return "To run once per element, call `.map(…)`." if isinstance(value, list) and element(wanted) is None else ""
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"a {readable(type(value))}"

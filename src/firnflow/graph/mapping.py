@@ -1,0 +1,75 @@
+"""Which arguments of `task.map(…)` are mapped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from firnflow.graph.inputs import Site, given, holds_placeholder, resolved, to_input
+from firnflow.graph.model import FromConstant, FromList, Input, Mapping
+from firnflow.graph.placeholders import Each, Placeholder
+from firnflow.graph.types import assignable, element, is_json_like, readable
+from firnflow.graph.where import Place, fail, quoted
+
+if TYPE_CHECKING:
+    from firnflow.graph.task import Task
+
+
+def plan_map(
+    task: Task, values: dict[str, Any], sites: dict[str, Site], how: str, place: Place
+) -> tuple[dict[str, Input], Mapping]:
+    """Return the inputs and the mapping. Raises GraphError where nothing is mapped, or lists are not equally long."""
+    inputs: dict[str, Input] = {}
+    mapped: list[str] = []
+    for name, value in values.items():
+        annotation = task.signature.arguments[name].annotation
+        if is_mapped(value, annotation, sites[name]):
+            mapped.append(name)
+            value = value.value if isinstance(value, Each) else value
+            annotation = list[annotation]  # type: ignore[valid-type] # built from data
+        inputs[name] = to_input(value, annotation, sites[name])
+    if not mapped:
+        fail(
+            f"{quoted(task.name)}: no argument is mapped",
+            place,
+            "Pass a list of what an argument takes, or mark one: `ff.each(values)`.",
+        )
+    lengths = {name: length for name in mapped if (length := _length(inputs[name])) is not None}
+    _check_lengths(task, lengths, how, place)
+    return inputs, Mapping(arguments=tuple(mapped), how=cast('Literal["zip", "cross"]', how))
+
+
+def is_mapped(value: Any, annotation: Any, site: Site) -> bool:
+    """Whether the value is a list of what the argument takes, rather than what it takes."""
+    if isinstance(value, Each):
+        return True
+    if isinstance(value, Placeholder):
+        have = given(resolved(value, site))
+        inner = element(have)
+        return inner is not None and not assignable(have, annotation) and assignable(inner, annotation)
+    if not isinstance(value, list | tuple):
+        return False
+    inner = element(annotation)
+    if inner is None:
+        return True
+    return inner is not Any and bool(value) and all(isinstance(item, list | tuple) for item in value)
+
+
+def _length(source: Input) -> int | None:
+    if isinstance(source, FromList):
+        return len(source.items)
+    if isinstance(source, FromConstant) and isinstance(source.value, list):
+        return len(source.value)
+    return None
+
+
+def _check_lengths(task: Task, lengths: dict[str, int], how: str, place: Place) -> None:
+    for name, length in lengths.items():
+        if length == 0:
+            fail(f"{quoted(task.name, name)}: is mapped over an empty list", place)
+    if how == "zip" and len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        fail(
+            f"{quoted(task.name)}: the mapped lists are not equally long: {found}",
+            place,
+            "For every combination, call `.cross_map(…)`.",
+        )

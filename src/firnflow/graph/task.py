@@ -1,0 +1,155 @@
+"""`@task`: a typed Python function that a pipeline can wire."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import FunctionType
+from typing import Any, Generic, ParamSpec, TypedDict, Unpack, overload
+
+from pydantic import ValidationError
+
+from firnflow._text import nearest
+from firnflow.errors import GraphError
+from firnflow.graph.builder import current
+from firnflow.graph.model import NAME, Options, Resources
+from firnflow.graph.signature import Signature, check_shape, read_signature
+from firnflow.graph.types import readable
+from firnflow.graph.where import Place, fail, here, quoted
+
+P = ParamSpec("P")
+
+
+class TaskOptions(TypedDict, total=False):
+    """What `@task(…)` and `task.options(…)` take; `model.Options` says what each means. Times: seconds, or "1h30m"."""
+
+    name: str
+    retries: int
+    retry_delay: float | str
+    backoff: float
+    timeout: float | str | None
+    cache: bool
+    concurrency: int | None
+    resources: Resources
+
+
+@dataclass(frozen=True, eq=False)
+class Task(Generic[P]):
+    """A task. Called while a pipeline is built it joins the graph; called anywhere else it is the function.
+
+    Attributes:
+        function: the user's function.
+        name: what the task is called in a graph, unless a sub-pipeline's name comes before it.
+        options_: how it is run.
+    """
+
+    function: Callable[P, Any]
+    name: str
+    options_: Options = field(default_factory=Options)
+
+    def __post_init__(self) -> None:
+        names = ("__module__", "__name__", "__qualname__", "__doc__")
+        self.__dict__.update({name: getattr(self.function, name) for name in names}, __wrapped__=self.function)
+
+    def __repr__(self) -> str:
+        return f"<task {self.key}>"
+
+    @property
+    def key(self) -> str:
+        """`module:function`: the name under which a graph refers to the task."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    @property
+    def doc(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @cached_property
+    def signature(self) -> Signature:
+        """The function's arguments and outputs. Raises GraphError for an annotation that cannot be resolved."""
+        assert isinstance(self.function, FunctionType)  # noqa: S101 - `make_task` has checked it
+        return read_signature(self.function, self.name)
+
+    def describe(self) -> str:
+        """Return the call as one writes it: `train(train_set: ibis.Table, max_depth: int)`."""
+        arguments = [
+            f"{name}: {readable(argument.annotation)}" + ("" if argument.required else " = …")
+            for name, argument in self.signature.arguments.items()
+        ]
+        return f"{self.name}({', '.join(arguments)})"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Join the pipeline that is being built and return a placeholder; outside one, call the function."""
+        builder = current()
+        if builder is None:
+            return self.function(*args, **kwargs)
+        return builder.call(self, args, kwargs)
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """Run once per element of each argument that is a list of what it takes; several lists go in step.
+
+        Raises:
+            GraphError: no argument is mapped, or written lists are not equally long.
+        """
+        return self._map("zip", args, kwargs)
+
+    def cross_map(self, *args: Any, **kwargs: Any) -> Any:
+        """Run once per combination of the elements of the mapped arguments, the last one fastest."""
+        return self._map("cross", args, kwargs)
+
+    def _map(self, how: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        builder = current()
+        if builder is None:
+            raise GraphError(f"{quoted(self.name)}: `.map()` belongs in a pipeline. Outside one, loop over calls.")
+        return builder.map(self, args, kwargs, how)
+
+    def options(self, **changes: Unpack[TaskOptions]) -> Task[P]:
+        """Return a copy with other options: `train.options(timeout="4h")(…)`."""
+        return _with_options(self, dict(changes), here())
+
+
+def _with_options(task: Task[P], changes: dict[str, Any], place: Place) -> Task[P]:
+    name = changes.pop("name", task.name)
+    for unknown in changes.keys() - Options.model_fields.keys():
+        known = [*TaskOptions.__annotations__]
+        fail(f"{quoted(task.name)}: has no option {unknown!r}", place, nearest(unknown, known))
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        fail(f"{quoted(str(name))}: a name is letters, digits and `_`, a letter first", place, "Give it one: `name=…`.")
+    try:
+        options = Options.model_validate({**{k: getattr(task.options_, k) for k in Options.model_fields}, **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        fail(f"{quoted(task.name)}: option {first['loc'][0]!r}: {first['msg'].removeprefix('Value error, ')}", place)
+    return dataclasses.replace(task, name=name, options_=options)
+
+
+@overload
+def task(function: Callable[P, Any], /) -> Task[P]: ...
+@overload
+def task(**options: Unpack[TaskOptions]) -> Callable[[Callable[P, Any]], Task[P]]: ...
+def task(function: Callable[P, Any] | None = None, /, **options: Unpack[TaskOptions]) -> Any:
+    """Make a task of a function whose arguments and return are all annotated.
+
+    Args:
+        function: the function, where the decorator stands without parentheses.
+        options: see `TaskOptions`.
+
+    Raises:
+        GraphError: what is decorated cannot be a task; the message says why and where.
+    """
+    place = here()
+    if function is None:
+        return lambda found: make_task(found, dict(options), place)
+    return make_task(function, {}, place)
+
+
+def make_task(function: Callable[P, Any], options: dict[str, Any], place: Place) -> Task[P]:
+    """Return the task of a function, with options. Raises GraphError."""
+    if not isinstance(function, FunctionType):
+        fail(f"{function!r} cannot be a task", place, "Decorate a function that is written with `def`.")
+    check_shape(function, function.__name__)
+    return _with_options(Task(function, function.__name__), options, place)
