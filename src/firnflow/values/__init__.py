@@ -1,0 +1,164 @@
+"""Values: what flows along an edge, as a file or JSON, and back. A type annotation decides how.
+
+`save` makes a ref of a value, `load` a value of a ref.
+"""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+from firnflow.errors import DataError, StoreError
+from firnflow.graph.annotations import class_name, members, plain, readable
+from firnflow.values import containers, json
+from firnflow.values.base import Saved, Storage, ValueType
+from firnflow.values.containers import gather
+from firnflow.values.ref import Ref
+from firnflow.values.registry import registry
+
+__all__ = ["Ref", "Saved", "Storage", "ValueType", "describe", "gather", "load", "save"]
+
+UMBRELLAS = {"firnflow.Model": "model", "firnflow.Figure": "figure"}
+"""Annotations that any value of a kind fits."""
+
+
+def save(value: Any, annotation: Any, storage: Storage) -> Ref:
+    """Store a value that fits its annotation, durably, and return its ref.
+
+    Raises:
+        DataError: the value does not fit the annotation, or cannot be stored without loss.
+        UnsafeFormatError: it could only be pickled.
+        StoreError: the store cannot take it.
+    """
+    found = registry().for_class(type(value))
+    if found is not None:
+        _check_fits(value, found, annotation)
+        return _save_file(value, found, storage)
+    options = [member for member in members(annotation) if _is_stored(member)]
+    if containers.is_container(value) and (options or _holds_stored(value)):
+        wanted = next((option for option in options if _container_fits(value, option)), None)
+        if wanted is None and not any(member in (Any, object, dict, list, tuple) for member in members(annotation)):
+            raise _misfit(value, annotation)
+        return containers.save(value, Any if wanted is None else wanted, lambda v, a: save(v, a, storage))
+    return json.save(value, _json_part(annotation, value), storage)
+
+
+def load(ref: Ref, annotation: Any, storage: Storage) -> Any:
+    """Return the value of a ref as the annotation of its consumer wants it: any table as any table type.
+
+    Raises:
+        DamagedArtifactError: the stored file is missing, or is not what was committed.
+        UnsafeFormatError: loading could run code.
+        DataError: the value cannot be had as the annotation wants it.
+    """
+    if ref.kind == "json":
+        return json.load(ref, _json_part(annotation, None), storage)
+    if ref.kind in ("list", "dict"):
+        return _load_container(ref, annotation, storage)
+    loader, wanted = _loader(ref, annotation)
+    if ref.where is None:
+        raise StoreError(f"The ref of a {ref.kind} says no place: it is damaged")
+    path = storage.local(ref.where)
+    registry().named(ref.type).verify(path, ref)
+    return loader.load(path, ref, wanted, storage)
+
+
+def describe(ref: Ref) -> str:
+    """Return one line for people: `table 100,000 rows × 12 columns`."""
+    if ref.inline is not None:
+        return ref.inline if len(ref.inline) <= 80 else f"{ref.inline[:79]}…"
+    if ref.items is not None:
+        return f"{ref.kind} of {len(ref.items)}"
+    if ref.kind == "json":
+        return f"json {ref.size:,} bytes"
+    return registry().named(ref.type).describe(ref)
+
+
+def _save_file(value: Any, found: ValueType, storage: Storage) -> Ref:
+    from firnflow.values import digest
+
+    path = storage.scratch(found.suffix)
+    try:
+        saved = found.save(value, path, storage)
+        content = saved.digest or digest.of_file(path)
+        size = path.stat().st_size
+        where = storage.put(path, saved.name or content, saved.suffix or found.suffix)
+    finally:
+        path.unlink(missing_ok=True)
+    return Ref(found.kind, found.name, content, where=where, size=size, meta=saved.meta)
+
+
+def _loader(ref: Ref, annotation: Any) -> tuple[ValueType, Any]:
+    """Return the type that loads the ref for a consumer, and the member of its annotation."""
+    writer = registry().named(ref.type)
+    options = members(annotation)
+    for option in options:
+        if option in (Any, object):
+            return writer, option
+    able = [(found, option) for option in options if (found := _type_of(option)) and found.kind == ref.kind]
+    if not able:
+        raise DataError(f"A stored {describe(ref)} cannot be loaded as {readable(annotation)}")
+    loader, option = next(((found, option) for found, option in able if found is writer), able[0])
+    return (loader, option) if ref.kind == "table" else (writer, option)
+
+
+def _type_of(annotation: Any) -> ValueType | None:
+    cls = typing.get_origin(plain(annotation)) or plain(annotation)
+    return registry().for_class(cls) if isinstance(cls, type) else None
+
+
+def _check_fits(value: Any, found: ValueType, annotation: Any) -> None:
+    for member in members(annotation):
+        cls = typing.get_origin(member) or member
+        if cls in (Any, object) or (isinstance(cls, type) and isinstance(value, cls)):
+            return
+        if isinstance(cls, type) and UMBRELLAS.get(class_name(cls)) == found.kind:
+            return
+    raise _misfit(value, annotation)
+
+
+def _misfit(value: Any, annotation: Any) -> DataError:
+    return DataError(
+        f"The value is a {class_name(type(value))}, but the annotation says {readable(annotation)}. "
+        "Mend: change the annotation, or convert the value before it is returned"
+    )
+
+
+def _is_stored(annotation: Any) -> bool:
+    """Whether values of the annotation are files, or containers of files."""
+    annotation = plain(annotation)
+    if _type_of(annotation) is not None:
+        return True
+    cls = typing.get_origin(annotation) or annotation
+    inner = typing.get_type_hints(cls).values() if containers.is_record(cls) else typing.get_args(annotation)
+    return any(_is_stored(arg) for arg in inner if arg is not ... and arg is not annotation)
+
+
+def _holds_stored(value: Any) -> bool:
+    if registry().for_class(type(value)) is not None:
+        return True
+    return containers.is_container(value) and any(map(_holds_stored, containers.items(value)))
+
+
+def _container_fits(value: Any, annotation: Any) -> bool:
+    cls = typing.get_origin(plain(annotation)) or plain(annotation)
+    return isinstance(cls, type) and isinstance(value, cls)
+
+
+def _json_part(annotation: Any, value: Any) -> Any:
+    """Return the members of the annotation that JSON can be."""
+    options = tuple(member for member in members(annotation) if not _is_stored(member))
+    if not options:
+        raise _misfit(value, annotation)
+    return annotation if len(options) == len(members(annotation)) else typing.Union[options]  # noqa: UP007
+
+
+def _load_container(ref: Ref, annotation: Any, storage: Storage) -> Any:
+    options = members(annotation)
+    for option in options:
+        try:
+            return containers.load(ref, option, lambda r, a: load(r, a, storage))
+        except DataError:
+            if option is options[-1]:
+                raise
+    raise AssertionError("a union has members")

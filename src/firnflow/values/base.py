@@ -1,0 +1,108 @@
+"""What a type of value is, and what it needs from the stores.
+
+A plugin adds a type by a subclass of `ValueType` under the entry point group `firnflow.value_types`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from firnflow.values.digest import verify_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import ibis
+
+    from firnflow.values.ref import Ref
+
+
+class WarehouseLike(Protocol):
+    """The part of a warehouse that tables need."""
+
+    @property
+    def connection(self) -> Any:
+        """The Ibis backend."""
+
+    def read_parquet(self, path: Path) -> ibis.Table:
+        """Return a Parquet file as a table; its rows are read when the table is used."""
+
+    def write_parquet(self, table: ibis.Table, path: Path) -> None:
+        """Compute the table and write its rows to `path`, in their order."""
+
+
+class Storage(Protocol):
+    """Where values are kept: implemented by `firnflow.stores.Stores`."""
+
+    @property
+    def warehouse(self) -> WarehouseLike:
+        """The warehouse that computes tables."""
+
+    @property
+    def pickle_allowed(self) -> frozenset[str]:
+        """Type names that the project lets be pickled."""
+
+    @property
+    def skops_trusted(self) -> frozenset[str]:
+        """Types, besides scikit-learn's own, that a skops file may hold."""
+
+    def scratch(self, suffix: str) -> Path:
+        """Return a fresh path on the file system of the objects."""
+
+    def put(self, path: Path, digest: str, suffix: str) -> str:
+        """Move a file from `scratch` to its place, durably, and return that place."""
+
+    def local(self, where: str) -> Path:
+        """Return a readable path. Raises DamagedArtifactError where there is no such object."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What `ValueType.save` wrote.
+
+    Attributes:
+        meta: what loading needs and what people read: plain JSON.
+        digest: hex SHA-256 that stands for the content; None: the SHA-256 of the file's bytes.
+        name: hex name under which the file is stored; None: the digest. For bytes that the digest does not fix.
+        suffix: suffix of the file; None: that of the type.
+    """
+
+    meta: dict[str, Any] = field(default_factory=dict)
+    digest: str | None = None
+    name: str | None = None
+    suffix: str | None = None
+
+
+class ValueType(ABC):
+    """How the values of some classes become a file and come back.
+
+    Attributes:
+        kind: `table`, `model`, `figure`, `file`, `array`, or a kind of the plugin's own.
+        name: the name that stands in refs; unique.
+        suffix: suffix of the files, without a dot: small letters and digits.
+        types: the classes, as top package and qualified name: `pandas.DataFrame` (whatever module defines it).
+            Matched over a value's MRO, the nearest class first, so that no library is imported to look.
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    suffix: ClassVar[str]
+    types: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def save(self, value: Any, path: Path, storage: Storage) -> Saved:
+        """Write the value to `path`, the same bytes for the same value in every process."""
+
+    @abstractmethod
+    def load(self, path: Path, ref: Ref, annotation: Any, storage: Storage) -> Any:
+        """Return the value of a verified file, as `annotation` (no union) wants it."""
+
+    def verify(self, path: Path, ref: Ref) -> None:
+        """Raise DamagedArtifactError where the file is not what was committed."""
+        verify_bytes(path, ref)
+
+    def describe(self, ref: Ref) -> str:  # noqa: ARG002 - for those that say more
+        """Return one line for people."""
+        return f"{self.kind} ({self.name})"

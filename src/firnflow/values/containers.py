@@ -1,0 +1,105 @@
+"""Lists, dicts, tuples, NamedTuples and dataclasses of values that are no JSON: each item is stored by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from typing import TYPE_CHECKING, Any
+
+from firnflow.errors import DataError
+from firnflow.graph.annotations import plain, readable
+from firnflow.values import digest
+from firnflow.values.ref import Ref
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def gather(refs: list[Ref] | dict[str, Ref]) -> Ref:
+    """Return the ref of a list or of a dict of stored values."""
+    if isinstance(refs, dict):
+        return Ref("dict", "dict", _digest(["dict", {key: ref.digest for key, ref in refs.items()}]), items=refs)
+    return Ref("list", "list", _digest(["list", [ref.digest for ref in refs]]), items=refs)
+
+
+def is_container(value: Any) -> bool:
+    """Whether the value has items that can be stored one by one."""
+    return isinstance(value, list | tuple | dict) or is_record(type(value))
+
+
+def is_record(cls: Any) -> bool:
+    """Whether the class is a NamedTuple or a dataclass."""
+    return isinstance(cls, type) and (
+        dataclasses.is_dataclass(cls) or (issubclass(cls, tuple) and hasattr(cls, "_fields"))
+    )
+
+
+def items(value: Any) -> list[Any]:
+    """Return the items of a container."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return [getattr(value, name) for name in _fields(type(value))] if is_record(type(value)) else list(value)
+
+
+def save(value: Any, annotation: Any, save_item: Callable[[Any, Any], Ref]) -> Ref:
+    """Store each item.
+
+    Raises:
+        DataError: the value does not fit the annotation, or a key is no text.
+    """
+    cls = type(value)
+    if is_record(cls):
+        hints = typing.get_type_hints(cls)
+        return gather({name: save_item(getattr(value, name), hints.get(name, Any)) for name in _fields(cls)})
+    if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise DataError("A dict of tables, models or files needs texts as keys")
+        inner = _inner(annotation, 1, Any)
+        return gather({key: save_item(item, inner) for key, item in value.items()})
+    return gather([save_item(item, hint) for item, hint in zip(value, _hints(annotation, len(value)), strict=True)])
+
+
+def load(ref: Ref, annotation: Any, load_item: Callable[[Ref, Any], Any]) -> Any:
+    """Return the container as the annotation wants it.
+
+    Raises:
+        DataError: the annotation is no container of this kind.
+    """
+    annotation = plain(annotation)
+    cls = typing.get_origin(annotation) or annotation
+    stored = ref.items if ref.items is not None else []
+    if isinstance(stored, dict):
+        if is_record(cls):
+            hints = typing.get_type_hints(cls)
+            return cls(**{key: load_item(item, hints.get(key, Any)) for key, item in stored.items()})
+        if cls in (Any, object) or (isinstance(cls, type) and issubclass(dict, cls)):
+            inner = _inner(annotation, 1, Any)
+            return {key: load_item(item, inner) for key, item in stored.items()}
+    elif cls in (Any, object, tuple) or (isinstance(cls, type) and issubclass(list, cls)):
+        loaded = [load_item(item, hint) for item, hint in zip(stored, _hints(annotation, len(stored)), strict=True)]
+        return tuple(loaded) if cls is tuple else loaded
+    raise DataError(f"A stored {ref.kind} cannot be loaded as {readable(annotation)}")
+
+
+def _fields(cls: Any) -> list[str]:
+    return [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else list(cls._fields)
+
+
+def _inner(annotation: Any, index: int, default: Any) -> Any:
+    args = typing.get_args(plain(annotation))
+    return args[index] if len(args) > index else default
+
+
+def _hints(annotation: Any, count: int) -> list[Any]:
+    """Return the annotation of each item of a list or tuple."""
+    args = typing.get_args(plain(annotation))
+    if typing.get_origin(plain(annotation)) is not tuple or (len(args) == 2 and args[1] is ...):
+        return [args[0] if args else Any] * count
+    if len(args) != count:
+        raise DataError(f"{count} items do not fit the annotation {readable(annotation)}")
+    return list(args)
+
+
+def _digest(data: object) -> str:
+    return digest.of_bytes(json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())

@@ -1,0 +1,41 @@
+"""SHA-256 of files and texts, and the check that a file is what was committed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from firnflow.errors import DamagedArtifactError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firnflow.values.ref import Ref
+
+MEND = "Mend: `firnflow run` with --no-cache makes it anew"
+
+
+def of_bytes(content: bytes) -> str:
+    """Return the hex SHA-256."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def of_file(path: Path) -> str:
+    """Return the hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify_bytes(path: Path, ref: Ref) -> None:
+    """Raise DamagedArtifactError where size or digest of the file are not those of the ref."""
+    size = path.stat().st_size
+    if size != ref.size:
+        raise DamagedArtifactError(f"{ref.where} has {size} bytes, but {ref.size} were committed. {MEND}")
+    if of_file(path) != ref.digest:
+        raise DamagedArtifactError(f"{ref.where} is not what was committed: its SHA-256 differs. {MEND}")
+
+
+def damaged(ref: Ref, why: object) -> DamagedArtifactError:
+    """Return the error for a stored value that cannot be read."""
+    place = ref.where or f"the {ref.kind} value {ref.digest[:12]}"
+    return DamagedArtifactError(f"{place} cannot be read as {ref.type}: {why}. {MEND}")

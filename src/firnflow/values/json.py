@@ -1,0 +1,192 @@
+"""JSON values: plain data, pydantic models, dataclasses, enums, dates, Decimal, tuples, sets, NaN, NumPy scalars.
+
+Written by the annotation's pydantic adapter and read back by it. What would not come back equal is refused when it is
+saved. The text is canonical: no spaces, sets in order; dicts keep their order, which is part of the value. NaN and the
+infinities are written as Python and DuckDB write them (`NaN`, `Infinity`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from firnflow.errors import DamagedArtifactError, DataError
+from firnflow.graph.annotations import readable
+from firnflow.graph.types import adapter
+from firnflow.values import digest
+from firnflow.values.ref import Ref
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+    from firnflow.values.base import Storage
+
+INLINE_BYTES = 1024
+"""JSON text of at most this many bytes stands in the ref itself."""
+
+
+def save(value: Any, annotation: Any, storage: Storage) -> Ref:
+    """Store a JSON value.
+
+    Raises:
+        DataError: the value does not fit the annotation, or would not come back equal.
+    """
+    content = dumps(value, annotation).encode()
+    found = digest.of_bytes(content)
+    if len(content) <= INLINE_BYTES:
+        return Ref("json", "json", found, inline=content.decode())
+    path = storage.scratch("json")
+    path.write_bytes(content)
+    return Ref("json", "json", found, where=storage.put(path, found, "json"), size=len(content))
+
+
+def load(ref: Ref, annotation: Any, storage: Storage) -> Any:
+    """Return the value of a `json` ref.
+
+    Raises:
+        DamagedArtifactError: the text is not what was committed, or no JSON.
+        DataError: it does not fit the annotation.
+    """
+    from pydantic import ValidationError
+
+    text = _text(ref, storage)
+    try:
+        json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise digest.damaged(ref, error) from error
+    try:
+        return _adapter(annotation).validate_json(text, by_alias=False, by_name=True)
+    except ValidationError as error:
+        raise DataError(
+            f"The stored JSON {text[:80]!r} does not fit the annotation {readable(annotation)}: {_first(error)}"
+        ) from error
+
+
+def dumps(value: Any, annotation: Any) -> str:
+    """Return the canonical JSON text of a value that fits the annotation. Raises DataError as `save`."""
+    from pydantic import ValidationError
+    from pydantic_core import PydanticSerializationError
+
+    wanted = _adapter(annotation)
+    try:
+        value = wanted.validate_python(plain(value), strict=True, by_alias=False, by_name=True)
+        text = _canonical(wanted, value)
+        back = wanted.validate_json(text, by_alias=False, by_name=True)
+    except ValidationError as error:
+        raise DataError(
+            f"{_shown(value)} does not fit the annotation {readable(annotation)}: {_first(error)}"
+        ) from error
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+        raise DataError(f"{_shown(value)} cannot be stored as JSON: {error}") from error
+    if not same(value, back):
+        raise DataError(
+            f"{_shown(value)}, annotated {readable(annotation)}, would come back from JSON as {_shown(back)}. "
+            "Mend: annotate the exact type (`dict[str, date]`, `tuple[int, ...]`, a pydantic model) instead of Any"
+        )
+    return text
+
+
+def plain(value: Any) -> Any:
+    """Return the value with NumPy's scalars as Python's, in lists, tuples, sets, dicts and dataclasses."""
+    if type(value).__module__ == "numpy" and hasattr(value, "dtype") and getattr(value, "shape", None) == ():
+        return value.item()
+    if isinstance(value, dict):
+        items = {plain(key): plain(item) for key, item in value.items()}
+        return items if type(value) is dict else value
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(map(plain, value))
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(plain, value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain_dataclass(value)
+    return value
+
+
+def _plain_dataclass(value: Any) -> Any:
+    old = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+    new = {name: plain(item) for name, item in old.items()}
+    changed = {name: item for name, item in new.items() if type(item) is not type(old[name]) or item != old[name]}
+    return dataclasses.replace(value, **changed) if changed else value
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, their types and the order of dicts included; NaN equals NaN."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, float):
+        return one == other or (one != one and other != other)  # noqa: PLR0124 - NaN differs from itself
+    if isinstance(one, dict):
+        return len(one) == len(other) and all(
+            same(a, b) and same(one[a], other[b]) for a, b in zip(one, other, strict=True)
+        )
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if hasattr(one, "__dict__") and not isinstance(one, set | frozenset):
+        return one == other or same(vars(one), vars(other))
+    return bool(one == other)
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+
+    try:
+        return adapter(annotation)
+    except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+        raise DataError(f"Values annotated {readable(annotation)} cannot be stored: {error}") from error
+
+
+def _canonical(wanted: TypeAdapter[Any], value: Any) -> str:
+    as_json = wanted.dump_python(value, mode="json", by_alias=False, round_trip=True, warnings=False, fallback=plain)
+    as_python = wanted.dump_python(value, by_alias=False, round_trip=True, warnings=False)
+    return _text_of(_ordered(as_python, as_json))
+
+
+def _ordered(value: Any, as_json: Any) -> Any:
+    """Return `as_json` with the lists that stand for sets sorted; `value` is the same data as Python objects."""
+    if isinstance(value, set | frozenset) and isinstance(as_json, list):
+        if any(isinstance(item, frozenset) for item in value):
+            as_json = [_ordered(item, sorted(item)) if isinstance(item, frozenset) else item for item in value]
+        return sorted(as_json, key=_text_of)
+    if isinstance(value, dict) and isinstance(as_json, dict) and len(value) == len(as_json):
+        return {key: _ordered(item, as_json[key]) for key, item in zip(as_json, value.values(), strict=True)}
+    if isinstance(value, list | tuple) and isinstance(as_json, list) and len(value) == len(as_json):
+        return [_ordered(one, other) for one, other in zip(value, as_json, strict=True)]
+    return as_json
+
+
+def _text_of(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _text(ref: Ref, storage: Storage) -> str:
+    if ref.inline is not None:
+        content = ref.inline.encode("utf-8", "surrogatepass")
+        if digest.of_bytes(content) != ref.digest:
+            raise DamagedArtifactError(f"A JSON value is not what was committed: its SHA-256 differs. {digest.MEND}")
+    else:
+        path = storage.local(ref.where or "")
+        digest.verify_bytes(path, ref)
+        content = path.read_bytes()
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise digest.damaged(ref, error) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _first(error: Any) -> str:
+    found = error.errors(include_url=False, include_context=False)[0]
+    place = ".".join(map(str, found["loc"]))
+    return f"{place}: {found['msg']}" if place else str(found["msg"])
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}…"

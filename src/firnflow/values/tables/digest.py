@@ -1,0 +1,62 @@
+"""The digest of a table that the warehouse computed: of its schema and rows, by hashes computed in DuckDB.
+
+Each row is hashed to 64 bits, mixed once more so that no structure of DuckDB's combination of columns is left, and the
+hashes are summed in 128 bits, twice with different salts, with the count of rows: equal for equal rows in whatever
+order. Where the order is part of the value (`is_ordered`), the row's number enters its hash.
+DuckDB's hash gives NULL, an empty list and a list of NULLs one value: nested columns are hashed by their JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from firnflow.values import digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import ibis
+
+NESTED = ("STRUCT", "MAP", "UNION")
+
+
+def is_ordered(table: ibis.Table) -> bool:
+    """Whether the expression sorts its rows last, but for steps that keep their order (limit, projection, filter)."""
+    from ibis.expr import operations as ops
+
+    keeps_order = (ops.Limit, ops.Project, ops.Filter, ops.DropColumns, ops.FillNull, ops.DropNull)
+    node: Any = table.op()
+    while isinstance(node, keeps_order):
+        node = node.parent
+    return isinstance(node, ops.Sort)
+
+
+def of_file(connection: Any, path: Path, *, ordered: bool) -> str:
+    """Return the hex SHA-256 over schema, count and hashes of a Parquet file's rows.
+
+    Args:
+        connection: a `duckdb.DuckDBPyConnection`.
+        path: the file.
+        ordered: whether the order of the rows counts.
+    """
+    file = "'" + str(path).replace("'", "''") + "'"
+    schema = connection.execute(f"DESCRIBE FROM read_parquet({file})").fetchall()
+    columns = [_hashed(name, kind) for name, kind, *_ in schema]
+    if ordered:
+        columns.append("file_row_number")
+    row = ", ".join(columns)
+    query = (
+        "SELECT count(*), "  # noqa: S608 - names are quoted, the path is ours
+        f"sum(hash(hash(1, {row}))::HUGEINT), sum(hash(hash(2, {row}), 3)::HUGEINT) "
+        f"FROM read_parquet({file}, file_row_number = true)"
+    )
+    sums = connection.execute(query).fetchone()
+    content = [[list(column[:2]) for column in schema], [str(part) for part in sums], ordered]
+    return digest.of_bytes(json.dumps(content).encode())
+
+
+def _hashed(name: str, kind: str) -> str:
+    column = '"' + name.replace('"', '""') + '"'
+    nested = kind.endswith("]") or kind.startswith(NESTED)
+    return f"to_json({column})::VARCHAR" if nested else column

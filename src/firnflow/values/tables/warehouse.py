@@ -1,0 +1,77 @@
+"""Tables of the warehouse, lazy: computed into a Parquet file where they are; their rows never enter Python."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from firnflow.values import digest
+from firnflow.values.base import Saved
+from firnflow.values.tables import digest as table_digest
+from firnflow.values.tables import parquet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import ibis
+
+    from firnflow.values.base import Storage
+    from firnflow.values.ref import Ref
+
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
+"""What Arrow calls the unnamed levels of a pandas index; they are no columns to anything but pandas."""
+
+
+class IbisType(parquet.TableType):
+    """`ibis.Table`."""
+
+    name = "ibis"
+    types = ("ibis.Table",)
+
+    def save(self, value: Any, path: Path, storage: Storage) -> Saved:
+        """Let the warehouse compute the table; the file may differ between equal tables, the digest does not."""
+        import pyarrow.parquet as pq
+
+        warehouse = storage.warehouse
+        warehouse.write_parquet(_exact(value, warehouse.connection), path)
+        metadata = pq.read_metadata(path)
+        ordered = table_digest.is_ordered(value)
+        found = table_digest.of_file(warehouse.connection.con, path, ordered=ordered)
+        footer = parquet.footer_digest(path)
+        meta = {**parquet.meta_of(metadata.schema.to_arrow_schema(), metadata.num_rows), "footer": footer}
+        if ordered:
+            meta["ordered"] = True
+        return Saved(meta, digest=found, name=digest.of_bytes(f"{found} {footer}".encode()))
+
+    def load(self, path: Path, ref: Ref, annotation: Any, storage: Storage) -> Any:  # noqa: ARG002 - the protocol's
+        """Return the table; its rows are read when it is used."""
+        table = storage.warehouse.read_parquet(path)
+        hidden = [name for name in table.columns if UNNAMED_INDEX.fullmatch(name)]
+        return table.drop(*hidden) if hidden else table
+
+
+def _exact(table: ibis.Table, connection: Any) -> ibis.Table:
+    """Return the table with DuckDB's HUGEINT (a sum of integers) cast to the type that the expression states.
+
+    Parquet has no integers of 128 bits: DuckDB would write floats.
+    """
+    backends, _ = table._find_backends()  # noqa: SLF001 - nothing public tells without connecting
+    backend = backends[0] if len(backends) == 1 else connection
+    if backend.name != "duckdb":
+        return table
+    backend._run_pre_execute_hooks(table)  # noqa: SLF001 - registers in-memory tables, as executing would
+    sql = backend.compile(table)
+    described = backend.con.execute(f"DESCRIBE {sql}").fetchall()
+    wide = [name for name, kind, *_ in described if "HUGEINT" in kind]
+    if not wide:
+        return table
+    types = backend.compiler.type_mapper
+    casts = ", ".join(
+        f"CAST({_quoted(name)} AS {types.to_string(table.schema()[name])}) AS {_quoted(name)}" for name in wide
+    )
+    exact: ibis.Table = backend.sql(f"SELECT * REPLACE ({casts}) FROM ({sql})")  # noqa: S608 - names are quoted
+    return exact
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
