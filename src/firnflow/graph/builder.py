@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from firnflow._text import nearest
+from firnflow.graph.assignable import SourceTable
 from firnflow.graph.inputs import Site, to_input
 from firnflow.graph.mapping import plan_map
 from firnflow.graph.model import PATH, Condition, FromConstant, Group, Input, Location, Mapping, Port, TaskNode
 from firnflow.graph.placeholders import Case, Output, Outputs
-from firnflow.graph.types import SourceTable, readable
+from firnflow.graph.types import readable
 from firnflow.graph.where import Place, fail, here, quoted
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Builder:
     def __init__(self, pipeline: str, key: str) -> None:
         self.pipeline = pipeline
         self.nodes: dict[str, TaskNode] = {}
-        self.tasks: dict[str, Task] = {}
+        self.tasks: dict[str, Task[...]] = {}
         self.groups: dict[str, Group] = {}
         self.conditions: list[Condition] = []
         self.cases: list[Case] = []
@@ -57,7 +58,7 @@ class Builder:
         finally:
             _current.reset(token)
 
-    def call(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(self, task: Task[...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Add a task and return what stands for its result."""
         place = here()
         given = _bind(task, args, kwargs, place)
@@ -68,7 +69,7 @@ class Builder:
         }
         return self._add(task, inputs, None, place)
 
-    def map(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], how: str) -> Any:
+    def map(self, task: Task[...], args: tuple[Any, ...], kwargs: dict[str, Any], how: str) -> Any:
         """Add a task that runs once per element and return what stands for the list of its results."""
         place = here()
         given = _bind(task, args, kwargs, place)
@@ -129,7 +130,7 @@ class Builder:
             fail(f"{what} {path!r}: not a name for a {what}", place, "Rename it: `.options(name=…)`.")
         self._places[path] = place
 
-    def _add(self, task: Task, inputs: dict[str, Input], mapping: Mapping | None, place: Place) -> Any:
+    def _add(self, task: Task[...], inputs: dict[str, Input], mapping: Mapping | None, place: Place) -> Any:
         path = self._path(task.name)
         self._claim(path, task.name, place)
         self.tasks[path] = task
@@ -149,7 +150,7 @@ class Builder:
 
 
 def task_node(
-    task: Task,
+    task: Task[...],
     location: Location,
     inputs: dict[str, Input] | None = None,
     mapping: Mapping | None = None,
@@ -169,7 +170,7 @@ def task_node(
     )
 
 
-def _bind(task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], place: Place) -> dict[str, Any]:
+def _bind(task: Task[...], args: tuple[Any, ...], kwargs: dict[str, Any], place: Place) -> dict[str, Any]:
     """Return argument → value as Python binds them. Raises GraphError for an unknown, double or missing argument."""
     arguments = task.signature.arguments
     if len(args) > len(arguments):

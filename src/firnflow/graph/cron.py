@@ -24,7 +24,8 @@ def check_cron(expression: str) -> str:
     fields = expression.split()
     if len(fields) != len(_FIELDS):
         raise ValueError(
-            f"cron expression {expression!r} has {len(fields)} fields, not 5: minute, hour, day of month, month, day of week"
+            f"cron expression {expression!r} has {len(fields)} fields, not 5: "
+            "minute, hour, day of month, month, day of week"
         )
     for text, (name, low, high, names) in zip(fields, _FIELDS, strict=True):
         for item in text.split(","):
@@ -35,7 +36,7 @@ def check_cron(expression: str) -> str:
 
 def _item_is_valid(item: str, low: int, high: int, names: tuple[str, ...]) -> bool:
     match = _ITEM.fullmatch(item)
-    if match is None or match["step"] is not None and not 1 <= int(match["step"]) <= high:
+    if match is None or (match["step"] is not None and not 1 <= int(match["step"]) <= high):
         return False
     if match["all"]:
         return True

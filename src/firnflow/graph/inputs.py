@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from pydantic import TypeAdapter, ValidationError
 from pydantic.types import JsonValue
 
+from firnflow.graph.assignable import assignable, is_json_like
 from firnflow.graph.model import FromConstant, FromList, Input
 from firnflow.graph.placeholders import Each, Output, Outputs, Parameter, Placeholder, Section, whole
-from firnflow.graph.types import accepts_none, adapter, assignable, element, is_json_like, members, plain, readable
+from firnflow.graph.types import accepts_none, adapter, element, members, plain, readable, shortened
 from firnflow.graph.where import Place, fail, quoted
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def constant(value: Any, annotation: Any, site: Site) -> JsonValue:
     wanted = plain(annotation)
     if not is_json_like(wanted):
         site.fail(
-            f"wants {readable(wanted)}, which cannot be written in a pipeline (got {_short(value)})",
+            f"wants {readable(wanted)}, which cannot be written in a pipeline (got {shortened(value)})",
             "Pass a task's result, or `ff.source(…)`.",
         )
     try:
@@ -104,14 +105,15 @@ def constant(value: Any, annotation: Any, site: Site) -> JsonValue:
         where = "".join(f"[{part!r}]" for part in first["loc"])
         item = f" ({where}: {first['msg']})" if where and wanted is not Any else ""
         hint = _hint_list(value, wanted)
-        site.fail(f"wants {readable(wanted)}, but got {_short(value)}{item}", hint)
+        site.fail(f"wants {readable(wanted)}, but got {shortened(value)}{item}", hint)
 
 
-def _finite(value: Any, site: Site) -> Any:
+def _finite(value: JsonValue, site: Site) -> JsonValue:
     if isinstance(value, float) and not math.isfinite(value):
         site.fail(f"{value} cannot stand in a graph, which is JSON", "Make it the argument's default, or use None.")
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _finite(item, site)
+    if isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            _finite(item, site)
     return value
 
 
@@ -135,8 +137,3 @@ def _hint(source: Parameter | Output, wanted: Any) -> str:
 
 def _hint_list(value: Any, wanted: Any) -> str:
     return "To run once per element, call `.map(…)`." if isinstance(value, list) and element(wanted) is None else ""
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"a {readable(type(value))}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from firnflow.graph.inputs import Site, given, holds_placeholder, resolved, to_input
+from firnflow.graph.assignable import assignable
+from firnflow.graph.inputs import Site, given, resolved, to_input
 from firnflow.graph.model import FromConstant, FromList, Input, Mapping
 from firnflow.graph.placeholders import Each, Placeholder
-from firnflow.graph.types import assignable, element, is_json_like, readable
+from firnflow.graph.types import element
 from firnflow.graph.where import Place, fail, quoted
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def plan_map(
-    task: Task, values: dict[str, Any], sites: dict[str, Site], how: str, place: Place
+    task: Task[...], values: dict[str, Any], sites: dict[str, Site], how: str, place: Place
 ) -> tuple[dict[str, Input], Mapping]:
     """Return the inputs and the mapping. Raises GraphError where nothing is mapped, or lists are not equally long."""
     inputs: dict[str, Input] = {}
@@ -24,9 +25,8 @@ def plan_map(
         annotation = task.signature.arguments[name].annotation
         if is_mapped(value, annotation, sites[name]):
             mapped.append(name)
-            value = value.value if isinstance(value, Each) else value
             annotation = list[annotation]  # type: ignore[valid-type] # built from data
-        inputs[name] = to_input(value, annotation, sites[name])
+        inputs[name] = to_input(value.value if isinstance(value, Each) else value, annotation, sites[name])
     if not mapped:
         fail(
             f"{quoted(task.name)}: no argument is mapped",
@@ -62,7 +62,7 @@ def _length(source: Input) -> int | None:
     return None
 
 
-def _check_lengths(task: Task, lengths: dict[str, int], how: str, place: Place) -> None:
+def _check_lengths(task: Task[...], lengths: dict[str, int], how: str, place: Place) -> None:
     for name, length in lengths.items():
         if length == 0:
             fail(f"{quoted(task.name, name)}: is mapped over an empty list", place)

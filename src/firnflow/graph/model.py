@@ -2,7 +2,7 @@
 
 A `Graph` serialises to JSON and back without loss. `FORMAT` and `VERSION` stand in every file; a reader refuses a
 version that it does not know. The JSON schema is `Graph.model_json_schema()`, published as `graph.schema.json`.
-Tasks are named by *key* (`module:function`), which is looked up among the tasks of the loaded project and never imported.
+Tasks are named by *key* (`module:function`), looked up among the tasks of the loaded project and never imported.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Options(_Data):
 
 
 class Location(_Data):
-    """Where something was written: a line of a file, named from the folder it is imported from (`churn/pipelines.py`)."""
+    """Where something was written: a file, named from the folder it is imported from, and its line."""
 
     file: str
     line: int
@@ -197,7 +197,7 @@ class Every(_Written):
         super().__init__(seconds=seconds, **unknown)
 
 
-class _Trigger(_Written):
+class _Combined:
     """Something that happens; `&` is all of several, `|` one of several."""
 
     def __and__(self, other: OnUpdate | AllOf | AnyOf) -> AllOf:
@@ -207,7 +207,7 @@ class _Trigger(_Written):
         return AnyOf(of=(*_parts(self, AnyOf), *_parts(other, AnyOf)))
 
 
-class OnUpdate(_Trigger):
+class OnUpdate(_Combined, _Written):
     """A new version of a named table: `OnUpdate("orders")`."""
 
     kind: Literal["on_update"] = "on_update"
@@ -217,14 +217,14 @@ class OnUpdate(_Trigger):
         super().__init__(table=table, **unknown)
 
 
-class AllOf(_Trigger):
+class AllOf(_Combined, _Written):
     """All of these have happened since the last run."""
 
     kind: Literal["all"] = "all"
     of: tuple[Trigger, ...]
 
 
-class AnyOf(_Trigger):
+class AnyOf(_Combined, _Written):
     """One of these has happened since the last run."""
 
     kind: Literal["any"] = "any"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from firnflow.graph.model import ParamField
-from firnflow.graph.types import adapter, members
+from firnflow.graph.types import adapter, members, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,6 @@ def describe(model: type[BaseModel]) -> tuple[dict[str, ParamField], dict[str, A
         default = None
         if not field.is_required():
             default = field.get_default(call_default_factory=True, validated_data={})
-            default = adapter(field.annotation).dump_python(default, mode="json")
+            default = adapter(plain(field.annotation)).dump_python(default, mode="json")
         fields[name] = ParamField(json_schema=own, required=field.is_required(), default=default)
     return fields, schema.get("$defs", {})

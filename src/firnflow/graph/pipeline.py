@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import FunctionType
@@ -79,7 +78,7 @@ class Pipeline:
             fail(
                 f"pipeline {self.name!r}: takes {takes[0]!r}, but nothing passes it at the top",
                 place,
-                "Its one argument is its parameters, and only with `params=`; more are for a pipeline called in another.",
+                "With `params=` it takes its parameters; more arguments are for a pipeline called in another.",
             )
         with builder.active():
             self.function(*([Section(self.params)] if self.params else []))
@@ -96,7 +95,9 @@ class Pipeline:
             definitions=definitions,
             tasks=builder.nodes,
             groups=builder.groups,
-            finalizer=self.finalizer and task_node(self.finalizer, definition(self.finalizer.function).location()),
+            finalizer=task_node(self.finalizer, definition(self.finalizer.function).location())
+            if self.finalizer
+            else None,
             schedule=self.schedule,
         )
         return graph, tasks
@@ -189,7 +190,7 @@ def _check_name(name: str, place: Place) -> None:
         fail(f"pipeline {name!r}: a name is letters, digits and `_`, a letter first", place, "Give it one: `name=…`.")
 
 
-def _check_params(params: type[Params], function: FunctionType, place: Place) -> None:
+def _check_params(params: Any, function: FunctionType, place: Place) -> None:
     if not (isinstance(params, type) and issubclass(params, Params)):
         fail(
             f"pipeline {function.__name__!r}: params={params!r} is no class of parameters",

@@ -31,7 +31,7 @@ class Placeholder:
     def _refuse(self, what: str, remedy: str) -> NoReturn:
         fail(f"{self!r} is not there while the pipeline is built, so it cannot be {what}", here(), remedy)
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         self._refuse(f"asked for its attribute {name!r}", _INSIDE)
@@ -102,7 +102,7 @@ class Output(Placeholder):
         name = f"output {self._input.output!r}" if self._input.output else "the result"
         return f"{name} of task {self._input.task!r}"
 
-    def case(self, value: str | bool | int) -> Case:  # noqa: FBT001 - a case may be a bool
+    def case(self, value: str | bool | int) -> Case:
         """Return the branch that runs where the task returned `value`: `with verdict.case("promote"): …`."""
         cases = literals(self._annotation)
         if (type(value), value) not in [(type(known), known) for known in cases]:
@@ -134,12 +134,12 @@ class Outputs(Placeholder):
         return iter(self._outputs.values())
 
     def __getattr__(self, name: str) -> Output:
-        if name in self._outputs:
-            return self._outputs[name]
         if name.startswith("__"):
             raise AttributeError(name)
-        has = f"It has {', '.join(self._outputs)}." if self._outputs else "It returns None."
-        fail(f"task {self._task!r} has no output {name!r}", here(), f"{has}{nearest(name, self._outputs)}")
+        if name not in self._outputs:
+            has = f"It has {', '.join(self._outputs)}." if self._outputs else "It returns None."
+            fail(f"task {self._task!r} has no output {name!r}", here(), f"{has}{nearest(name, self._outputs)}")
+        return self._outputs[name]
 
 
 class Each:
@@ -190,7 +190,7 @@ _TRAPS = {
 
 def _trap(what: str, remedy: str) -> Any:
     def refuse(self: Placeholder, *_: object) -> NoReturn:
-        self._refuse(what, remedy)  # noqa: SLF001 - a method of the class, set below
+        self._refuse(what, remedy)
 
     return refuse
 

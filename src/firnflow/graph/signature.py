@@ -9,12 +9,13 @@ import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from firnflow.graph.assignable import is_json_like
 from firnflow.graph.model import NAME, Port
-from firnflow.graph.types import accepts_none, is_json_like, readable
+from firnflow.graph.types import accepts_none, readable
 from firnflow.graph.where import definition, fail, quoted
 
 if TYPE_CHECKING:
-    from types import FunctionType
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Signature:
         return {name: getattr(value, name) for name in self.outputs}
 
 
-def check_shape(function: FunctionType, name: str) -> None:
+def check_shape(function: Callable[..., Any], name: str) -> None:
     """Refuse what cannot be a task, without resolving annotations. Raises GraphError."""
     place = definition(function)
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -87,7 +88,7 @@ def check_shape(function: FunctionType, name: str) -> None:
         fail(f"{quoted(name)}: does not say what it returns", place, "Annotate it: `-> ibis.Table`, or `-> None`.")
 
 
-def read_signature(function: FunctionType, name: str) -> Signature:
+def read_signature(function: Callable[..., Any], name: str) -> Signature:
     """Return the signature of a function that `check_shape` passed. Raises GraphError for an unknown annotation."""
     place = definition(function)
     try:

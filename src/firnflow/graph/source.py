@@ -22,6 +22,6 @@ def source(name: str) -> Any:
     builder = current()
     if builder is None:
         fail(f"source {name!r}: belongs in a pipeline", here(), "In a test, call the task with a table of your own.")
-    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+    if not re.fullmatch(NAME, name):
         fail(f"source {name!r}: a name is letters, digits and `_`, a letter first", here())
     return builder.source(name, SOURCE_KEY)

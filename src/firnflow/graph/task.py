@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
-from typing import Any, Generic, ParamSpec, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, Unpack, overload
 
 from pydantic import ValidationError
 
@@ -20,6 +19,9 @@ from firnflow.graph.model import NAME, Options, Resources
 from firnflow.graph.signature import Signature, check_shape, read_signature
 from firnflow.graph.types import readable
 from firnflow.graph.where import Place, fail, here, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 P = ParamSpec("P")
 
@@ -71,7 +73,6 @@ class Task(Generic[P]):
     @cached_property
     def signature(self) -> Signature:
         """The function's arguments and outputs. Raises GraphError for an annotation that cannot be resolved."""
-        assert isinstance(self.function, FunctionType)  # noqa: S101 - `make_task` has checked it
         return read_signature(self.function, self.name)
 
     def describe(self) -> str:

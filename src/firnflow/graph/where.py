@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from functools import lru_cache
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from firnflow.errors import GraphError
 from firnflow.graph.model import Location
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FunctionType
 
 
@@ -39,8 +41,9 @@ def here() -> Place:
     return Place(frame.f_code.co_filename, frame.f_globals.get("__name__", ""), frame.f_lineno)
 
 
-def definition(function: FunctionType) -> Place:
-    """Return the line at which a function is defined."""
+def definition(function: Callable[..., Any]) -> Place:
+    """Return the line at which a function is defined, under whatever decorates it."""
+    function = cast("FunctionType", inspect.unwrap(function))
     return Place(function.__code__.co_filename, function.__module__, function.__code__.co_firstlineno)
 
 
