@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from firnflow._text import nearest
-from firnflow.graph.assignable import SourceTable
+from firnflow.graph.annotations import readable
 from firnflow.graph.inputs import Site, to_input
 from firnflow.graph.mapping import plan_map
 from firnflow.graph.model import PATH, Condition, FromConstant, Group, Input, Location, Mapping, Port, TaskNode
 from firnflow.graph.placeholders import Case, Output, Outputs
-from firnflow.graph.types import readable
+from firnflow.graph.types import SourceTable
 from firnflow.graph.where import Place, fail, here, quoted
 
 if TYPE_CHECKING:

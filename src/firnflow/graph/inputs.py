@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from pydantic import TypeAdapter, ValidationError
 from pydantic.types import JsonValue
 
-from firnflow.graph.assignable import assignable, is_json_like
+from firnflow.graph.annotations import accepts_none, element, members, plain, readable, shortened
 from firnflow.graph.model import FromConstant, FromList, Input
 from firnflow.graph.placeholders import Each, Output, Outputs, Parameter, Placeholder, Section, whole
-from firnflow.graph.types import accepts_none, adapter, element, members, plain, readable, shortened
+from firnflow.graph.types import adapter, assignable, is_json_like
 from firnflow.graph.where import Place, fail, quoted
 
 if TYPE_CHECKING:

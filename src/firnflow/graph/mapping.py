@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from firnflow.graph.assignable import assignable
+from firnflow.graph.annotations import element
 from firnflow.graph.inputs import Site, given, resolved, to_input
 from firnflow.graph.model import FromConstant, FromList, Input, Mapping
 from firnflow.graph.placeholders import Each, Placeholder
-from firnflow.graph.types import element
+from firnflow.graph.types import assignable
 from firnflow.graph.where import Place, fail, quoted
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from firnflow.graph.annotations import members, plain
 from firnflow.graph.model import ParamField
-from firnflow.graph.types import adapter, members, plain
+from firnflow.graph.types import adapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

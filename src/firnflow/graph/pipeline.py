@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from firnflow.context import RunSummary
+from firnflow.graph.annotations import readable
 from firnflow.graph.builder import Builder, current, task_node
 from firnflow.graph.finish import check_finished
 from firnflow.graph.model import NAME, Graph, Schedule
 from firnflow.graph.params import Params, describe
 from firnflow.graph.placeholders import Section
 from firnflow.graph.task import Task
-from firnflow.graph.types import readable
 from firnflow.graph.where import definition, fail, here, quoted
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from firnflow._text import nearest
+from firnflow.graph.annotations import literals, plain, readable
 from firnflow.graph.model import Condition, FromConstant, FromParam, FromTask
 from firnflow.graph.params import section
-from firnflow.graph.types import adapter, literals, plain, readable
+from firnflow.graph.types import adapter
 from firnflow.graph.where import fail, here
 
 if TYPE_CHECKING:

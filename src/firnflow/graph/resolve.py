@@ -9,8 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from firnflow._text import listing, nearest
 from firnflow.errors import ParameterError
+from firnflow.graph.annotations import members, readable, shortened
 from firnflow.graph.params import leaves, section
-from firnflow.graph.types import adapter, members, readable, shortened
+from firnflow.graph.types import adapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,9 +9,9 @@ import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from firnflow.graph.assignable import is_json_like
+from firnflow.graph.annotations import accepts_none, readable
 from firnflow.graph.model import NAME, Port
-from firnflow.graph.types import accepts_none, readable
+from firnflow.graph.types import is_json_like
 from firnflow.graph.where import definition, fail, quoted
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from firnflow._text import nearest
 from firnflow.errors import GraphError
+from firnflow.graph.annotations import readable
 from firnflow.graph.builder import current
 from firnflow.graph.model import NAME, Options, Resources
 from firnflow.graph.signature import Signature, check_shape, read_signature
-from firnflow.graph.types import readable
 from firnflow.graph.where import Place, fail, here, quoted
 
 if TYPE_CHECKING:
