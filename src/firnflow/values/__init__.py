@@ -9,7 +9,7 @@ import typing
 from typing import Any
 
 from firnflow.errors import DataError, StoreError
-from firnflow.graph.annotations import class_name, members, plain, readable
+from firnflow.graph.types import class_name, members, plain, readable
 from firnflow.values import containers, json
 from firnflow.values.base import Saved, Storage, ValueType
 from firnflow.values.containers import gather

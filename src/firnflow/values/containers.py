@@ -8,7 +8,7 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import DataError
-from firnflow.graph.annotations import plain, readable
+from firnflow.graph.types import plain, readable
 from firnflow.values import digest
 from firnflow.values.ref import Ref
 

@@ -12,8 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import DamagedArtifactError, DataError
-from firnflow.graph.annotations import readable
-from firnflow.graph.types import adapter
+from firnflow.graph.types import adapter, readable
 from firnflow.values import digest
 from firnflow.values.ref import Ref
 
