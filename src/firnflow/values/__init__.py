@@ -9,14 +9,14 @@ import typing
 from typing import Any
 
 from firnflow.errors import DataError, StoreError
-from firnflow.graph.types import class_name, members, plain, readable
+from firnflow.graph.annotations import class_name, members, plain, readable
 from firnflow.values import containers, json
 from firnflow.values.base import Saved, Storage, ValueType
-from firnflow.values.containers import gather
+from firnflow.values.containers import element_of, gather
 from firnflow.values.ref import Ref
 from firnflow.values.registry import registry
 
-__all__ = ["Ref", "Saved", "Storage", "ValueType", "describe", "gather", "load", "save"]
+__all__ = ["Ref", "Saved", "Storage", "ValueType", "describe", "element_of", "from_plain", "gather", "load", "save"]
 
 UMBRELLAS = {"firnflow.Model": "model", "firnflow.Figure": "figure"}
 """Annotations that any value of a kind fits."""
@@ -61,6 +61,11 @@ def load(ref: Ref, annotation: Any, storage: Storage) -> Any:
     path = storage.local(ref.where)
     registry().named(ref.type).verify(path, ref)
     return loader.load(path, ref, wanted, storage)
+
+
+def from_plain(data: Any, annotation: Any) -> Any:
+    """Return plain JSON data (a constant, a parameter) as the annotation wants it. Raises DataError as `load`."""
+    return json.loads(json.text_of(data), _json_part(annotation, data))
 
 
 def describe(ref: Ref) -> str:

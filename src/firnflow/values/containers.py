@@ -8,7 +8,7 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import DataError
-from firnflow.graph.types import plain, readable
+from firnflow.graph.annotations import members, plain, readable
 from firnflow.values import digest
 from firnflow.values.ref import Ref
 
@@ -80,6 +80,11 @@ def load(ref: Ref, annotation: Any, load_item: Callable[[Ref, Any], Any]) -> Any
         loaded = [load_item(item, hint) for item, hint in zip(stored, _hints(annotation, len(stored)), strict=True)]
         return tuple(loaded) if cls is tuple else loaded
     raise DataError(f"A stored {ref.kind} cannot be loaded as {readable(annotation)}")
+
+
+def element_of(annotation: Any) -> Any:
+    """Return the annotation of a list's items: `T` of `list[T]`, `tuple[T, ...]`, `list[T] | None`; else Any."""
+    return next((args[0] for member in members(annotation) if (args := typing.get_args(member))), Any)
 
 
 def _fields(cls: Any) -> list[str]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import DamagedArtifactError, DataError
-from firnflow.graph.types import adapter, readable
+from firnflow.graph.annotations import readable
 from firnflow.values import digest
 from firnflow.values.ref import Ref
 
@@ -47,18 +48,23 @@ def load(ref: Ref, annotation: Any, storage: Storage) -> Any:
         DamagedArtifactError: the text is not what was committed, or no JSON.
         DataError: it does not fit the annotation.
     """
-    from pydantic import ValidationError
-
     text = _text(ref, storage)
     try:
         json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise digest.damaged(ref, error) from error
+    return loads(text, annotation)
+
+
+def loads(text: str, annotation: Any) -> Any:
+    """Return the value of a JSON text as the annotation wants it. Raises DataError where it does not fit."""
+    from pydantic import ValidationError
+
     try:
         return _adapter(annotation).validate_json(text, by_alias=False, by_name=True)
     except ValidationError as error:
         raise DataError(
-            f"The stored JSON {text[:80]!r} does not fit the annotation {readable(annotation)}: {_first(error)}"
+            f"The JSON {_shown(text)} does not fit the annotation {readable(annotation)}: {_first(error)}"
         ) from error
 
 
@@ -126,11 +132,13 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+@lru_cache(maxsize=1024)
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
     from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
     try:
-        return adapter(annotation)
+        return TypeAdapter(annotation)
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:
         raise DataError(f"Values annotated {readable(annotation)} cannot be stored: {error}") from error
 
@@ -138,7 +146,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 def _canonical(wanted: TypeAdapter[Any], value: Any) -> str:
     as_json = wanted.dump_python(value, mode="json", by_alias=False, round_trip=True, warnings=False, fallback=plain)
     as_python = wanted.dump_python(value, by_alias=False, round_trip=True, warnings=False)
-    return _text_of(_ordered(as_python, as_json))
+    return text_of(_ordered(as_python, as_json))
 
 
 def _ordered(value: Any, as_json: Any) -> Any:
@@ -146,7 +154,7 @@ def _ordered(value: Any, as_json: Any) -> Any:
     if isinstance(value, set | frozenset) and isinstance(as_json, list):
         if any(isinstance(item, frozenset) for item in value):
             as_json = [_ordered(item, sorted(item)) if isinstance(item, frozenset) else item for item in value]
-        return sorted(as_json, key=_text_of)
+        return sorted(as_json, key=text_of)
     if isinstance(value, dict) and isinstance(as_json, dict) and len(value) == len(as_json):
         return {key: _ordered(item, as_json[key]) for key, item in zip(as_json, value.values(), strict=True)}
     if isinstance(value, list | tuple) and isinstance(as_json, list) and len(value) == len(as_json):
@@ -154,7 +162,8 @@ def _ordered(value: Any, as_json: Any) -> Any:
     return as_json
 
 
-def _text_of(data: Any) -> str:
+def text_of(data: Any) -> str:
+    """Return plain data as JSON without spaces."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import DataError, FirnflowError, MissingExtraError
-from firnflow.graph.types import class_name, readable
+from firnflow.graph.annotations import class_name, readable
 from firnflow.values import archive, digest
 from firnflow.values.base import Saved, ValueType
 from firnflow.values.json import plain, same

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from firnflow._text import listing, nearest
 from firnflow.errors import StoreError
-from firnflow.graph.types import class_name
+from firnflow.graph.annotations import class_name
 from firnflow.values.base import ValueType
 
 if TYPE_CHECKING:

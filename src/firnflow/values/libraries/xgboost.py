@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow.errors import DataError
-from firnflow.graph.types import class_name
+from firnflow.graph.annotations import class_name
 from firnflow.values.libraries import Packed
 
 if TYPE_CHECKING:
