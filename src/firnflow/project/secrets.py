@@ -1,0 +1,149 @@
+"""Secrets: only ever references in files, and never in what Firnflow writes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic_core import core_schema
+
+from firnflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HIDDEN = "***"
+_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0/][^\0]*|file:/[^\0/][^\0]*)")
+_PASSWORD = re.compile(r"://[^/?#\s]*:[^@\s]+@")
+_MOST_BYTES = 65_536
+_known: set[str] = set()
+
+
+class Secret:
+    """A string that may be secret: `env:NAME`, `file:PATH` (relative to the project), or a text without a password.
+
+    Attributes:
+        reference: what stands in the configuration; fit to be shown.
+    """
+
+    __slots__ = ("_root", "reference")
+
+    def __init__(self, reference: str, root: Path | None = None) -> None:
+        if not is_reference(reference) and _PASSWORD.search(reference):
+            raise ValueError("holds a password. Write a reference instead: 'env:NAME' or 'file:PATH'")
+        self.reference = reference
+        self._root = root
+
+    def reveal(self) -> str:
+        """Return the text itself; from then on `redact` removes it.
+
+        Raises:
+            ConfigError: the environment variable is not set, or the file cannot be read.
+        """
+        if not is_reference(self.reference):
+            return self.reference
+        text = _resolve(self.reference, self._root or Path())
+        hide(text)
+        return text
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.reference == other.reference
+
+    def __hash__(self) -> int:
+        return hash(self.reference)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        """Let pydantic read one from a string, the project's root from the validation context."""
+
+        def from_string(text: str, info: core_schema.ValidationInfo[Any]) -> Secret:
+            return cls(text, (info.context or {}).get("root"))
+
+        return core_schema.union_schema(
+            [
+                core_schema.is_instance_schema(cls),
+                core_schema.with_info_after_validator_function(from_string, core_schema.str_schema(min_length=1)),
+            ],
+            mode="left_to_right",
+            custom_error_type="value_error",
+            custom_error_context={"error": "must be a text without a password, 'env:NAME' or 'file:PATH'"},
+            serialization=core_schema.plain_serializer_function_ser_schema(repr),
+        )
+
+
+def is_reference(text: str) -> bool:
+    """Return whether a text is `env:NAME` or `file:PATH`."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
+def hide(secret: str) -> None:
+    """Make `redact` remove this text, and each form in which it may be written."""
+    if secret:
+        _known.update(_forms(secret))
+        _pattern.cache_clear()
+
+
+def hide_all(data: Any, root: Path) -> None:
+    """Hide what every reference in plain data stands for, where that is known here: other environments' secrets too."""
+    if isinstance(data, dict):
+        data = list(data.values())
+    if isinstance(data, list):
+        for item in data:
+            hide_all(item, root)
+    elif isinstance(data, str) and is_reference(data):
+        try:
+            hide(_resolve(data, root))
+        except ConfigError:
+            return  # not set here, so it cannot appear here
+
+
+def redact(text: str) -> str:
+    """Return the text with every known secret replaced by `***`."""
+    pattern = _pattern()
+    return pattern.sub(HIDDEN, text) if pattern else text
+
+
+@functools.cache
+def _pattern() -> re.Pattern[str] | None:
+    # A short secret is removed only where it stands alone: one letter would make every text unreadable.
+    parts = [re.escape(s) if len(s) >= 4 else rf"(?<!\w){re.escape(s)}(?!\w)" for s in sorted(_known, key=len)]
+    return re.compile("|".join(reversed(parts))) if parts else None
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret, the password in it where it is a URL, long lines of it, and how URLs and JSON write them."""
+    texts = {secret, *(line for line in secret.splitlines() if len(line) >= 8)}
+    try:
+        password = urlsplit(secret).password
+    except ValueError:
+        password = None
+    if password:
+        texts |= {password, unquote(password)}
+    for text in texts:
+        yield from (text, quote(text, safe=""), quote(text), json.dumps(text)[1:-1], repr(text)[1:-1])
+
+
+def _resolve(reference: str, root: Path) -> str:
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        text = os.environ.get(name, "")
+        if not text:
+            raise ConfigError(f"{reference}: the environment variable {name} is not set. Mend: export {name}=…")
+        return text
+    path = root / name
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES + 1).decode().rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{reference}: {path} cannot be read as text: {error}") from error
+    if not text or len(text) > _MOST_BYTES:
+        raise ConfigError(f"{reference}: {path} is empty, or too large for a secret")
+    return text

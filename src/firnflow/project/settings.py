@@ -1,0 +1,246 @@
+"""firnflow.toml: the project and its environments, with environment variables over them."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue
+
+from firnflow._text import listing, nearest
+from firnflow.errors import ConfigError, NotFoundError
+from firnflow.graph.model import Name
+from firnflow.graph.units import parse_duration, parse_memory
+from firnflow.project import machine
+from firnflow.project.secrets import Secret, hide_all, is_reference
+from firnflow.project.toml import STRICT, read_toml, validated
+
+FILE = "firnflow.toml"
+DEFAULT_ENVIRONMENT = "local"
+_OTHER_VARIABLES = {"FIRNFLOW_ENV", "FIRNFLOW_CRASH"}
+
+Module = Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,99}(\.[A-Za-z_]\w{0,99}){0,15}$")]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,99}$")]
+Memory = Annotated[int, BeforeValidator(parse_memory), Field(ge=16 * 2**20)]
+Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
+Count = Annotated[int, Field(strict=True, ge=1, le=10_000)]
+Switch = Annotated[bool, Field(strict=True)]
+
+
+class ProjectSection(BaseModel):
+    """`[project]`: its name, and the modules that hold its pipelines."""
+
+    model_config = STRICT
+    name: Label
+    pipelines: tuple[Module, ...] = ("pipelines",)
+
+
+class PipelineSection(BaseModel):
+    """`[pipelines.NAME]`: values for the pipeline's parameters."""
+
+    model_config = STRICT
+    params: dict[str, JsonValue] = {}
+
+
+class Models(BaseModel):
+    """`[models]`: what may be loaded although loading it could run code."""
+
+    model_config = STRICT
+    pickle: tuple[str, ...] = ()
+    skops_trusted: tuple[str, ...] = ()
+
+
+class Environment(BaseModel):
+    """`[environments.NAME]`: what differs from the environment that it inherits, or from the defaults."""
+
+    model_config = STRICT
+    inherits: str | None = None
+    artifacts: Annotated[str, Field(min_length=1)] | None = None
+    state: Secret | None = None
+    workers: Count | None = None
+    memory: Memory | None = None
+    threads: Count | None = None
+    lease: Seconds | None = None
+    cache: Switch | None = None
+    pipelines: dict[Name, PipelineSection] = {}
+
+
+class ProjectFile(BaseModel):
+    """The whole of firnflow.toml."""
+
+    model_config = STRICT
+    project: ProjectSection
+    environments: dict[Label, Environment] = {}
+    pipelines: dict[Name, PipelineSection] = {}
+    models: Models = Models()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One environment of a project, with everything decided.
+
+    Attributes:
+        project: the project's name.
+        modules: the modules that hold its pipelines.
+        environment: the name of the chosen environment.
+        environments: the names of all.
+        artifacts: absolute folder, or URL, of the artifact store.
+        state: SQLAlchemy URL of the state database; `state.reveal()` gives it.
+        workers: how many tasks run at once.
+        memory: bytes that the warehouse of one worker may hold.
+        threads: threads that a query of one worker may use.
+        lease: seconds after which a run without a heartbeat is taken for crashed.
+        cache: whether results of earlier runs are used.
+        models: what may be loaded although loading it could run code.
+        params: pipeline → values for its parameters from the file, not yet checked against the pipeline.
+    """
+
+    project: str
+    modules: tuple[str, ...]
+    environment: str
+    environments: tuple[str, ...]
+    artifacts: str
+    state: Secret
+    workers: int
+    memory: int
+    threads: int
+    lease: float
+    cache: bool
+    models: Models
+    params: dict[str, dict[str, JsonValue]]
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Return the nearest folder with a firnflow.toml, upward from `start` (default: the working directory).
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        if (folder / FILE).is_file():
+            return folder
+    raise NotFoundError(f"There is no {FILE} in {here} or above. Mend: `firnflow init`, or go to a project's folder")
+
+
+def load_settings(root: Path, environment: str | None = None) -> Settings:
+    """Return the settings of one environment.
+
+    Args:
+        root: the project's folder.
+        environment: its name; default: the variable FIRNFLOW_ENV, then `local`.
+
+    Raises:
+        ConfigError: the file, the environment or a variable is wrong; says where and what is right.
+    """
+    path = root / FILE
+    read = read_toml(path)
+    file = validated(ProjectFile, read.data, read.place, root=root)
+    hide_all(read.data, root)
+    chosen = environment or os.environ.get("FIRNFLOW_ENV") or DEFAULT_ENVIRONMENT
+    values: dict[str, Any] = {}
+    params = {name: dict(section.params) for name, section in file.pipelines.items()}
+    for name in reversed(_lineage(file, chosen, path)):
+        layer = file.environments.get(name, Environment())
+        values |= layer.model_dump(exclude_none=True, exclude={"inherits", "pipelines", "state"})
+        values |= {"state": layer.state} if layer.state else {}
+        for pipeline, section in layer.pipelines.items():
+            params[pipeline] = _merged(params.get(pipeline, {}), section.params)
+    over = validated(Environment, _variables(), _variable, root=root)
+    values |= {key: value for key in over.model_fields_set if (value := getattr(over, key)) is not None}
+    return _decided(file, chosen, root, values, params)
+
+
+def _decided(
+    file: ProjectFile, chosen: str, root: Path, values: dict[str, Any], params: dict[str, dict[str, JsonValue]]
+) -> Settings:
+    """Return the settings with the defaults that depend on each other, and paths made absolute."""
+    workers = values.get("workers") or machine.processors()
+    memory = values.get("memory") or max(int(0.6 * machine.memory()) // workers, 64 * 2**20)
+    return Settings(
+        project=file.project.name,
+        modules=file.project.pipelines,
+        environment=chosen,
+        environments=tuple(sorted({DEFAULT_ENVIRONMENT, *file.environments})),
+        artifacts=_artifacts(values.get("artifacts", ".firnflow/artifacts"), root),
+        state=_state(values.get("state") or Secret("sqlite:///.firnflow/state.db"), root),
+        workers=workers,
+        memory=memory,
+        # DuckDB wants some memory for each of its threads.
+        threads=values.get("threads") or max(1, min(machine.processors(), memory // (256 * 2**20))),
+        lease=values.get("lease", 30.0),
+        cache=values.get("cache", True),
+        models=file.models,
+        params=params,
+    )
+
+
+def _lineage(file: ProjectFile, chosen: str, path: Path) -> list[str]:
+    """Return the environment and those that it inherits from, nearest first."""
+    lineage: list[str] = []
+    name: str | None = chosen
+    while name is not None:
+        if name in lineage:
+            raise ConfigError(f"{path}: environments inherit in a circle: {' → '.join([*lineage, name])}")
+        known = {DEFAULT_ENVIRONMENT, *file.environments}
+        if name not in known:
+            by = f", which [environments.{lineage[-1]}] inherits" if lineage else ""
+            raise ConfigError(
+                f"{path}: there is no environment {name!r}{by}.{nearest(name, known)} Known: {listing(known)}"
+            )
+        lineage.append(name)
+        name = file.environments.get(name, Environment()).inherits
+    return lineage
+
+
+def _merged(below: dict[str, JsonValue], above: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return both, `above` winning; nested tables are merged."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _variables() -> dict[str, Any]:
+    """Return what the variables FIRNFLOW_<KEY> set. A variable with a name near to one of them is a mistake."""
+    keys = {f"FIRNFLOW_{key.upper()}": key for key in Environment.model_fields if key not in {"inherits", "pipelines"}}
+    found: dict[str, Any] = {}
+    for variable, text in os.environ.items():
+        if variable in keys:
+            found[keys[variable]] = _scalar(text) if keys[variable] not in {"artifacts", "state"} else text
+        elif variable.startswith("FIRNFLOW_") and variable not in _OTHER_VARIABLES:
+            near = nearest(variable, {*keys, *_OTHER_VARIABLES})
+            if near:
+                raise ConfigError(f"The environment variable {variable} is not known.{near}")
+    return found
+
+
+def _variable(keys: tuple[str, ...]) -> str:
+    return f"The environment variable FIRNFLOW_{keys[0].upper()}"
+
+
+def _scalar(text: str) -> Any:
+    """Return a variable's text as TOML would read it, or as it is."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except ValueError:
+        return text
+
+
+def _artifacts(text: str, root: Path) -> str:
+    if is_reference(text):
+        text = Secret(text, root).reveal()
+    return text if "://" in text else str(root.absolute() / Path(text).expanduser())
+
+
+def _state(secret: Secret, root: Path) -> Secret:
+    """Return the URL with the path of a SQLite file made absolute."""
+    prefix = "sqlite:///"
+    path = secret.reference.removeprefix(prefix)
+    if path == secret.reference or path.startswith(("/", ":memory:", "?")) or not path:
+        return secret
+    return Secret(f"{prefix}{root.absolute() / path}", root)
