@@ -1,0 +1,1 @@
+"""The churn example: who is about to leave, and why."""

@@ -1,0 +1,247 @@
+"""The settings of the steps: sections of a pipeline's `Params`, so that `firnflow.toml` and `--set` reach each of them.
+
+`[pipelines.churn.params.training]` with `max_depth = 6` sets `p.training.max_depth`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """The base of the settings: frozen, unknown names are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Columns(Section):
+    """Which column is what. Every other column is a feature.
+
+    Attributes:
+        key: names a row; never a feature. Integers or text.
+        label: what is predicted: two values.
+        positive: the label's value that counts as 1; the other one counts as 0.
+        ignore: columns that are left out.
+    """
+
+    key: str
+    label: str
+    positive: str | int | bool = 1
+    ignore: tuple[str, ...] = ()
+
+
+class Cleaning(Section):
+    """Row-level repairs: each looks at one row, or at rows of one key, so that nothing is learnt from the data.
+
+    Attributes:
+        deduplicate: keep one row per key: the first in the order of the other columns, nulls last.
+        case: how text is written.
+        numeric: text columns to read as numbers; what is no number becomes null.
+        clamp: column → (lowest, highest) possible value; values beyond are moved to the bound.
+    """
+
+    deduplicate: bool = True
+    case: Literal["keep", "lower", "upper"] = "keep"
+    numeric: tuple[str, ...] = ()
+    clamp: dict[str, tuple[float, float]] = {}
+
+
+class Joining(Section):
+    """How two tables come together.
+
+    Attributes:
+        min_rate: a share of matched keys below this is warned about.
+        how: `inner` drops unmatched rows of the left table, `left` keeps them with nulls.
+    """
+
+    min_rate: float = Field(default=0.95, ge=0, le=1)
+    how: Literal["inner", "left"] = "inner"
+
+
+class Splitting(Section):
+    """How rows are divided.
+
+    Attributes:
+        test_share: the part that is kept for evaluation.
+        seed: another seed, another division.
+        max_rate_difference: the largest difference of the share of positives.
+        max_mean_difference: the largest difference of a column's mean, relative to the mean or to the standard
+            deviation, whichever is larger. A difference that chance explains (3 standard errors) passes.
+        on_failure: what a failed check does.
+    """
+
+    test_share: Share = 0.2
+    seed: int = 42
+    max_rate_difference: float = Field(default=0.02, gt=0)
+    max_mean_difference: float = Field(default=0.10, gt=0)
+    on_failure: Literal["error", "warn"] = "error"
+
+
+class Imputing(Section):
+    """What stands in for missing values.
+
+    Attributes:
+        numeric: `none` leaves numbers missing, which trees can use.
+        text: the most frequent value, or the text `missing`.
+        indicators: whether a 0/1 column says where a value was missing.
+    """
+
+    numeric: Literal["median", "mean", "zero", "none"] = "median"
+    text: Literal["mode", "missing"] = "mode"
+    indicators: bool = True
+
+
+class Capping(Section):
+    """How outliers are moved to a bound: `q25 - factor * IQR` and `q75 + factor * IQR` (Tukey's fences).
+
+    A column whose quartiles are equal (most rows have one value) is left as it is.
+
+    Attributes:
+        columns: which; None: every numeric one.
+        factor: width of the fences.
+        flags: whether a 0/1 column says where a value was moved.
+    """
+
+    columns: tuple[str, ...] | None = None
+    factor: float = Field(default=1.5, gt=0)
+    flags: bool = False
+
+
+class Flag(Section):
+    """A 0/1 column: whether a column is above or below a bound, given or fitted as a quantile.
+
+    Attributes:
+        column: which column is looked at.
+        name: what the new column is called.
+        above: 1 where the value is greater.
+        below: 1 where the value is less.
+        above_quantile: 1 where the value is at least this quantile of the training part.
+        below_quantile: 1 where the value is at most this quantile of the training part.
+    """
+
+    column: str
+    name: str
+    above: float | None = None
+    below: float | None = None
+    above_quantile: Share | None = None
+    below_quantile: Share | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        given = [self.above, self.below, self.above_quantile, self.below_quantile]
+        if sum(bound is not None for bound in given) != 1:
+            raise ValueError(f"flag {self.name!r}: give one of above, below, above_quantile, below_quantile")
+        return self
+
+
+class Deriving(Section):
+    """New columns, each from columns that are there before this step.
+
+    Attributes:
+        logs: `log_X`: ln(1 + max(X, 0)).
+        ratios: `X_per_Y`: X / Y, null where Y is 0.
+        products: `X_times_Y`.
+        flags: 0/1 columns.
+        bands: column → number of bands: `X_band`, the number of the quantile band (0 = lowest), fitted.
+        groups: text column → numeric columns: `X_vs_G`, X less the mean of its group in the training part.
+        scores: `X_score`: X less its mean, in standard deviations, both fitted.
+    """
+
+    logs: tuple[str, ...] = ()
+    ratios: tuple[tuple[str, str], ...] = ()
+    products: tuple[tuple[str, str], ...] = ()
+    flags: tuple[Flag, ...] = ()
+    bands: dict[str, Annotated[int, Field(ge=2, le=100)]] = {}
+    groups: dict[str, tuple[str, ...]] = {}
+    scores: tuple[str, ...] = ()
+
+
+class Encoding(Section):
+    """How text becomes numbers: one 0/1 column per frequent value, and one for all others.
+
+    Attributes:
+        columns: which; None: every text column.
+        max_values: how many values of a column get a 0/1 column of their own.
+    """
+
+    columns: tuple[str, ...] | None = None
+    max_values: int = Field(default=20, ge=1, le=1000)
+
+
+class Training(Section):
+    """How gradient-boosted trees are trained (XGBoost's names and meanings where it has them).
+
+    Attributes:
+        rounds: the most trees; cross-validation stops earlier.
+        early_stopping: rounds without a better log-loss before a fold stops.
+        folds: of the cross-validation.
+        threshold: how the probability from which a row counts as positive is chosen on held-out folds:
+            largest F1, largest `recall - false positive rate` (Youden), or a number.
+        seed: of folds, samples and trees.
+        max_rows: above this the model learns from a deterministic sample.
+        cv_rows: above this the cross-validation does.
+        threads: of one model; the result does not depend on it. A search trains several models at once.
+    """
+
+    rounds: int = Field(default=1000, ge=1)
+    early_stopping: int = Field(default=30, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
+    max_depth: int = Field(default=4, ge=1, le=16)
+    min_child_weight: float = Field(default=5.0, ge=0)
+    subsample: float = Field(default=0.8, gt=0, le=1)
+    colsample_bytree: float = Field(default=0.8, gt=0, le=1)
+    reg_lambda: float = Field(default=1.0, ge=0)
+    reg_alpha: float = Field(default=0.0, ge=0)
+    gamma: float = Field(default=0.0, ge=0)
+    folds: int = Field(default=5, ge=2, le=20)
+    threshold: Literal["f1", "youden"] | Share = "f1"
+    seed: int = 42
+    max_rows: int = Field(default=1_000_000, ge=100)
+    cv_rows: int = Field(default=200_000, ge=100)
+    threads: int = Field(default=1, ge=1)
+
+
+class Tuning(Section):
+    """Which settings of `Training` are tried.
+
+    Attributes:
+        grid: setting → values; every combination is a candidate.
+        trials: the most candidates; of more, a seeded choice.
+        seed: of that choice.
+    """
+
+    grid: dict[str, tuple[float, ...]] = {}
+    trials: int = Field(default=8, ge=1, le=1000)
+    seed: int = 42
+
+
+class Evaluating(Section):
+    """How a model is looked at.
+
+    Attributes:
+        reason_rows: how many rows get reasons: those with the highest probability.
+        summary_rows: how many rows the summary of contributions is made from: a deterministic sample.
+        top: how many features the importance and the summary show.
+    """
+
+    reason_rows: int = Field(default=20_000, ge=0)
+    summary_rows: int = Field(default=2_000, ge=1)
+    top: int = Field(default=15, ge=1, le=100)
+
+
+class Reporting(Section):
+    """What the report says around its figures.
+
+    Attributes:
+        title: its heading.
+        positive: what a positive row is called: "leaves".
+        row: what a row is called, in the plural: "customers".
+    """
+
+    title: str = "Model report"
+    positive: str = "positive"
+    row: str = "rows"

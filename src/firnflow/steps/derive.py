@@ -1,0 +1,180 @@
+"""New columns from columns: logs, ratios, products, flags, quantile bands, distance to a group's mean, scores.
+
+Bounds, means and deviations are learnt from the training part; a row's new columns depend on that row and on them only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import ibis
+
+from firnflow.errors import DataError, UsageError
+from firnflow.steps._tables import one_row, quantiles, require, require_numbers, rounded
+from firnflow.steps.config import Deriving, Flag, Section
+
+
+class FittedFlag(Section):
+    """`name` is 1 where `column` is beyond `bound`."""
+
+    name: str
+    column: str
+    how: Literal[">", "<", ">=", "<="]
+    bound: float
+
+    def expression(self, value: Any) -> Any:
+        """Return the 0/1 column; null where the value is."""
+        comparisons = {">": value > self.bound, "<": value < self.bound, ">=": value >= self.bound}
+        return comparisons.get(self.how, value <= self.bound).cast("int8")
+
+
+class GroupMeans(Section):
+    """Mean of `column` by the values of `by`; `overall` stands in for a group that training did not see."""
+
+    by: str
+    column: str
+    means: dict[str, float]
+    overall: float
+
+    def expression(self, table: ibis.Table) -> Any:
+        """Return the distance of a row to the mean of its group."""
+        group = table[self.by].cast("string")
+        mean = ibis.cases(*((group == name, value) for name, value in self.means.items()), else_=self.overall)
+        return _float(table, self.column) - mean
+
+
+class FittedDerive(Section):
+    """Everything that the new columns need."""
+
+    step: Literal["derive"] = "derive"
+    logs: tuple[str, ...]
+    ratios: tuple[tuple[str, str], ...]
+    products: tuple[tuple[str, str], ...]
+    flags: tuple[FittedFlag, ...]
+    bands: dict[str, tuple[float, ...]]
+    groups: tuple[GroupMeans, ...]
+    scores: dict[str, tuple[float, float]]
+
+    def apply(self, table: ibis.Table) -> ibis.Table:
+        """Return the table with the new columns."""
+        return table.mutate(**dict(self._columns(table)))
+
+    def _columns(self, table: ibis.Table) -> Iterator[tuple[str, Any]]:
+        for name in self.logs:
+            value = _float(table, name)
+            yield f"log_{name}", (ibis.cases((value < 0, 0.0), else_=value) + 1).ln()
+        for over, under in self.ratios:
+            yield f"{over}_per_{under}", _float(table, over) / _float(table, under).nullif(0)
+        for first, second in self.products:
+            yield f"{first}_times_{second}", _float(table, first) * _float(table, second)
+        for flag in self.flags:
+            yield flag.name, flag.expression(_float(table, flag.column))
+        for name, breaks in self.bands.items():
+            yield f"{name}_band", _band(_float(table, name), breaks)
+        for group in self.groups:
+            yield f"{group.column}_vs_{group.by}", group.expression(table)
+        for name, (mean, deviation) in self.scores.items():
+            yield f"{name}_score", (_float(table, name) - mean) / deviation
+
+
+def _float(table: ibis.Table, name: str) -> Any:
+    return table[name].cast("float64")
+
+
+def _band(value: Any, breaks: tuple[float, ...]) -> Any:
+    """Return how many breaks are not above the value."""
+    steps = [(value < bound, number) for number, bound in enumerate(breaks)]
+    band = ibis.cases(*steps, else_=len(breaks))
+    return ibis.cases((value.notnull(), band)).cast("int8")
+
+
+def fit_derive(table: ibis.Table, deriving: Deriving) -> FittedDerive:
+    """Return the bounds, means and deviations of `table` that the new columns need.
+
+    Raises:
+        DataError: a setting names a column that is not there, or not a number.
+        UsageError: two new columns would have one name, or the name of a column that is there.
+    """
+    _check(table, deriving)
+    levels: dict[str, set[float]] = {}
+    for flag in deriving.flags:
+        levels.setdefault(flag.column, set()).update(q for q in (flag.above_quantile, flag.below_quantile) if q)
+    for name, count in deriving.bands.items():
+        levels.setdefault(name, set()).update(number / count for number in range(1, count))
+    wanted = {name: sorted(given) for name, given in levels.items()}
+    floats = table.mutate(**{name: _float(table, name) for name in wanted})
+    found = {name: dict(zip(wanted[name], q, strict=False)) for name, q in quantiles(floats, wanted).items()}
+    fitted = FittedDerive(
+        logs=deriving.logs,
+        ratios=deriving.ratios,
+        products=deriving.products,
+        flags=tuple(_flag(flag, found) for flag in deriving.flags),
+        bands={
+            name: tuple(sorted({found[name][number / count] for number in range(1, count)}))
+            for name, count in deriving.bands.items()
+        },
+        groups=tuple(_group_means(table, deriving)),
+        scores=_scores(table, deriving.scores),
+    )
+    _check_names(table, fitted)
+    return fitted
+
+
+def _check(table: ibis.Table, deriving: Deriving) -> None:
+    require_numbers(table, deriving.logs, "deriving.logs")
+    require_numbers(table, [name for pair in deriving.ratios for name in pair], "deriving.ratios")
+    require_numbers(table, [name for pair in deriving.products for name in pair], "deriving.products")
+    require_numbers(table, [flag.column for flag in deriving.flags], "deriving.flags")
+    require_numbers(table, deriving.bands, "deriving.bands")
+    require(table, deriving.groups, "deriving.groups")
+    require_numbers(table, [name for names in deriving.groups.values() for name in names], "deriving.groups")
+    require_numbers(table, deriving.scores, "deriving.scores")
+
+
+def _check_names(table: ibis.Table, fitted: FittedDerive) -> None:
+    seen = set(table.columns)
+    for name, _ in fitted._columns(table):  # noqa: SLF001 - the same module
+        if name in seen:
+            raise UsageError(f"deriving: there would be two columns {name!r}. Mend: derive it once, or rename the flag.")
+        seen.add(name)
+
+
+def _flag(flag: Flag, found: dict[str, dict[float, float]]) -> FittedFlag:
+    how: Literal[">", "<", ">=", "<="]
+    if flag.above is not None:
+        how, bound = ">", flag.above
+    elif flag.below is not None:
+        how, bound = "<", flag.below
+    elif flag.above_quantile is not None:
+        how, bound = ">=", _found(flag, found, flag.above_quantile)
+    else:
+        how, bound = "<=", _found(flag, found, flag.below_quantile or 0.0)
+    return FittedFlag(name=flag.name, column=flag.column, how=how, bound=bound)
+
+
+def _found(flag: Flag, found: dict[str, dict[float, float]], level: float) -> float:
+    if level not in found[flag.column]:
+        raise DataError(f"deriving.flags {flag.name!r}: column {flag.column!r} of the training part is all null.")
+    return found[flag.column][level]
+
+
+def _group_means(table: ibis.Table, deriving: Deriving) -> Iterator[GroupMeans]:
+    for by, names in deriving.groups.items():
+        means = {f"mean_{i}": _float(table, name).mean() for i, name in enumerate(names)}
+        overall = one_row(table, means)
+        groups = table.group_by(group_=table[by].cast("string")).aggregate(**means).order_by("group_").limit(1001)
+        rows = [row for row in groups.to_pyarrow().to_pylist() if row["group_"] is not None]
+        if len(rows) > 1000:
+            raise DataError(f"deriving.groups: {by!r} has more than 1,000 values; group by a coarser column.")
+        for i, name in enumerate(names):
+            known = {row["group_"]: value for row in rows if (value := rounded(row[f"mean_{i}"])) is not None}
+            yield GroupMeans(by=by, column=name, means=known, overall=rounded(overall[f"mean_{i}"]) or 0.0)
+
+
+def _scores(table: ibis.Table, names: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+    wanted = {f"mean {name}": _float(table, name).mean() for name in names}
+    wanted |= {f"std {name}": _float(table, name).std(how="pop") for name in names}
+    found = one_row(table, wanted)
+    # A constant column scores 0 everywhere.
+    return {n: (rounded(found[f"mean {n}"]) or 0.0, rounded(found[f"std {n}"]) or 1.0) for n in names}

@@ -1,0 +1,182 @@
+"""`split`: a training and a test part, alike and never overlapping, the same whatever the order of the rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import ibis
+
+from firnflow._text import listing
+from firnflow.context import log_metric
+from firnflow.errors import DataError
+from firnflow.graph.task import task
+from firnflow.steps._hash import key_hash, smallest
+from firnflow.steps._tables import label_counts, log, numbers, one_row, require, rounded
+from firnflow.steps.config import Columns, Section, Splitting
+
+MIN_PER_CLASS = 10
+
+
+class MeanDifference(Section):
+    """A numeric column in both parts; `difference` is relative to the mean or the deviation, whichever is larger."""
+
+    column: str
+    train: float
+    test: float
+    difference: float
+    passed: bool
+
+
+class SplitQuality(Section):
+    """How alike the parts are. `failures` is empty where every check passed."""
+
+    train_rows: int
+    test_rows: int
+    train_rate: float
+    test_rate: float
+    dropped: int
+    means: tuple[MeanDifference, ...]
+    failures: tuple[str, ...]
+
+
+class Split(NamedTuple):
+    """The parts, whose label is 0 or 1, and how alike they are."""
+
+    train: ibis.Table
+    test: ibis.Table
+    quality: SplitQuality
+
+
+@task
+def split(table: ibis.Table, columns: Columns, splitting: Splitting) -> Split:
+    """Divide rows by a hash of their key, exactly by `test_share` within each class of the label.
+
+    Rows without a label are dropped; `columns.ignore` is left out. Metrics: rows and rate of positives of both parts.
+
+    Raises:
+        DataError: the label has not two values, a class has fewer than 10 rows, or a check failed.
+    """
+    require(table, [columns.key, columns.label, *columns.ignore], "columns")
+    labelled, rows = _with_binary_label(table.drop(*columns.ignore), columns)
+    hashed = key_hash(labelled[columns.key], splitting.seed, "split")
+    label = labelled[columns.label]
+    groups = {v: (label == v, n, n - round(n * splitting.test_share)) for v, n in rows.items() if v is not None}
+    bounds = smallest(labelled, hashed, groups)
+    in_train = hashed < ibis.cases((label == 1, bounds[1]), else_=bounds[0])
+    quality = _compare(labelled, in_train, columns, splitting, rows.get(None, 0))
+    for part, part_rows, rate in (
+        ("train", quality.train_rows, quality.train_rate),
+        ("test", quality.test_rows, quality.test_rate),
+    ):
+        log_metric(f"{part}_rows", part_rows)
+        log_metric(f"{part}_rate", rate)
+    _report(quality, splitting)
+    return Split(labelled.filter(in_train), labelled.filter(~in_train), quality)
+
+
+def _with_binary_label(table: ibis.Table, columns: Columns) -> tuple[ibis.Table, dict[int | None, int]]:
+    """Return the rows that have a label, as 0 or 1 (int8), and how many rows have 0, 1 and none."""
+    counts = label_counts(table, columns.label)
+    missing = counts.pop(None, 0)
+    positive = _positive(columns, list(counts))
+    rows: dict[int | None, int] = {0: 0, 1: 0}
+    for value, count in counts.items():
+        rows[int(value == positive)] += count
+    for value, count in rows.items():
+        if count < MIN_PER_CLASS:
+            kind = "positives" if value else "negatives"
+            raise DataError(
+                f"columns.label {columns.label!r}: {count} {kind} ({columns.positive!r} counts as positive);"
+                f" each class needs at least {MIN_PER_CLASS} rows."
+            )
+    if missing:
+        log.info("%s rows without %s are left out", f"{missing:,}", columns.label)
+        rows[None] = missing
+    table = table.filter(table[columns.label].notnull())
+    return table.mutate(**{columns.label: (table[columns.label] == positive).cast("int8")}), rows
+
+
+def _positive(columns: Columns, values: list[Any]) -> Any:
+    """Return the label's value that is positive. Raises DataError where the label has not two values, one of them it."""
+    seen = listing(map(repr, values))
+    if len(values) > 2:
+        more = " and more" if len(values) > 10 else ""
+        raise DataError(
+            f"columns.label {columns.label!r} has the values {seen}{more}; only binary classification is supported."
+            " Mend: derive a column with two values and name it."
+        )
+    if len(values) < 2:
+        raise DataError(f"columns.label {columns.label!r} is constant ({seen}); there is nothing to learn.")
+    for value in values:
+        if value == columns.positive and isinstance(value, str) == isinstance(columns.positive, str):
+            return value
+    raise DataError(
+        f"columns.positive {columns.positive!r} is no value of {columns.label!r}, which has {seen}."
+        " Mend: set columns.positive to one of them."
+    )
+
+
+def _compare(
+    table: ibis.Table, in_train: Any, columns: Columns, splitting: Splitting, dropped: int
+) -> SplitQuality:
+    names = numbers(table, [columns.key, columns.label])
+    wanted: dict[str, Any] = {}
+    for part, condition in (("train", in_train), ("test", ~in_train)):
+        wanted[f"rows {part}"] = condition.sum()
+        wanted[f"rate {part}"] = table[columns.label].mean(where=condition)
+        for name in names:
+            value = table[name].cast("float64")
+            wanted[f"n {part} {name}"] = value.count(where=condition)
+            wanted[f"mean {part} {name}"] = value.mean(where=condition)
+            wanted[f"std {part} {name}"] = value.std(where=condition, how="pop")
+    found = one_row(table, wanted)
+    means = tuple(m for name in names if (m := _difference(name, found, splitting)) is not None)
+    rates = rounded(found["rate train"]) or 0.0, rounded(found["rate test"]) or 0.0
+    failures = [
+        f"mean of {m.column}: {m.train:.4g} in training, {m.test:.4g} in test ({100 * m.difference:.1f} % apart)"
+        for m in means
+        if not m.passed
+    ]
+    if abs(rates[0] - rates[1]) > splitting.max_rate_difference:
+        failures.append(f"share of positives: {rates[0]:.4f} in training, {rates[1]:.4f} in test")
+    return SplitQuality(
+        train_rows=found["rows train"],
+        test_rows=found["rows test"],
+        train_rate=rates[0],
+        test_rate=rates[1],
+        dropped=dropped,
+        means=means,
+        failures=tuple(failures),
+    )
+
+
+def _difference(name: str, found: dict[str, Any], splitting: Splitting) -> MeanDifference | None:
+    counts = [found[f"n {part} {name}"] for part in ("train", "test")]
+    if not all(counts):
+        return None
+    train, test = (found[f"mean {part} {name}"] for part in ("train", "test"))
+    deviation = max(found[f"std {part} {name}"] for part in ("train", "test"))
+    scale = max(abs(train), deviation)
+    difference = abs(train - test) / scale if scale else 0.0
+    by_chance = 3 * deviation * math.sqrt(sum(1 / n for n in counts)) / scale if scale else 0.0
+    passed = difference <= max(splitting.max_mean_difference, by_chance)
+    return MeanDifference(
+        column=name,
+        train=rounded(train) or 0.0,
+        test=rounded(test) or 0.0,
+        difference=rounded(difference) or 0.0,
+        passed=passed,
+    )
+
+
+def _report(quality: SplitQuality, splitting: Splitting) -> None:
+    if not quality.failures:
+        return
+    found = "; ".join(quality.failures)
+    if splitting.on_failure == "error":
+        raise DataError(
+            f"The training and the test part differ: {found}."
+            " Mend: another splitting.seed, wider splitting.max_…_difference, or splitting.on_failure = 'warn'."
+        )
+    log.warning("the training and the test part differ: %s", found)
