@@ -34,12 +34,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of one task; `element` is its index in a map, or -1."""
+    """One try of one task; `element` is its index in a map of `elements`, or -1."""
 
     id: int
     run: str
     task: str
     element: int
+    elements: int | None
     label: str | None
     number: int
     epoch: int
@@ -61,6 +62,7 @@ class NewAttempt:
 
     task: str
     element: int
+    elements: int | None
     label: str | None
     number: int
     status: str
@@ -68,4 +70,5 @@ class NewAttempt:
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, Any] | None = None
     metrics: dict[str, float] | None = None
+    error: dict[str, Any] | None = None
     cached_from: int | None = None

@@ -54,6 +54,7 @@ attempt = Table(
     Column("run", String(80), ForeignKey("run.id"), nullable=False),
     Column("task", String(900), nullable=False),
     Column("element", Integer, nullable=False),  # index in a map, -1 where there is none
+    Column("elements", Integer),  # how many elements the map has
     Column("label", String(200)),  # how people call the element
     Column("number", Integer, nullable=False),
     Column("epoch", Integer, nullable=False),

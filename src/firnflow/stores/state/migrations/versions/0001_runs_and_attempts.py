@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("run", sa.String(80), nullable=False),
         sa.Column("task", sa.String(900), nullable=False),
         sa.Column("element", sa.Integer, nullable=False),
+        sa.Column("elements", sa.Integer),
         sa.Column("label", sa.String(200)),
         sa.Column("number", sa.Integer, nullable=False),
         sa.Column("epoch", sa.Integer, nullable=False),

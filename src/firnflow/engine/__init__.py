@@ -1,0 +1,1 @@
+"""Runs a graph on this machine: scheduler, workers, cache, resume."""

@@ -1,0 +1,62 @@
+"""What a task is called with: for each argument a plain value, a ref, or a list of these. JSON in every message."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from firnflow.values.ref import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A plain value: a constant of the pipeline, a parameter, an element of a list that a task returned."""
+
+    json: Any
+
+
+Bound: TypeAlias = "Value | Ref | list[Bound]"
+
+
+def to_json(bound: Bound) -> dict[str, Any]:
+    """Return what `from_json` reads."""
+    if isinstance(bound, Value):
+        return {"value": bound.json}
+    if isinstance(bound, Ref):
+        return {"ref": bound.to_json()}
+    return {"list": [to_json(item) for item in bound]}
+
+
+def from_json(data: dict[str, Any]) -> Bound:
+    """Return what `to_json` wrote."""
+    if "ref" in data:
+        return Ref.from_json(data["ref"])
+    if "list" in data:
+        return [from_json(item) for item in data["list"]]
+    return Value(data["value"])
+
+
+def digest(bound: Bound) -> str:
+    """Return the digest of a bound argument: equal for equal content, however it got there."""
+    if isinstance(bound, Ref):
+        return bound.digest
+    if isinstance(bound, Value):
+        return hash_json(["value", bound.json])
+    return hash_json(["list", [digest(item) for item in bound]])
+
+
+def digests(bound: Bound) -> list[str]:
+    """Return the digests of the stored values in a bound argument."""
+    if isinstance(bound, Ref):
+        if bound.items is None:
+            return [bound.digest]
+        return [d for item in (bound.items if isinstance(bound.items, list) else bound.items.values()) for d in digests(item)]
+    return [d for item in bound for d in digests(item)] if isinstance(bound, list) else []
+
+
+def hash_json(data: object) -> str:
+    """Return the hex SHA-256 of canonical JSON (sorted keys, no spaces)."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

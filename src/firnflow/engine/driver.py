@@ -1,0 +1,337 @@
+"""Drives one run: asks the scheduler what may start, gives it to workers, writes down what came of it."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import time
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any
+
+from firnflow._crash import crash_point
+from firnflow.context import RunSummary
+from firnflow.engine import limits
+from firnflow.engine.binding import Value
+from firnflow.engine.events import Event
+from firnflow.engine.execute import Call, Outcome
+from firnflow.engine.mapping import expand
+from firnflow.engine.selection import gather_outputs, outputs_of
+from firnflow.engine.units import Unit, make_unit
+from firnflow.errors import RunConflictError, TaskFailedError
+from firnflow.stores.state import COMMITTED, NewAttempt
+
+if TYPE_CHECKING:
+    from firnflow.engine.events import Kind
+    from firnflow.engine.job import Job
+    from firnflow.engine.lease import Lease
+    from firnflow.engine.inline import InlinePool
+    from firnflow.engine.pool import Pool, Report, Worker
+    from firnflow.stores.state import Attempt
+
+FINALIZER = "finalizer"
+_TICK = 0.5  # seconds between two looks at time limits, memory and wishes to stop
+
+
+class Driver:
+    """One run from its first task to its last; `job` says what, `pool` does it."""
+
+    def __init__(self, job: Job, pool: Pool | InlinePool, lease: Lease) -> None:
+        self._job, self._pool, self._lease = job, pool, lease
+        self._queue: deque[Unit] = deque()
+        self._later: list[tuple[float, int, Unit]] = []
+        self._count = itertools.count()
+        self._running: dict[int, Unit] = {}
+        self._notes: list[NewAttempt] = []
+        self._parts: dict[str, list[Unit]] = {}
+        self._left: Counter[str] = Counter()
+        self._started = 0
+        self.finalized: str | None = None
+
+    # -- the run ------------------------------------------------------------------------------------------------------
+
+    def drive(self) -> None:
+        """Run until every task is settled, or somebody asks to stop.
+
+        Raises:
+            RunConflictError: another process has taken over the run.
+        """
+        self._loop()
+        if self._lease.cancelled:
+            self._stop_all()
+        self._flush()
+
+    def finalize(self, summary: RunSummary) -> None:
+        """Run the finalizer, where there is one; `finalized` says how it went."""
+        crash_point("finalizer.before")
+        node = self._job.graph.finalizer
+        if node is None:
+            return
+        before = self._job.committed.get((FINALIZER, -1))
+        if before is not None and before.status in COMMITTED and not self._started:
+            self.finalized = "succeeded"
+            return
+        wanted = next(name for name, port in node.arguments.items() if "RunSummary" in port.type)
+        plain = {name: getattr(summary, name) for name in summary.__dataclass_fields__}
+        self._lease.cancelled = None  # it runs although the run was cancelled; asking again cancels it too
+        self._parts[FINALIZER] = [make_unit(FINALIZER, node, self._job.code(node), {wanted: Value(plain)})]
+        self._left[FINALIZER] = 1
+        self._queue.append(self._parts[FINALIZER][0])
+        self._loop()
+        if self._lease.cancelled:
+            self._stop_all()
+            self.finalized = "cancelled"
+
+    def _loop(self) -> None:
+        while not self._lease.cancelled:
+            self._advance()
+            self._flush()
+            self._start()
+            if not (self._running or self._queue or self._later):
+                return
+            for report in self._pool.wait(self._patience()):
+                self._take(report)
+            limits.enforce(self._pool, {attempt: unit.node for attempt, unit in self._running.items()})
+            if self._lease.lost:
+                raise RunConflictError(f"another process has taken over run {self._job.run}; this one stops")
+
+    def _patience(self) -> float:
+        if not self._later:
+            return _TICK
+        return max(0.0, min(_TICK, self._later[0][0] - time.monotonic()))
+
+    # -- before a unit runs -------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Settle what needs no worker, and queue what does."""
+        while self._later and self._later[0][0] <= time.monotonic():
+            self._queue.append(heapq.heappop(self._later)[2])
+        for task in self._job.scheduler.take_ready():
+            decision = self._job.scheduler.decide(task)
+            if decision == "run":
+                self._open(task)
+            else:
+                self._note(task, decision)
+                self._job.scheduler.settle(task, decision)
+                self._tell("task_finished", task, state=decision, seconds=0.0)
+
+    def _open(self, task: str) -> None:
+        """Make the units of a task, and take those that are done already."""
+        try:
+            units = self._units(task)
+        except TaskFailedError as error:
+            self._fail_unopened(task, error)
+            return
+        self._parts[task] = units
+        self._left[task] = len(units)
+        for unit in units:
+            if not self._reuse(unit):
+                self._queue.append(unit)
+        if not units:
+            self._settle(task)
+
+    def _units(self, task: str) -> list[Unit]:
+        job = self._job
+        node, arguments = job.graph.tasks[task], job.scheduler.arguments(task)
+        code = job.code(node)
+        if node.mapping is None:
+            return [make_unit(task, node, code, arguments)]
+        elements = expand(task, node.mapping, arguments, job.read_json)
+        return [
+            make_unit(task, node, code, element.arguments, (index, len(elements), element.label))
+            for index, element in enumerate(elements)
+        ]
+
+    def _reuse(self, unit: Unit) -> bool:
+        """Take what this run has committed, or what an earlier one left in the cache."""
+        found = self._job.find_committed(unit)
+        if found is None and (cached := self._job.find_cached(unit)) is not None:
+            found = cached
+            self._note(unit.task, "cached", unit, cached)
+        if found is None:
+            return False
+        unit.outputs, unit.metrics, unit.reused = outputs_of(found), found.metrics or {}, True
+        self._done(unit, "cached", 0.0)
+        return True
+
+    def _fail_unopened(self, task: str, error: TaskFailedError) -> None:
+        said = {"kind": "exception", "type": type(error).__name__, "message": str(error), "traceback": ""}
+        self._note(task, "failed", error=said)
+        self._job.result(task).error = said
+        self._job.scheduler.settle(task, "failed")
+        self._tell("task_finished", task, state="failed", seconds=0.0, error=said)
+
+    # -- a unit runs --------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Give queued units to workers while there is room: the first that fits, to whom holds most of its inputs."""
+        for _ in range(len(self._queue)):
+            unit = self._queue[0]
+            if self._load() + self._weight(unit) > self._pool.size:
+                return  # whatever comes later waits too, so that a large task is not passed for ever
+            self._queue.popleft()
+            if self._crowded(unit):
+                self._queue.append(unit)
+                continue
+            idle = self._pool.idle()
+            if not idle:
+                self._queue.appendleft(unit)
+                return
+            self._send(max(idle, key=lambda worker: len(worker.holds & unit.stored)), unit)
+
+    def _send(self, worker: Worker, unit: Unit) -> None:
+        unit.number = self._job.next_number(unit.task, unit.element)
+        unit.tries += 1
+        self._started += 1
+        (unit.attempt,) = self._job.state.add_attempts(self._job.run, self._job.epoch, [_new(unit, "running")])
+        self._running[unit.attempt] = unit
+        self._job.result(unit.task).attempts += 1
+        self._tell("task_started", unit.task, unit, attempt=unit.number)
+        call = Call(
+            run=self._job.run,
+            task=unit.task,
+            key=unit.node.key,
+            element=unit.element,
+            label=unit.label,
+            number=unit.number,
+            attempt=unit.attempt,
+            arguments=unit.arguments,
+        )
+        self._pool.send(worker, call)
+
+    def _load(self) -> int:
+        return sum(self._weight(unit) for unit in self._running.values())
+
+    def _weight(self, unit: Unit) -> int:
+        """Return how many of the pool's places a unit takes: one per processor that it asks for."""
+        return min(math.ceil(unit.node.options.resources.cpu or 1), self._pool.size)
+
+    def _crowded(self, unit: Unit) -> bool:
+        most = unit.node.options.concurrency
+        return most is not None and sum(other.task == unit.task for other in self._running.values()) >= most
+
+    # -- a unit has ended ---------------------------------------------------------------------------------------------
+
+    def _take(self, report: Report) -> None:
+        crash_point("driver.told")
+        unit = self._running.pop(report.call.attempt)
+        message = report.message
+        if message is None:
+            self._lost(unit, report.lost, report.said)
+        elif "given_up" in message:
+            raise RunConflictError(message["given_up"])
+        else:
+            outcome = Outcome.from_json(message["outcome"])
+            result = self._job.result(unit.task)
+            result.seconds += outcome.seconds
+            result.peak_memory = max(result.peak_memory or 0, outcome.peak_memory or 0) or None
+            if outcome.status == "succeeded":
+                unit.take(outcome)
+                self._done(unit, "succeeded", outcome.seconds)
+            else:
+                self._failed(unit, outcome.error or {}, outcome.seconds)
+
+    def _lost(self, unit: Unit, why: str, said: str) -> None:
+        """Settle a unit whose worker is gone, unless it had committed before."""
+        kind = why if why in {"timeout", "memory", "cancelled"} else "worker_lost"
+        error = limits.explain(kind, unit.node, why, said)
+        self._job.log(unit.task, unit.element, unit.number, f"{said}\n{error['message']}".strip())
+        status = {"worker_lost": "lost", "cancelled": "cancelled"}.get(kind, "failed")
+        if not self._job.state.fail(unit.attempt, status, error):
+            attempt = self._job.state.attempt(unit.attempt)
+            if attempt.status in COMMITTED:
+                unit.outputs, unit.metrics = outputs_of(attempt), attempt.metrics or {}
+                self._done(unit, "succeeded", (attempt.ended_at or 0) - attempt.started_at)
+                return
+        self._failed(unit, error, 0.0)
+
+    def _failed(self, unit: Unit, error: dict[str, Any], seconds: float) -> None:
+        options = unit.node.options
+        if unit.tries <= options.retries and not self._lease.cancelled:
+            wait = options.retry_delay * options.backoff ** (unit.tries - 1)
+            heapq.heappush(self._later, (time.monotonic() + wait, next(self._count), unit))
+            self._tell("task_retrying", unit.task, unit, error=error, seconds=wait)
+            return
+        unit.error = error
+        result = self._job.result(unit.task)
+        result.error = result.error or error
+        self._done(unit, "failed", seconds)
+
+    def _done(self, unit: Unit, state: str, seconds: float) -> None:
+        self._tell("task_finished", unit.task, unit, state=state, seconds=seconds, error=unit.error)
+        self._left[unit.task] -= 1
+        if self._left[unit.task] == 0:
+            self._settle(unit.task)
+
+    def _settle(self, task: str) -> None:
+        """Settle a task whose units have all ended."""
+        units = self._parts[task]
+        failed = any(unit.outputs is None for unit in units)
+        result = self._job.result(task)
+        result.elements = len(units) if self._is_mapped(task) else None
+        for unit in units:
+            self._job.add_metrics(unit.task, unit.label, unit.metrics)
+        state = "failed" if failed else "cached" if units and all(unit.reused for unit in units) else "succeeded"
+        if task == FINALIZER:
+            self.finalized = state
+            return
+        parts = [unit.outputs for unit in units if unit.outputs is not None]
+        outputs = gather_outputs(self._job.graph.tasks[task], parts) if self._is_mapped(task) else None
+        self._job.scheduler.settle(task, state, outputs if failed or outputs is not None else parts[0])
+
+    def _is_mapped(self, task: str) -> bool:
+        return task != FINALIZER and self._job.graph.tasks[task].mapping is not None
+
+    # -- writing down -------------------------------------------------------------------------------------------------
+
+    def _note(
+        self,
+        task: str,
+        status: str,
+        unit: Unit | None = None,
+        found: Attempt | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        """Remember to write an attempt that was settled without running."""
+        number = self._job.next_number(task, unit.element if unit else -1)
+        if unit is None:
+            self._notes.append(NewAttempt(task, -1, None, None, number, status, error=error))
+            return
+        unit.number = number
+        self._notes.append(_new(unit, status, found))
+
+    def _flush(self) -> None:
+        if self._notes:
+            self._job.state.add_attempts(self._job.run, self._job.epoch, self._notes)
+            self._notes = []
+
+    def _stop_all(self) -> None:
+        """End what is under way, and settle the rest as cancelled."""
+        self._queue.clear()
+        self._later.clear()
+        for worker in list(self._pool.workers):
+            self._pool.kill(worker, "cancelled")
+        until = time.monotonic() + limits.KILL_SECONDS
+        while self._running and time.monotonic() < until:
+            for report in self._pool.wait(_TICK):
+                self._take(report)
+        self._running.clear()
+
+    def _tell(self, kind: Kind, task: str = "", unit: Unit | None = None, **data: Any) -> None:
+        self._job.tell(Event(kind, task, unit.element if unit else -1, unit.label if unit else None, data))
+
+
+def _new(unit: Unit, status: str, found: Attempt | None = None) -> NewAttempt:
+    return NewAttempt(
+        task=unit.task,
+        element=unit.element,
+        elements=unit.elements,
+        label=unit.label,
+        number=unit.number,
+        status=status,
+        key=unit.key,
+        inputs=unit.inputs,
+        outputs=found.outputs if found is not None else None,
+        metrics=found.metrics if found is not None else None,
+        cached_from=found.id if found is not None else None,
+    )

@@ -1,0 +1,173 @@
+"""The one way to execute a task: load the inputs by ref, call the function, store the outputs, commit.
+
+A local worker calls this in its process; `firnflow exec` calls it for every other target.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from firnflow import context, values
+from firnflow._crash import crash_point
+from firnflow.engine import logs, peak
+from firnflow.engine.binding import Bound, Value, from_json, to_json
+from firnflow.errors import FirnflowError, RunConflictError, TaskFailedError
+from firnflow.values.ref import Ref
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firnflow.engine.memory import Memory
+    from firnflow.graph.signature import Signature
+    from firnflow.graph.task import Task
+    from firnflow.stores import Stores
+    from firnflow.stores.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt of one task: everything that a worker must know."""
+
+    run: str
+    task: str
+    key: str
+    element: int
+    label: str | None
+    number: int
+    attempt: int
+    arguments: dict[str, Bound]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        bound = {name: to_json(value) for name, value in self.arguments.items()}
+        return {**{name: getattr(self, name) for name in self.__slots__}, "arguments": bound}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Call:
+        """Return what `to_json` wrote."""
+        return cls(**{**data, "arguments": {name: from_json(value) for name, value in data["arguments"].items()}})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended: `succeeded` with outputs, or `failed` with an error as plain data."""
+
+    status: str
+    outputs: dict[str, Ref] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+    seconds: float = 0.0
+    peak_memory: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        refs = {name: ref.to_json() for name, ref in self.outputs.items()}
+        return {**{name: getattr(self, name) for name in self.__slots__}, "outputs": refs}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Outcome:
+        """Return what `to_json` wrote."""
+        return cls(**{**data, "outputs": {name: Ref.from_json(ref) for name, ref in data["outputs"].items()}})
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What executing needs besides the call: the stores, the state, where logs go."""
+
+    stores: Stores
+    state: State
+    logs: Path
+    memory: Memory
+    redact: Any = str
+    echo: Any = None
+
+
+def execute(call: Call, task: Task, place: Workplace) -> Outcome:
+    """Run one attempt to its end and commit it; whatever goes wrong becomes a failed outcome.
+
+    Raises:
+        RunConflictError: the attempt was given up meanwhile (another process has taken over the run).
+    """
+    log = logs.AttemptLog(
+        logs.attempt_file(place.logs, call.run, call.task, call.element, call.number), place.redact, place.echo
+    )
+    scratch = place.stores.scratch("dir")
+    here = context.TaskContext(call.run, call.task, call.number, scratch)
+    began = time.perf_counter()
+    peak.reset()
+    with logs.capture(log):
+        token = context.enter(here)
+        try:
+            outputs = _outputs(call, task, place)
+            taken = peak.read()
+            crash_point("commit.before")
+            refs = {name: ref.to_json() for name, ref in outputs.items()}
+            place.state.commit(call.attempt, refs, here.metrics, taken)
+            crash_point("commit.after")
+        except RunConflictError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary: a task may raise anything
+            said = describe(error)
+            log.write("firnflow", said["traceback"] or said["message"], "error")
+            place.state.fail(call.attempt, "failed", said, peak.read())
+            return Outcome("failed", error=said, seconds=time.perf_counter() - began, peak_memory=peak.read())
+        finally:
+            context.leave(token)
+            with contextlib.suppress(OSError):
+                shutil.rmtree(scratch, ignore_errors=True)
+    return Outcome("succeeded", outputs, here.metrics, None, time.perf_counter() - began, taken)
+
+
+def _outputs(call: Call, task: Task, place: Workplace) -> dict[str, Ref]:
+    signature = task.signature
+    arguments = {
+        name: load(bound, signature.arguments[name].annotation, place) for name, bound in call.arguments.items()
+    }
+    try:
+        returned = task.function(**arguments)
+    except Exception as error:
+        # the frame of this function is ours: the traceback begins where the user's function does
+        raise TaskFailedError(f"{type(error).__name__}: {error}") from error.with_traceback(
+            error.__traceback__.tb_next if error.__traceback__ else None
+        )
+    crash_point("task.called")
+    return _save(signature, returned, place)
+
+
+def _save(signature: Signature, returned: Any, place: Workplace) -> dict[str, Ref]:
+    saved = {}
+    for name, value in signature.split(returned).items():
+        ref = values.save(value, signature.outputs[name], place.stores)
+        place.memory.keep(ref, value)
+        saved[name] = ref
+    return saved
+
+
+def load(bound: Bound, annotation: Any, place: Workplace) -> Any:
+    """Return the Python value of a bound argument, as the type that the function asks for."""
+    if isinstance(bound, Value):
+        return values.from_plain(bound.json, annotation)
+    if isinstance(bound, Ref):
+        kept = place.memory.find(bound, annotation)
+        return kept if kept is not None else values.load(bound, annotation, place.stores)
+    inner = values.element_of(annotation)
+    return [load(item, inner, place) for item in bound]
+
+
+def describe(error: Exception) -> dict[str, Any]:
+    """Return an error as plain data: kind, type, message, and the user's own traceback where there is one."""
+    cause = error.__cause__ if isinstance(error, TaskFailedError) and error.__cause__ is not None else error
+    ours = isinstance(cause, FirnflowError) and cause is error
+    shown = "" if ours else "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+    return {
+        "kind": "exception",
+        "type": type(cause).__name__,
+        "message": str(cause),
+        "traceback": shown,
+        "mendable": isinstance(error, FirnflowError) and not isinstance(error, TaskFailedError),
+    }

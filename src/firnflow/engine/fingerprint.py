@@ -1,0 +1,261 @@
+"""The digest of a task's code: its source and the project's functions, classes and constants that it reaches.
+
+Comments, docstrings and layout do not count. Names are resolved as Python resolves them: in the function's closure and
+globals, through modules of the project, through imports inside functions. A library enters with its version. What is
+reached only at run time (`getattr` with a computed name, a file, the network) cannot be seen; `cache=False` is for that.
+"""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import enum
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+import inspect
+import json
+import re
+import sys
+import textwrap
+import types
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path, PurePath
+from typing import Any
+
+_DATA = (bytes, complex, range, datetime.date, datetime.time, datetime.timedelta, Decimal, enum.Enum, PurePath, re.Pattern)
+_OURS = "firnflow.steps"  # steps are code of the project that uses them, not a library behind a version
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The digest of some code, and the libraries that it uses (top-level module names)."""
+
+    digest: str
+    libraries: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Unit:
+    """One function, class, module or constant: its text, and what it refers to."""
+
+    text: str
+    refers: list[object] = field(default_factory=list)
+    libraries: set[str] = field(default_factory=set)
+
+
+class Fingerprinter:
+    """Computes fingerprints; remembers what it has read, so that a thousand tasks cost little more than one.
+
+    Args:
+        roots: folders whose modules are the project's own code.
+    """
+
+    def __init__(self, roots: tuple[Path, ...]) -> None:
+        self._roots = tuple(root.resolve() for root in roots)
+        self._units: dict[int, tuple[object, _Unit]] = {}
+        self._done: dict[int, Fingerprint] = {}
+
+    def of(self, function: object) -> Fingerprint:
+        """Return the fingerprint of a function and all the project's code that it reaches."""
+        function = _plain(function)
+        known = self._done.get(id(function))
+        if known is None:
+            known = self._done[id(function)] = self._walk(function)
+        return known
+
+    def _walk(self, start: object) -> Fingerprint:
+        texts, libraries, seen, queue = [], set[str](), {id(start)}, [start]
+        while queue:
+            unit = self._unit(queue.pop())
+            texts.append(unit.text)
+            libraries |= unit.libraries
+            for other in unit.refers:
+                if id(other) not in seen:
+                    seen.add(id(other))
+                    queue.append(other)
+        versions = sorted(f"{name}=={_version(name)}" for name in libraries)
+        digest = hashlib.sha256(json.dumps([sorted(texts), versions]).encode()).hexdigest()
+        return Fingerprint(digest, frozenset(libraries))
+
+    def _unit(self, thing: object) -> _Unit:
+        known = self._units.get(id(thing))
+        if known is None:
+            known = self._units[id(thing)] = (thing, self._read(thing))  # holds the thing, so that its id stays its own
+        return known[1]
+
+    def _read(self, thing: object) -> _Unit:
+        if isinstance(thing, types.FunctionType | type | types.ModuleType):
+            return self._read_code(thing)
+        unit = _Unit(_constant(thing))
+        if isinstance(thing, functools.partial):
+            unit.refers.append(_plain(thing.func))
+        elif self._is_ours(type(thing).__module__):
+            unit.refers.append(type(thing))
+        return unit
+
+    def _read_code(self, thing: types.FunctionType | type | types.ModuleType) -> _Unit:
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
+        except (OSError, TypeError, SyntaxError):
+            return _Unit(_without_source(thing))
+        _drop_docstrings(tree)
+        unit = _Unit(f"{getattr(thing, '__qualname__', '')}\n{ast.dump(tree)}")
+        scope = _scope(thing)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                self._add_import(unit, node, thing)
+            elif isinstance(node, ast.Name) and node.id in scope:
+                self._add(unit, scope[node.id])
+            elif isinstance(node, ast.Attribute):
+                self._add_attribute(unit, node, scope)
+        return unit
+
+    def _add(self, unit: _Unit, value: object) -> None:
+        value = _plain(value)
+        module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+        if isinstance(value, types.ModuleType):
+            if not self._is_ours(value.__name__):
+                _add_library(unit, value.__name__)
+        elif isinstance(value, types.FunctionType | type | types.BuiltinFunctionType):
+            if isinstance(module, str) and self._is_ours(module):
+                unit.refers.append(value)
+            elif isinstance(module, str):
+                _add_library(unit, module)
+        else:
+            unit.refers.append(value)
+
+    def _add_attribute(self, unit: _Unit, node: ast.Attribute, scope: dict[str, Any]) -> None:
+        """Follow `module.name` into the project's modules."""
+        names = [node.attr]
+        inner: ast.expr = node.value
+        while isinstance(inner, ast.Attribute):
+            names.append(inner.attr)
+            inner = inner.value
+        if not isinstance(inner, ast.Name) or not isinstance(scope.get(inner.id), types.ModuleType):
+            return
+        value: object = scope[inner.id]
+        for name in reversed(names):
+            if not isinstance(value, types.ModuleType) or not self._is_ours(value.__name__):
+                return
+            value = getattr(value, name, None)
+        if value is not None:
+            self._add(unit, value)
+
+    def _add_import(self, unit: _Unit, node: ast.Import | ast.ImportFrom, thing: object) -> None:
+        home = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(thing, "__module__", "")
+        if isinstance(node, ast.Import):
+            wanted = [(alias.name, None) for alias in node.names]
+        else:
+            base = "." * node.level + (node.module or "")
+            package = str(home).rpartition(".")[0]
+            try:
+                base = importlib.util.resolve_name(base, package) if node.level else base
+            except ImportError:
+                return
+            wanted = [(base, alias.name) for alias in node.names]
+        for module, name in wanted:
+            if not self._is_ours(module, load=True):
+                _add_library(unit, module)
+                continue
+            loaded = sys.modules[module]
+            value = getattr(loaded, name, sys.modules.get(f"{module}.{name}")) if name else loaded
+            if isinstance(value, types.ModuleType):
+                unit.refers.append(value)
+            elif value is not None:
+                self._add(unit, value)
+
+    def _is_ours(self, module: str, *, load: bool = False) -> bool:
+        if module == _OURS or module.startswith(f"{_OURS}."):
+            if load:
+                importlib.import_module(module)
+            return True
+        found = sys.modules.get(module)
+        if found is None and load and module.partition(".")[0] in self._own_packages:
+            found = importlib.import_module(module)
+        file = getattr(found, "__file__", None)
+        if file is None:
+            return False
+        path = Path(file).resolve()
+        return any(path.is_relative_to(r) and "site-packages" not in path.relative_to(r).parts for r in self._roots)
+
+    @functools.cached_property
+    def _own_packages(self) -> frozenset[str]:
+        places = [place for root in self._roots for place in (root, root / "src") if place.is_dir()]
+        return frozenset(entry.stem for place in places for entry in place.iterdir() if entry.suffix in {"", ".py"})
+
+
+def _plain(value: object) -> object:
+    """Return the function inside a task, a pipeline, a method or a decorator."""
+    value = getattr(value, "function", value) if type(value).__module__.startswith("firnflow.graph") else value
+    if isinstance(value, types.MethodType | staticmethod | classmethod):
+        value = value.__func__
+    return inspect.unwrap(value) if isinstance(value, types.FunctionType) else value
+
+
+def _scope(thing: types.FunctionType | type | types.ModuleType) -> dict[str, Any]:
+    """Return the names that code in `thing` sees, without builtins."""
+    if isinstance(thing, types.ModuleType):
+        return vars(thing)
+    if isinstance(thing, types.FunctionType):
+        cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True)
+        closure = {name: cell.cell_contents for name, cell in cells if _filled(cell)}
+        return {**thing.__globals__, **closure}
+    return vars(sys.modules[thing.__module__]) if thing.__module__ in sys.modules else {}
+
+
+def _filled(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:  # a name that is bound later
+        return False
+
+
+def _drop_docstrings(tree: ast.AST) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                node.body = node.body[1:]
+
+
+def _without_source(thing: types.FunctionType | type | types.ModuleType) -> str:
+    if isinstance(thing, types.FunctionType):
+        return thing.__code__.co_code.hex() + repr(thing.__code__.co_consts)
+    return f"{thing.__module__}.{thing.__qualname__}" if isinstance(thing, type) else thing.__name__
+
+
+def _constant(value: object) -> str:
+    """Return the text of a constant; of anything that is not plain data (a logger, a lock) only its type."""
+    name = f"{type(value).__module__}.{type(value).__qualname__}"
+    try:
+        return f"{name}:{json.dumps(value, sort_keys=True)}"
+    except (TypeError, ValueError):
+        pass
+    if isinstance(value, set | frozenset):
+        return f"{name}:{sorted(map(_constant, value))}"
+    if isinstance(value, dict):
+        return f"{name}:{sorted((_constant(k), _constant(v)) for k, v in value.items())}"
+    if isinstance(value, list | tuple):
+        return f"{name}:{[_constant(item) for item in value]}"
+    return f"{name}:{value!r}" if isinstance(value, _DATA) or hasattr(value, "model_fields") else name
+
+
+def _add_library(unit: _Unit, module: str) -> None:
+    top = module.partition(".")[0]
+    if top and top not in sys.stdlib_module_names and top not in {"__main__", "__mp_main__"}:
+        unit.libraries.add(top)
+
+
+@functools.cache
+def _version(top: str) -> str:
+    loaded = getattr(sys.modules.get(top), "__version__", None)
+    if isinstance(loaded, str):
+        return loaded
+    try:
+        return importlib.metadata.version(top)
+    except importlib.metadata.PackageNotFoundError:
+        names = importlib.metadata.packages_distributions().get(top, [])
+        return importlib.metadata.version(names[0]) if names else "unknown"

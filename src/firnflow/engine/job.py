@@ -1,0 +1,138 @@
+"""What a driver knows of its run: the graph, the code, what is committed and cached, how each task went."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from firnflow.engine.logs import AttemptLog, attempt_file
+from firnflow.engine.request import TaskResult
+from firnflow.graph.source import SOURCE_KEY
+from firnflow.project import redact
+from firnflow.stores.state import COMMITTED
+from firnflow.values import json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from firnflow.engine.events import Event, Listener
+    from firnflow.engine.fingerprint import Fingerprinter
+    from firnflow.engine.scheduler import Scheduler
+    from firnflow.engine.units import Unit
+    from firnflow.graph.model import Graph, TaskNode
+    from firnflow.graph.task import Task
+    from firnflow.stores import Stores
+    from firnflow.stores.state import Attempt, State
+    from firnflow.values.ref import Ref
+
+
+class Job:
+    """One run in this process.
+
+    Args:
+        run: its id.
+        epoch: the fencing token of this process.
+        graph: what runs.
+        tasks: key → task.
+        state: the state database.
+        stores: where values are.
+        logs: the folder of the logs.
+        fingerprinter: reads the code of tasks.
+        source_code: returns the fingerprint of a source node: what the outside data is now.
+        attempts: those that the run has already, from before a resume.
+        recent: committed attempts of an earlier run, likely to be asked for by key.
+        cache: whether results of earlier runs are taken.
+        listeners: who is told of events.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: str,
+        epoch: int,
+        graph: Graph,
+        tasks: dict[str, Task[...]],
+        state: State,
+        stores: Stores,
+        logs: Path,
+        fingerprinter: Fingerprinter,
+        source_code: Callable[[TaskNode], str],
+        attempts: Sequence[Attempt],
+        recent: Sequence[Attempt],
+        cache: bool,
+        listeners: Sequence[Listener],
+    ) -> None:
+        self.run, self.epoch, self.graph, self.state, self.stores = run, epoch, graph, state, stores
+        self.scheduler: Scheduler
+        self.results: dict[str, TaskResult] = {}
+        self.metrics: dict[str, float] = {}
+        self.committed: dict[tuple[str, int], Attempt] = {}
+        self._tasks, self._fingerprinter, self._source_code = tasks, fingerprinter, source_code
+        self._cache, self._listeners, self._logs = cache, listeners, logs
+        self._numbers: Counter[tuple[str, int]] = Counter()
+        for attempt in attempts:
+            self._numbers[attempt.task, attempt.element] = attempt.number
+            if attempt.status in COMMITTED:
+                self.committed[attempt.task, attempt.element] = attempt
+        self._recent = {attempt.key: attempt for attempt in recent}
+
+    def code(self, node: TaskNode) -> str:
+        """Return the fingerprint of a task's code."""
+        if node.key == SOURCE_KEY:
+            return self._source_code(node)
+        return self._fingerprinter.of(self._tasks[node.key]).digest
+
+    def libraries(self) -> list[str]:
+        """Return the libraries that the tasks use, for the fork server to load."""
+        used = (self._fingerprinter.of(self._tasks[n.key]).libraries for n in self.graph.tasks.values() if n.key != SOURCE_KEY)
+        return sorted(set().union(*used))
+
+    def next_number(self, task: str, element: int) -> int:
+        """Return the number of the next attempt of a task."""
+        self._numbers[task, element] += 1
+        return self._numbers[task, element]
+
+    def find_committed(self, unit: Unit) -> Attempt | None:
+        """Return what this run has committed for a unit, if its code and inputs are still the same."""
+        found = self.committed.get((unit.task, unit.element))
+        return found if found is not None and found.key == unit.key and self._is_there(found) else None
+
+    def find_cached(self, unit: Unit) -> Attempt | None:
+        """Return a result of an earlier run with the same code and inputs, if it may be taken and is still there."""
+        if not (self._cache and unit.node.options.cache):
+            return None
+        found = self._recent.get(unit.key) or self.state.find_cached([unit.key]).get(unit.key)
+        return found if found is not None and self._is_there(found) else None
+
+    def _is_there(self, attempt: Attempt) -> bool:
+        return all(self._stored(ref) for ref in (attempt.outputs or {}).values())
+
+    def _stored(self, ref: dict[str, Any]) -> bool:
+        items = ref.get("items") or ()
+        inner = items.values() if isinstance(items, dict) else items
+        return ("where" not in ref or self.stores.artifacts.exists(ref["where"])) and all(map(self._stored, inner))
+
+    def read_json(self, ref: Ref) -> Any:
+        """Return the plain value behind a ref of kind `json`."""
+        return json.load(ref, Any, self.stores)
+
+    def result(self, task: str) -> TaskResult:
+        """Return the record of how a task went, to be filled in."""
+        return self.results.setdefault(task, TaskResult("pending"))
+
+    def add_metrics(self, task: str, label: str | None, metrics: dict[str, float]) -> None:
+        """Add the figures of a unit to the run's: `task.name`, or `task[label].name` in a map."""
+        prefix = task if label is None else f"{task}[{label}]"
+        self.metrics.update({f"{prefix}.{name}": value for name, value in metrics.items()})
+
+    def log(self, task: str, element: int, number: int, message: str) -> None:
+        """Add to the log of an attempt that could not write it itself any more."""
+        log = AttemptLog(attempt_file(self._logs, self.run, task, element, number), redact)
+        log.write("firnflow", message, "error")
+        log.close()
+
+    def tell(self, event: Event) -> None:
+        """Tell everybody who listens."""
+        for listener in self._listeners:
+            listener(event)

@@ -1,0 +1,77 @@
+"""Holds a run: renews its lease in a thread of its own, and hears that somebody wants it to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import DBAPIError
+
+from firnflow.errors import RunConflictError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from firnflow.stores.state import State
+
+
+class Lease:
+    """The hold of this process on a run, as a context manager.
+
+    Attributes:
+        cancelled: why the run should stop (`SIGINT`, `SIGTERM`, `firnflow cancel`), or None.
+        lost: another process has taken the run over.
+
+    Args:
+        state: where the run is kept.
+        run: its id.
+        epoch: the fencing token of this process.
+        seconds: how long a lease holds without being renewed.
+    """
+
+    def __init__(self, state: State, run: str, epoch: int, seconds: float) -> None:
+        self.cancelled: str | None = None
+        self.lost = False
+        self._state, self._run, self._epoch, self._seconds = state, run, epoch, seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="firnflow-lease", daemon=True)
+
+    def __enter__(self) -> Lease:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(min(self._seconds / 4, 2.0)):
+            try:
+                if self._state.heartbeat(self._run, self._epoch, time.time() + self._seconds):
+                    self.cancelled = self.cancelled or "firnflow cancel"
+            except RunConflictError:
+                self.lost = True
+                return
+            except DBAPIError:
+                continue  # the database is away: the lease holds until it ends, and commits wait for it too
+
+    @contextlib.contextmanager
+    def signals(self) -> Iterator[None]:
+        """Take Ctrl-C and SIGTERM as a wish to stop; outside the main thread there are no signals to take."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, _frame: FrameType | None) -> None:
+            self.cancelled = signal.Signals(number).name
+
+        before: dict[int, Any] = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

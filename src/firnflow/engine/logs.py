@@ -1,0 +1,134 @@
+"""The log of an attempt: one JSON object a line, kept as long as the run.
+
+Lines come from `print`, from `logging` and from warnings; a line of a C library or a child process that writes to the
+file descriptors goes to the worker's own stream and is added when the attempt ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import re
+import sys
+import time
+from typing import IO, TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def attempt_file(folder: Path, run: str, task: str, element: int, number: int) -> Path:
+    """Return where the log of an attempt is kept."""
+    name = task if element < 0 else f"{task}[{element}]"
+    return folder / _UNSAFE.sub("_", run) / f"{_UNSAFE.sub('_', name)}.{number}.jsonl"
+
+
+class AttemptLog:
+    """Writes the lines of one attempt; the file is made with the first line.
+
+    Args:
+        path: where the lines go.
+        redact: hides secrets in a text.
+        echo: where each message is shown as well, or None.
+    """
+
+    def __init__(self, path: Path, redact: Callable[[str], str] = str, echo: TextIO | None = None) -> None:
+        self.path = path
+        self._redact = redact
+        self._echo = echo
+        self._file: IO[str] | None = None
+
+    def write(self, source: str, message: str, level: str = "info") -> None:
+        """Append a message (one line or several) under the name of who said it."""
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a", encoding="utf-8", errors="backslashreplace")
+        text = self._redact(message)
+        line = {"at": round(time.time(), 3), "level": level, "source": source, "message": text}
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.flush()
+        if self._echo is not None:
+            print(text, file=self._echo, flush=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class _Lines(io.TextIOBase):
+    """A text stream that hands on whole lines."""
+
+    def __init__(self, log: AttemptLog, source: str, level: str) -> None:
+        self._log, self._source, self._level, self._rest = log, source, level, ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._log.write(self._source, line.rpartition("\r")[2], self._level)
+        return len(text)
+
+    def finish(self) -> None:
+        if self._rest:
+            self._log.write(self._source, self._rest.rpartition("\r")[2], self._level)
+            self._rest = ""
+
+
+class _Handler(logging.Handler):
+    def __init__(self, log: AttemptLog) -> None:
+        super().__init__()
+        self._log = log
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            self._log.write(record.name, self.format(record), record.levelname.lower())
+
+
+@contextlib.contextmanager
+def capture(log: AttemptLog) -> Iterator[None]:
+    """Send what is printed and logged in this process to `log`."""
+    out, err = _Lines(log, "stdout", "info"), _Lines(log, "stderr", "warning")
+    handler, root = _Handler(log), logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    if level > logging.INFO or level == logging.NOTSET:
+        root.setLevel(logging.INFO)
+    logging.captureWarnings(True)  # noqa: FBT003 - its only argument
+    saved = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = out, err
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = saved
+        out.finish()
+        err.finish()
+        logging.captureWarnings(False)  # noqa: FBT003 - its only argument
+        root.removeHandler(handler)
+        root.setLevel(level)
+        log.close()
+
+
+def read(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """Return the whole lines from `offset` on, and the offset behind them; a torn last line is left for later."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read()
+    except FileNotFoundError:
+        return [], offset
+    whole = data[: data.rfind(b"\n") + 1]
+    lines = []
+    for line in whole.splitlines():
+        with contextlib.suppress(ValueError):
+            lines.append(json.loads(line))
+    return lines, offset + len(whole)

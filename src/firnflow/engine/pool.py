@@ -1,0 +1,243 @@
+"""The warm worker pool: one fork server, workers forked when there is work, replaced when they die."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from firnflow.engine.channel import Channel
+from firnflow.errors import WorkerLostError
+
+if TYPE_CHECKING:
+    from firnflow.engine.execute import Call
+
+_START_SECONDS = 300
+_EXIT_SECONDS = 5
+_MESSAGE = 65_536
+MOST_SAID = 64 * 1024  # bytes of what libraries and child processes said that a log takes over
+
+
+@dataclass(slots=True)
+class Worker:
+    """A worker as the driver sees it; `pid` is 0 until it has said its name."""
+
+    channel: Channel | None
+    stream: Path
+    pid: int = 0
+    call: Call | None = None
+    since: float = 0.0
+    offset: int = 0
+    holds: set[str] = field(default_factory=set)
+    killed_for: str | None = None
+
+    def said(self) -> str:
+        """Return the end of what this worker's libraries and child processes wrote during its call."""
+        try:
+            text = self.stream.read_bytes()[self.offset :]
+        except OSError:
+            return ""
+        return text[-MOST_SAID:].decode("utf-8", "backslashreplace").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a call: the worker's message, or None, why the worker is gone, and what it last said."""
+
+    call: Call
+    message: dict[str, Any] | None
+    worker: Worker
+    lost: str = ""
+    said: str = ""
+
+
+class Pool:
+    """Starts nothing until the first call.
+
+    Args:
+        size: how many workers at the most.
+        setup: what the fork server loads: root, environment, pipeline, libraries.
+    """
+
+    def __init__(self, size: int, setup: dict[str, Any]) -> None:
+        self.size = size
+        self.workers: list[Worker] = []
+        self._setup = setup
+        self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._selector = selectors.DefaultSelector()
+        self._exits: dict[int, int] = {}
+        self._said = b""
+        self._streams = tempfile.TemporaryDirectory(prefix="firnflow-workers-", ignore_cleanup_errors=True)
+
+    def start(self) -> None:
+        """Start the fork server, without waiting for it. Raises OSError."""
+        if self._server is not None:
+            return
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "firnflow.engine.forkserver", str(theirs.fileno())]
+            command.append(json.dumps(self._setup))
+            self._server = subprocess.Popen(  # noqa: S603 - our own module
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+        self._control = ours
+        self._selector.register(ours, selectors.EVENT_READ, None)
+
+    def idle(self) -> list[Worker]:
+        """Return the workers that have nothing to do, with new ones up to the pool's size."""
+        idle = [worker for worker in self.workers if worker.call is None]
+        if not idle and len(self.workers) < self.size:
+            idle = [self._fork()]
+        return idle
+
+    def send(self, worker: Worker, call: Call) -> None:
+        """Give a call to an idle worker; if that has died meanwhile, `wait` reports it."""
+        worker.call, worker.since = call, time.monotonic()
+        with contextlib.suppress(OSError):
+            worker.offset = worker.stream.stat().st_size
+        with contextlib.suppress(OSError):
+            worker.channel.send(call.to_json())
+
+    def wait(self, timeout: float) -> list[Report]:
+        """Return what came of calls, after at most `timeout` seconds.
+
+        Raises:
+            WorkerLostError: the fork server could not load the project, or died.
+        """
+        reports = []
+        for key, _ in self._selector.select(max(0.0, timeout)):
+            worker = key.data
+            if worker is None:
+                self._listen()
+                continue
+            message = worker.channel.receive()
+            if message is not None and "pid" in message:
+                worker.pid = message["pid"]
+            elif message is not None:
+                call, worker.call = worker.call, None
+                worker.holds = set(message.get("holds", ()))
+                reports.append(Report(call, message, worker))
+            elif (report := self._bury(worker)) is not None:
+                reports.append(report)
+        return reports
+
+    def kill(self, worker: Worker, reason: str) -> None:
+        """End a worker and whatever it started; `wait` reports it with the reason."""
+        worker.killed_for = reason
+        if worker.pid:
+            _kill_tree(worker.pid)
+
+    def close(self) -> None:
+        """End every worker and the fork server."""
+        for worker in self.workers:
+            if worker.pid and worker.call is not None:
+                _kill_tree(worker.pid)
+            worker.channel.close()
+        self.workers.clear()
+        if self._control is not None:
+            self._selector.unregister(self._control)
+            self._control.close()
+        if self._server is not None:
+            try:
+                self._server.wait(_EXIT_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+        self._selector.close()
+        self._streams.cleanup()
+
+    def _fork(self) -> Worker:
+        self.start()
+        ours, theirs = socket.socketpair()
+        stream = Path(self._streams.name) / f"{len(os.listdir(self._streams.name))}"  # noqa: PTH208 - a count
+        stream.touch(mode=0o600)
+        worker = Worker(Channel(ours), stream)
+        with theirs:
+            assert self._control is not None  # noqa: S101 - start() has set it
+            try:
+                socket.send_fds(self._control, [json.dumps({"fork": str(stream)}).encode()], [theirs.fileno()])
+            except OSError as error:
+                self._broken(str(error))
+        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+        self.workers.append(worker)
+        return worker
+
+    def _listen(self) -> None:
+        """Take the messages of the fork server that have come."""
+        assert self._control is not None  # noqa: S101 - only a registered socket gets here
+        data = self._control.recv(_MESSAGE)
+        if not data:
+            self._broken("it ended without a word")
+        *lines, self._said = (self._said + data).split(b"\n")
+        for message in map(json.loads, lines):
+            if "broken" in message:
+                self._broken(message["broken"])
+            self._exits[message["exited"]] = message["status"]
+
+    def _broken(self, why: str) -> NoReturn:
+        raise WorkerLostError(f"the process that starts workers is gone: {why}")
+
+    def _bury(self, worker: Worker) -> Report | None:
+        self._selector.unregister(worker.channel)
+        worker.channel.close()
+        self.workers.remove(worker)
+        reason = worker.killed_for or self._exit_of(worker)
+        return Report(worker.call, None, worker, reason, worker.said()) if worker.call is not None else None
+
+    def _exit_of(self, worker: Worker) -> str:
+        """Return in words how a worker's process ended."""
+        until = time.monotonic() + _EXIT_SECONDS
+        while worker.pid and worker.pid not in self._exits and time.monotonic() < until:
+            if _readable(self._control, until - time.monotonic()):
+                self._listen()
+        status = self._exits.pop(worker.pid, None)
+        if status is None:
+            return "its process is gone"
+        if os.WIFSIGNALED(status):
+            return f"its process was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"its process ended by itself with exit code {os.waitstatus_to_exitcode(status)}"
+
+
+def _readable(sock: socket.socket | None, timeout: float) -> bool:
+    with selectors.DefaultSelector() as selector:
+        if sock is None:
+            return False
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(max(0.0, timeout)))
+
+
+def _kill_tree(pid: int) -> None:
+    """Kill a worker, its process group, and children that have left the group."""
+    import psutil
+
+    try:
+        children = psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        children = []
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    for child in children:
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+
+
+def resident(pid: int) -> int:
+    """Return the resident bytes of a process and its children; 0 where it is gone."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)])
+    except psutil.Error:
+        return 0

@@ -1,0 +1,259 @@
+"""Runs and resumes a pipeline of a project on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import secrets
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firnflow._crash import crash_point
+from firnflow._text import listing
+from firnflow.context import RunSummary
+from firnflow.engine import origin, sources
+from firnflow.engine.driver import FINALIZER, Driver
+from firnflow.engine.eventlog import EventLog
+from firnflow.engine.events import Event
+from firnflow.engine.fingerprint import Fingerprinter
+from firnflow.engine.inline import InlinePool
+from firnflow.engine.job import Job
+from firnflow.engine.lease import Lease
+from firnflow.engine.pool import Pool
+from firnflow.engine.history import finished
+from firnflow.engine.request import RunRequest, RunResult
+from firnflow.engine.scheduler import Scheduler
+from firnflow.engine.selection import given_outputs, select
+from firnflow.engine.workplace import open_workplace
+from firnflow.errors import FirnflowError, NotFoundError, RunConflictError
+from firnflow.graph.resolve import resolve_params
+from firnflow.stores.state import COMMITTED, Run, this_process
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firnflow.engine.events import Listener
+    from firnflow.engine.execute import Workplace
+    from firnflow.engine.selection import Outputs
+    from firnflow.graph.model import Graph
+    from firnflow.graph.pipeline import Pipeline
+    from firnflow.project import Project
+    from firnflow.stores.state import Attempt
+
+
+def run(project: Project, request: RunRequest, listeners: Sequence[Listener] = (), echo: Any = None) -> RunResult:
+    """Run a pipeline and return how it went; a failed run is a result, not an exception.
+
+    Args:
+        project: the loaded project.
+        request: what to run.
+        listeners: who is told of events while it runs.
+        echo: with `inline`, where a task's output is shown as well as logged.
+
+    Raises:
+        UsageError: the request cannot be carried out; nothing was started.
+        RunConflictError: another process has taken over the run.
+    """
+    pipeline = project.pipeline(request.pipeline)
+    graph = sources.replace_given(pipeline.build(), request.inputs, Path.cwd())
+    params = _params(project, pipeline, request.assignments)
+    chosen = select(graph, request)
+    sources.check(graph, project, chosen)
+    place = open_workplace(project, echo)
+    text = graph.model_dump_json()
+    now = time.time()
+    record = Run(
+        id=_new_id(pipeline.name),
+        pipeline=pipeline.name,
+        environment=project.settings.environment,
+        status="running",
+        graph=hashlib.sha256(text.encode()).hexdigest(),
+        params=params,
+        request=request.to_json(),
+        origin=origin.describe(project.root),
+        owner=this_process(),
+        epoch=1,
+        lease_until=now + project.settings.lease,
+        cancel_requested=0,
+        started_at=now,
+        ended_at=None,
+        error=None,
+    )
+    place.state.reap()
+    given, source_run = given_outputs(graph, chosen, place.state)
+    place.state.create_run(record, text)
+    return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given, source_run)
+
+
+def resume(
+    project: Project,
+    run_id: str | None,
+    listeners: Sequence[Listener] = (),
+    *,
+    workers: int | None = None,
+    inline: bool = False,
+    echo: Any = None,
+) -> RunResult:
+    """Go on with a run that failed, was cancelled or crashed, from what it has committed.
+
+    Args:
+        project: the loaded project.
+        run_id: the run, or the beginning of its id; None: the newest.
+        listeners: who is told of events.
+        workers: how many processes; None: as at the first time.
+        inline: run everything in this process.
+        echo: as in `run`.
+
+    Raises:
+        NotFoundError: there is no such run.
+        RunConflictError: it is under way in another process.
+    """
+    place = open_workplace(project, echo)
+    place.state.reap()
+    newest = place.state.runs(limit=1)
+    if run_id is None and not newest:
+        raise NotFoundError("there is no run yet. Start one: firnflow run")
+    record = place.state.run(run_id) if run_id is not None else newest[0]
+    if record.status == "succeeded":
+        return finished(place.state, record)
+    request = RunRequest.from_json(record.request)
+    request = dataclasses.replace(request, workers=workers or request.workers, inline=inline or request.inline)
+    pipeline = project.pipeline(record.pipeline)
+    graph = sources.replace_given(pipeline.build(), request.inputs, Path.cwd())
+    chosen = select(graph, request)
+    given, source_run = given_outputs(graph, chosen, place.state, exclude=record.id)
+    epoch = place.state.claim(record.id, this_process(), time.time() + project.settings.lease)
+    record = dataclasses.replace(record, epoch=epoch, params=_still_valid(pipeline, record.params))
+    return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given, source_run)
+
+
+def _params(project: Project, pipeline: Pipeline, assignments: Sequence[str]) -> dict[str, Any]:
+    configured = project.settings.params.get(pipeline.name, {})
+    resolved = resolve_params(pipeline.params, configured, assignments, where="firnflow.toml")
+    return resolved.model_dump(mode="json") if resolved is not None else {}
+
+
+def _still_valid(pipeline: Pipeline, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of an earlier run as the pipeline's class reads them now."""
+    return resolve_params(pipeline.params, params).model_dump(mode="json") if pipeline.params else {}
+
+
+def _new_id(pipeline: str) -> str:
+    stamp = time.strftime("%y%m%d-%H%M%S", time.gmtime())
+    return f"{pipeline[:40].lower()}-{stamp}-{secrets.token_hex(2)}"
+
+
+class _Session:
+    """One run in this process, from its first event to its last."""
+
+    def __init__(
+        self,
+        project: Project,
+        pipeline: Pipeline,
+        graph: Graph,
+        request: RunRequest,
+        record: Run,
+        place: Workplace,
+        listeners: Sequence[Listener],
+    ) -> None:
+        self._project, self._graph, self._request, self._record = project, graph, request, record
+        self._place, self._began = place, time.time()
+        self._tasks = sources.with_builtins(pipeline, project, place)
+        state = place.state
+        self._job = Job(
+            run=record.id,
+            epoch=record.epoch,
+            graph=graph,
+            tasks=self._tasks,
+            state=state,
+            stores=place.stores,
+            logs=place.logs,
+            fingerprinter=Fingerprinter((project.root,)),
+            source_code=lambda node: sources.fingerprint(node, project),
+            attempts=state.attempts(record.id) if record.epoch > 1 else [],
+            recent=self._recent(),
+            cache=request.cache and project.settings.cache,
+            listeners=[*listeners, EventLog(place.logs, record.id, place.redact)],
+        )
+
+    def go(self, chosen: set[str], given: dict[str, Outputs | None], given_by: str | None) -> RunResult:
+        """Run to the end and write down how it ended."""
+        job, record = self._job, self._record
+        job.scheduler = Scheduler(self._graph, chosen, given, record.params, job.read_json)
+        job.tell(Event("run_started", data={"run": record.id, "tasks": job.scheduler.selected, "epoch": record.epoch}))
+        if given_by is not None:
+            job.tell(Event("notice", data={"message": f"inputs from run {given_by}: {listing(given)}"}))
+        pool = self._pool()
+        try:
+            with Lease(job.state, record.id, record.epoch, self._project.settings.lease) as lease, lease.signals():
+                crash_point("run.leased")
+                driver = Driver(job, pool, lease)
+                driver.drive()
+                why = lease.cancelled
+                status, error = self._verdict(why)
+                driver.finalize(RunSummary(record.id, record.pipeline, status, self._seconds(), self._states(), error))
+                if driver.finalized in {"failed", "cancelled"} and status == "succeeded":
+                    status, error = "failed", f"the finalizer {driver.finalized}"
+                crash_point("run.ending")
+                job.state.end_run(record.id, record.epoch, status, error)
+        except FirnflowError as error:
+            if not isinstance(error, RunConflictError):
+                job.state.end_run(record.id, record.epoch, "failed", str(error))
+            raise
+        finally:
+            pool.close()
+            self._place.stores.close()
+        crash_point("run.ended")
+        job.tell(Event("run_finished", data={"status": status, "seconds": self._seconds()}))
+        return self._result(status, error)
+
+    def _pool(self) -> Pool | InlinePool:
+        if self._request.inline:
+            return InlinePool(self._tasks, self._place)
+        setup = {
+            "root": str(self._project.root),
+            "environment": self._project.settings.environment,
+            "pipeline": self._record.pipeline,
+            "libraries": self._job.libraries(),
+        }
+        return Pool(self._request.workers or self._project.settings.workers, setup)
+
+    def _recent(self) -> list[Attempt]:
+        for earlier in self._place.state.runs(pipeline=self._record.pipeline, limit=5):
+            if earlier.id != self._record.id:
+                return [a for a in self._place.state.attempts(earlier.id) if a.status in COMMITTED]
+        return []
+
+    def _verdict(self, cancelled: str | None) -> tuple[str, str | None]:
+        if cancelled:
+            return "cancelled", f"stopped by {cancelled}"
+        for name, result in self._job.results.items():
+            if result.error is not None and self._states().get(name) == "failed":
+                return "failed", f"task {name}: {result.error['type']}: {result.error['message']}".partition("\n")[0]
+        return "succeeded", None
+
+    def _states(self) -> dict[str, str]:
+        settled = self._job.scheduler.settled
+        return {t: settled[t].status if t in settled else "cancelled" for t in self._job.scheduler.selected}
+
+    def _seconds(self) -> float:
+        return time.time() - self._began
+
+    def _result(self, status: str, error: str | None) -> RunResult:
+        states, results = self._states(), self._job.results
+        for task, state in states.items():
+            self._job.result(task).state = state
+        if FINALIZER in results:
+            results[FINALIZER].state = "succeeded" if results[FINALIZER].error is None else "failed"
+        settled = self._job.scheduler.settled
+        outputs = {
+            task if name == "result" else f"{task}.{name}": ref
+            for task in states
+            if task in settled
+            for name, ref in (settled[task].outputs or {}).items()
+        }
+        ordered = {task: results[task] for task in [*states, FINALIZER] if task in results}
+        return RunResult(
+            self._record.id, self._record.pipeline, status, self._seconds(), ordered, outputs, self._job.metrics, error
+        )

@@ -1,0 +1,103 @@
+"""Catalog sources as tasks: how outside data enters a run, and how `--input` puts a file in a task's place."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+
+
+from firnflow._text import listing, nearest
+from firnflow.errors import NotFoundError, UsageError
+from firnflow.graph.model import FromConstant, Graph, Port, TaskNode
+from firnflow.graph.source import SOURCE_KEY
+from firnflow.graph.task import Task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firnflow.engine.execute import Workplace
+    from firnflow.graph.pipeline import Pipeline
+    from firnflow.project import Project
+
+
+def with_builtins(pipeline: Pipeline, project: Project, place: Workplace) -> dict[str, Task[...]]:
+    """Return the tasks of a pipeline by key, and the one that reads sources."""
+
+    def source(name: str, path: str | None = None) -> Any:
+        from firnflow.stores import sources
+
+        return sources.read_source(project.catalog.get(name), place.stores, project.root, path, name=name)
+
+    return {**{task.key: task for task in pipeline.tasks.values()}, SOURCE_KEY: Task(source, "source")}
+
+
+def replace_given(graph: Graph, inputs: dict[str, str], folder: Path) -> Graph:
+    """Return the graph in which the named sources and tasks read a file instead.
+
+    Args:
+        graph: the graph.
+        inputs: source or task → path, relative to `folder`, or URL.
+        folder: the working directory of who typed it.
+
+    Raises:
+        NotFoundError: there is no such source or task.
+        UsageError: the task returns something else than one table.
+    """
+    tasks = dict(graph.tasks)
+    for name, path in inputs.items():
+        if name not in tasks:
+            known = [n for n, node in tasks.items() if set(node.outputs) == {"result"}]
+            raise NotFoundError(
+                f"--input {name}: pipeline {graph.pipeline} has no source or task of this name.{nearest(name, known)} "
+                f"It has: {listing(known)}"
+            )
+        node = tasks[name]
+        if node.key != SOURCE_KEY and (set(node.outputs) != {"result"} or not _is_table(node.outputs["result"])):
+            raise UsageError(f"--input {name}: a file can stand for a source or for a task that returns one table")
+        full = path if "://" in path else str((folder / path).resolve())
+        old = node.inputs.get("name", FromConstant(value=name))
+        tasks[name] = TaskNode(
+            key=SOURCE_KEY,
+            doc=node.doc,
+            location=node.location,
+            inputs={"name": old if node.key == SOURCE_KEY else FromConstant(value=name), "path": FromConstant(value=full)},
+            arguments={"name": Port(type="str"), "path": Port(type="str", optional=True)},
+            outputs=node.outputs,
+            options=node.options,
+        )
+    return graph.model_copy(update={"tasks": tasks})
+
+
+def check(graph: Graph, project: Project, chosen: set[str]) -> None:
+    """Check that each source that a run reads is in the catalog, or given as a file. Raises NotFoundError."""
+    for task in chosen:
+        node = graph.tasks[task]
+        if node.key == SOURCE_KEY and "path" not in node.inputs:
+            name = _constant(node, "name")
+            if name not in project.catalog:
+                raise NotFoundError(
+                    f"source {name!r} is not in catalog.toml.{nearest(name, project.catalog)} "
+                    f"Mend: add [{name}] there, or give a file: --input {name}=PATH"
+                )
+
+
+def fingerprint(node: TaskNode, project: Project) -> str:
+    """Return the digest of what a source holds now and of how it is declared."""
+    name = _constant(node, "name")
+    path = _constant(node, "path") if "path" in node.inputs else None
+    from firnflow.stores import sources
+
+    found = sources.fingerprint(project.catalog.get(name), project.root, path)
+    return hashlib.sha256(f"source\n{found}".encode()).hexdigest()
+
+
+def _constant(node: TaskNode, argument: str) -> str:
+    wanted = node.inputs[argument]
+    return str(wanted.value) if isinstance(wanted, FromConstant) else ""
+
+
+def _is_table(port: Port) -> bool:
+    from firnflow.graph.types import TABLES
+
+    return port.type in TABLES

@@ -1,0 +1,70 @@
+"""The units of a run: one per task, or one per element of a mapped task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from firnflow.engine.binding import Bound, digest, digests, hash_json
+
+if TYPE_CHECKING:
+    from firnflow.engine.execute import Outcome
+    from firnflow.graph.model import TaskNode
+    from firnflow.values.ref import Ref
+
+_KEY_VERSION = 1
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """One thing to execute, with what it is called with.
+
+    `inputs` are the digests of its arguments; `number` and `attempt` name its last attempt, `tries` counts those of this
+    process.
+    """
+
+    task: str
+    node: TaskNode
+    element: int
+    elements: int | None
+    label: str | None
+    arguments: dict[str, Bound]
+    inputs: dict[str, str]
+    key: str
+    number: int = 0
+    tries: int = 0
+    attempt: int = 0
+    outputs: dict[str, Ref] | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+    reused: bool = False
+
+    @property
+    def stored(self) -> set[str]:
+        """The digests of the stored values among the inputs."""
+        return {found for bound in self.arguments.values() for found in digests(bound)}
+
+    def take(self, outcome: Outcome) -> None:
+        """Keep what a successful attempt gave."""
+        self.outputs, self.metrics = outcome.outputs, outcome.metrics
+
+
+def make_unit(
+    task: str,
+    node: TaskNode,
+    code: str,
+    arguments: dict[str, Bound],
+    place: tuple[int, int | None, str | None] = (-1, None, None),
+) -> Unit:
+    """Return a unit; its key, by which a result is found again, is of the code and of each argument's content.
+
+    Args:
+        task: its task.
+        node: the task's node.
+        code: the fingerprint of the task's code.
+        arguments: what it is called with.
+        place: of an element of a map: index, how many there are, label.
+    """
+    inputs = {name: digest(bound) for name, bound in arguments.items()}
+    element, elements, label = place
+    return Unit(task, node, element, elements, label, arguments, inputs, hash_json([_KEY_VERSION, code, inputs]))

@@ -1,0 +1,35 @@
+"""Opens what a process needs to execute tasks of a project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firnflow.engine.execute import Workplace
+from firnflow.engine.memory import Memory
+from firnflow.project import redact
+from firnflow.stores import Stores
+from firnflow.stores.state import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firnflow.project import Project
+
+MEMORY_BUDGET = 512 * 2**20
+
+
+def open_workplace(project: Project, echo: Any = None) -> Workplace:
+    """Return the stores, the state and the logs of the project's environment; echo: where messages are shown too."""
+    return Workplace(
+        stores=Stores.open(project.settings, project.root),
+        state=State(project.settings.state.reveal()),
+        logs=logs_folder(project),
+        memory=Memory(MEMORY_BUDGET),
+        redact=redact,
+        echo=echo,
+    )
+
+
+def logs_folder(project: Project) -> Path:
+    """Return the folder in which the logs of every run are kept."""
+    return project.root / ".firnflow" / "logs"
