@@ -35,6 +35,7 @@ class Builder:
     Attributes:
         nodes: what the graph will hold, in the order of the calls, hence topological.
         tasks: the same paths → the Task objects that were called.
+        places: the same paths, and sub-pipelines → where they were called.
         conditions: the branches that are open now.
     """
 
@@ -45,7 +46,7 @@ class Builder:
         self.groups: dict[str, Group] = {}
         self.conditions: list[Condition] = []
         self.cases: list[Case] = []
-        self._places: dict[str, Place] = {}
+        self.places: dict[str, Place] = {}
         self._scope: tuple[str, ...] = ()
         self._open = [key]
 
@@ -120,15 +121,15 @@ class Builder:
         return ".".join((*self._scope, name))
 
     def _claim(self, path: str, name: str, place: Place, what: str = "task") -> None:
-        if path in self._places:
+        if path in self.places:
             fail(
-                f"{what} {path!r} is already in pipeline {self.pipeline!r}, called at {self._places[path]}",
+                f"{what} {path!r} is already in pipeline {self.pipeline!r}, called at {self.places[path]}",
                 place,
                 f"Give the second one a name of its own: `.options(name={f'{name}_2'!r})`." if what != "source" else "",
             )
         if not re.fullmatch(PATH, path) or path == "finalizer":
             fail(f"{what} {path!r}: not a name for a {what}", place, "Rename it: `.options(name=…)`.")
-        self._places[path] = place
+        self.places[path] = place
 
     def _add(self, task: Task[...], inputs: dict[str, Input], mapping: Mapping | None, place: Place) -> Any:
         path = self._path(task.name)

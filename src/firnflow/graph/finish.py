@@ -5,23 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firnflow._text import listing
-from firnflow.graph.model import FromList, FromParam
+from firnflow.graph.check import walk
+from firnflow.graph.joins import find_contradiction
+from firnflow.graph.model import FromParam
 from firnflow.graph.params import leaves
-from firnflow.graph.where import fail
+from firnflow.graph.where import fail, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from firnflow.graph.builder import Builder
-    from firnflow.graph.model import Input
     from firnflow.graph.params import Params
     from firnflow.graph.where import Place
 
 
 def check_finished(builder: Builder, params: type[Params] | None, place: Place) -> None:
-    """Refuse parameters that no task uses, and branches that were never entered."""
+    """Refuse parameters that no task uses, branches that were never entered, and tasks that can never run."""
     if not builder.nodes:
         fail(f"pipeline {builder.pipeline!r}: calls no task", place)
+    _check_branches(builder)
+    if params is not None:
+        _check_used(builder, params, place)
+
+
+def _check_branches(builder: Builder) -> None:
     for case in builder.cases:
         if not case.entered:
             fail(
@@ -29,27 +34,24 @@ def check_finished(builder: Builder, params: type[Params] | None, place: Place) 
                 case.place,
                 "Write `with ….case(…):`.",
             )
-    if params is not None:
-        used = set(_used(builder))
-        unused = [path for path in leaves(params) if not any(path[:n] in used for n in range(len(path) + 1))]
-        if unused:
-            names = listing(".".join(path) for path in unused)
-            fail(
-                f"pipeline {builder.pipeline!r}: no task uses {names} of {params.__name__}",
-                place,
-                "Pass it to a task, or remove it.",
-            )
+    found = find_contradiction(builder.nodes)
+    if found is not None:
+        fail(
+            f"{quoted(found.task)}: can never run: {found.first_by} needs case {found.first.case!r} of"
+            f" {found.first.task!r}, {found.second_by} needs case {found.second.case!r}",
+            builder.places[found.task],
+            "Annotate the arguments `T | None` to join branches: the one that was skipped is then None.",
+        )
 
 
-def _used(builder: Builder) -> Iterator[tuple[str, ...]]:
-    for node in builder.nodes.values():
-        for source in node.inputs.values():
-            yield from _paths(source)
-
-
-def _paths(source: Input) -> Iterator[tuple[str, ...]]:
-    if isinstance(source, FromParam):
-        yield source.path
-    elif isinstance(source, FromList):
-        for item in source.items:
-            yield from _paths(item)
+def _check_used(builder: Builder, params: type[Params], place: Place) -> None:
+    sources = (source for node in builder.nodes.values() for source in node.inputs.values())
+    used = {part.path for source in sources for part in walk(source) if isinstance(part, FromParam)}
+    unused = [path for path in leaves(params) if not any(path[:n] in used for n in range(len(path) + 1))]
+    if unused:
+        names = listing(".".join(path) for path in unused)
+        fail(
+            f"pipeline {builder.pipeline!r}: no task uses {names} of {params.__name__}",
+            place,
+            "Pass it to a task, or remove it.",
+        )

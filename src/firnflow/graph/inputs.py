@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from pydantic import TypeAdapter, ValidationError
 from pydantic.types import JsonValue
 
+from firnflow.errors import GraphError
 from firnflow.graph.annotations import accepts_none, element, members, plain, readable, shortened
 from firnflow.graph.model import FromConstant, FromList, Input
 from firnflow.graph.placeholders import Each, Output, Outputs, Parameter, Placeholder, Section, whole
@@ -106,6 +107,15 @@ def constant(value: Any, annotation: Any, site: Site) -> JsonValue:
         item = f" ({where}: {first['msg']})" if where and wanted is not Any else ""
         hint = _hint_list(value, wanted)
         site.fail(f"wants {readable(wanted)}, but got {shortened(value)}{item}", hint)
+
+
+def fits(value: Any, annotation: Any, site: Site) -> bool:
+    """Whether a list written in the pipeline is, as a whole, what the argument takes."""
+    try:
+        to_input(value, annotation, site)
+    except GraphError:
+        return False
+    return True
 
 
 def _finite(value: JsonValue, site: Site) -> JsonValue:

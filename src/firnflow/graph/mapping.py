@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from firnflow.graph.annotations import element
-from firnflow.graph.inputs import Site, given, resolved, to_input
+from firnflow.graph.inputs import Site, fits, given, resolved, to_input
 from firnflow.graph.model import FromConstant, FromList, Input, Mapping
 from firnflow.graph.placeholders import Each, Placeholder
 from firnflow.graph.types import assignable
@@ -46,12 +46,7 @@ def is_mapped(value: Any, annotation: Any, site: Site) -> bool:
         have = given(resolved(value, site))
         inner = element(have)
         return inner is not None and not assignable(have, annotation) and assignable(inner, annotation)
-    if not isinstance(value, list | tuple):
-        return False
-    inner = element(annotation)
-    if inner is None:
-        return True
-    return inner is not Any and bool(value) and all(isinstance(item, list | tuple) for item in value)
+    return isinstance(value, list | tuple) and not fits(value, annotation, site)
 
 
 def _length(source: Input) -> int | None:

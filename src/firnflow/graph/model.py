@@ -21,6 +21,8 @@ VERSION = 1
 NAME = r"^[A-Za-z][A-Za-z0-9_]{0,99}$"
 PATH = r"^[A-Za-z][A-Za-z0-9_]{0,99}(\.[A-Za-z][A-Za-z0-9_]{0,99}){0,7}$"
 
+KEY = r"^[\w.]+:[\w.<>]+$"
+
 Name = Annotated[str, Field(pattern=NAME)]
 TaskPath = Annotated[str, Field(pattern=PATH)]
 """A task's name in its graph; a task of a sub-pipeline is `group.task`."""
@@ -156,7 +158,7 @@ class Location(_Data):
 class TaskNode(_Data):
     """One task of the graph."""
 
-    key: str
+    key: str = Field(pattern=KEY, max_length=1000)
     """`module:function`, or `firnflow:source` for a catalog source."""
     doc: str = ""
     location: Location

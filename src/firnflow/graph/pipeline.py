@@ -55,7 +55,7 @@ class Pipeline:
     @property
     def doc(self) -> str:
         """The first line of the function's docstring."""
-        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+        return inspect.cleandoc(self.function.__doc__ or "").partition("\n")[0]
 
     @property
     def tasks(self) -> dict[str, Task[...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from firnflow._text import listing, nearest
 from firnflow.errors import ParameterError
-from firnflow.graph.annotations import members, readable, shortened
+from firnflow.graph.annotations import literals, members, readable, shortened
 from firnflow.graph.params import leaves, section
 from firnflow.graph.types import adapter
 
@@ -50,7 +52,7 @@ def resolve_params(
     try:
         return params.model_validate(changes.values)
     except ValidationError as error:
-        raise ParameterError(_explain(error, params)) from None
+        raise ParameterError(_explain(error, params, changes.given_by)) from None
 
 
 class _Typed(str):
@@ -64,39 +66,41 @@ class _Changes:
 
     def __init__(self, params: type[Params] | None) -> None:
         self.values: dict[str, Any] = {}
+        self.given_by: dict[str, str] = {}
         self._params = params
 
     def put(self, name: str, value: Any, where: str) -> None:
         """Set a dotted name; of a section given as a mapping, each of its values."""
         annotation = self._find(name, where)
-        inner = section(annotation)
-        if isinstance(value, _Typed):
-            value = read_typed(name, value, dict[str, Any] if inner else annotation)
-        if inner is not None and isinstance(value, Mapping):
-            for key, item in value.items():
+        if section(annotation) is not None:
+            for key, item in _section_values(name, value, where).items():
                 self.put(f"{name}.{key}", item, where)
-            return
+        else:
+            self.given_by[name] = where
+            self._set(name, read_typed(name, value, annotation) if isinstance(value, _Typed) else value)
+
+    def _set(self, name: str, value: Any) -> None:
         at: dict[str, Any] = self.values
         model: type[BaseModel] | None = self._params
         *parents, last = name.split(".")
         for parent in parents:
             field = model.model_fields[parent]  # type: ignore[union-attr] # `_find` has walked this way
-            at = at.setdefault(parent, _values(field.get_default(call_default_factory=True, validated_data={})))
+            default = field.get_default(call_default_factory=True, validated_data={})
+            at = at.setdefault(parent, _values(default) if isinstance(default, BaseModel) else {})
             model = section(field.annotation)
         at[last] = value
 
     def _find(self, name: str, where: str) -> Any:
         """Return the annotation of a parameter, or raise with the nearest name."""
-        suffix = f" ({where})" if where else ""
         if self._params is None:
-            raise ParameterError(f"Parameter {name!r}{suffix}: the pipeline has no parameters.")
+            raise ParameterError(f"Parameter {name!r}{_by(where)}: the pipeline has no parameters.")
         model: type[BaseModel] | None = self._params
         annotation: Any = self._params
         for part in name.split("."):
             if model is None or part not in model.model_fields:
                 known = [".".join(path) for path in leaves(self._params)]
                 raise ParameterError(
-                    f"No parameter {name!r} in {self._params.__name__}{suffix}.{nearest(name, known)}"
+                    f"No parameter {name!r} in {self._params.__name__}{_by(where)}.{nearest(name, known)}"
                     f" It has: {listing(known)}."
                 )
             annotation = model.model_fields[part].annotation
@@ -104,11 +108,27 @@ class _Changes:
         return annotation
 
 
-def _values(default: Any) -> dict[str, Any]:
-    """Return the values of a section's default, of which only some are to change."""
-    return (
-        {name: getattr(default, name) for name in type(default).model_fields} if isinstance(default, BaseModel) else {}
-    )
+def _values(part: BaseModel) -> dict[str, Any]:
+    """Return the values of a section as nested dicts, of which some are to change."""
+    values = {name: getattr(part, name) for name in type(part).model_fields}
+    return {name: _values(value) if isinstance(value, BaseModel) else value for name, value in values.items()}
+
+
+def _section_values(name: str, value: Any, where: str) -> Mapping[str, Any]:
+    if isinstance(value, _Typed):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+    if isinstance(value, BaseModel):
+        return _values(value)
+    if not isinstance(value, Mapping):
+        raise ParameterError(
+            f"Parameter {name!r}{_by(where)} is a section, got {shortened(value)}. Set a part of it: {name}.part=…"
+        )
+    return value
+
+
+def _by(where: str) -> str:
+    return f" ({where})" if where else ""
 
 
 def read_typed(name: str, text: str, annotation: Any) -> Any:
@@ -131,23 +151,27 @@ def read_typed(name: str, text: str, annotation: Any) -> Any:
         return typed.validate_python(text)
     except ValidationError:
         raise ParameterError(
-            f"Parameter {name!r} (--set) is {readable(annotation)}, not {text!r}.{_example(annotation)}"
+            f"Parameter {name!r} (--set) is {readable(annotation)}, not {shortened(text)}."
+            + _example(name, text, annotation)
         ) from None
 
 
-def _example(annotation: Any) -> str:
-    reads = readable(annotation)
+def _example(name: str, text: str, annotation: Any) -> str:
+    reads, cases = readable(annotation), literals(annotation)
+    if cases:
+        return nearest(text, map(str, cases))
     if reads.startswith(("list", "tuple", "set")):
-        return " Write a JSON list: --set 'name=[1, 2]'."
+        return f" Write a JSON list: --set '{name}=[1, 2]'."
     return " Write a JSON object." if reads.startswith("dict") else ""
 
 
-def _explain(error: ValidationError, params: type[Params]) -> str:
+def _explain(error: ValidationError, params: type[Params], given_by: Mapping[str, str]) -> str:
     first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
+    name = ".".join(str(part) for part in first["loc"])
+    by = _by(next((where for known, where in given_by.items() if f"{name}.".startswith(f"{known}.")), ""))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
-        return f"Parameter {'.'.join(path)!r} of {params.__name__} has no value. Give it: --set {'.'.join(path)}=…"
-    if not path:
+        return f"Parameter {name!r} of {params.__name__} has no value. Give it: --set {name}=…"
+    if not name:
         return f"{params.__name__}: {message}."
-    return f"Parameter {'.'.join(path)!r} of {params.__name__}: {message}, got {shortened(first['input'])}."
+    return f"Parameter {name!r} of {params.__name__}{by}: {message}, got {shortened(first['input'])}."

@@ -7,6 +7,7 @@ import inspect
 import re
 import typing
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from firnflow.graph.annotations import accepts_none, readable
@@ -51,7 +52,7 @@ class Signature:
     output_class: type | None
     output_ports: dict[str, Port]
 
-    @property
+    @cached_property
     def argument_ports(self) -> dict[str, Port]:
         """What the graph says of each argument."""
         return {name: argument.port for name, argument in self.arguments.items()}
@@ -88,9 +89,10 @@ def check_shape(function: Callable[..., Any], name: str) -> None:
         fail(f"{quoted(name)}: does not say what it returns", place, "Annotate it: `-> ibis.Table`, or `-> None`.")
 
 
-def read_signature(function: Callable[..., Any], name: str) -> Signature:
+@cache
+def read_signature(function: Callable[..., Any]) -> Signature:
     """Return the signature of a function that `check_shape` passed. Raises GraphError for an unknown annotation."""
-    place = definition(function)
+    place, name = definition(function), function.__name__
     try:
         hints = typing.get_type_hints(function, include_extras=True)
     except Exception as error:  # noqa: BLE001 - an annotation is any expression of the user's

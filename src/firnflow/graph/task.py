@@ -68,12 +68,12 @@ class Task(Generic[P]):
     @property
     def doc(self) -> str:
         """The first line of the function's docstring."""
-        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+        return inspect.cleandoc(self.function.__doc__ or "").partition("\n")[0]
 
     @cached_property
     def signature(self) -> Signature:
         """The function's arguments and outputs. Raises GraphError for an annotation that cannot be resolved."""
-        return read_signature(self.function, self.name)
+        return read_signature(self.function)
 
     def describe(self) -> str:
         """Return the call as one writes it: `train(train_set: ibis.Table, max_depth: int)`."""
