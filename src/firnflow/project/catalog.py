@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from pydantic import model_validator as validator
 
+from firnflow._text import nearest
 from firnflow.errors import NotFoundError
 from firnflow.graph.model import Name
 from firnflow.project.secrets import Secret, hide_all
@@ -61,7 +62,8 @@ def duckdb_type(name: str) -> str:
         return TYPES[name]
     match = _DECIMAL.fullmatch(name)
     if match is None or not 1 <= int(match[1]) <= 38 or int(match[2]) > int(match[1]):
-        raise ValueError(f"{name!r} is no type. Known: {', '.join(TYPES)}, decimal(precision, scale)")
+        known = f"{', '.join(TYPES)}, decimal(precision, scale)"
+        raise ValueError(f"{name!r} is no type.{nearest(name, TYPES)} Known: {known}")
     return name.upper()
 
 
@@ -74,7 +76,7 @@ def _pattern(text: str) -> str:
     try:
         re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"is no regular expression: {error}") from error
+        raise ValueError(f"{text!r} is no regular expression: {error}") from error
     return text
 
 
@@ -92,7 +94,7 @@ def _listed(value: Any) -> Any:
 
 Scalar = StrictBool | StrictInt | StrictFloat | dt.datetime | dt.date | StrictStr
 Bound = StrictInt | StrictFloat | dt.datetime | dt.date
-Letter = Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[^\r\n\0]$")]
+Letter = Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[^\r\n\x00]$")]
 
 
 class Column(BaseModel):
@@ -163,7 +165,7 @@ class Source(BaseModel):
 
     name: str = Field(default="", exclude=True)
     description: str = ""
-    path: Annotated[str, Field(min_length=1, pattern=r"^[^\0]+$")] | None = None
+    path: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")] | None = None
     url: Secret | None = None
     query: Annotated[str, Field(min_length=1)] | None = None
     connection: Secret | None = None

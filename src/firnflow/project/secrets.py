@@ -34,7 +34,7 @@ class Secret:
     __slots__ = ("_root", "reference")
 
     def __init__(self, reference: str, root: Path | None = None) -> None:
-        if not is_reference(reference) and _PASSWORD.search(reference):
+        if not is_reference(reference) and has_password(reference):
             raise ValueError("holds a password. Write a reference instead: 'env:NAME' or 'file:PATH'")
         self.reference = reference
         self._root = root
@@ -67,14 +67,9 @@ class Secret:
         def from_string(text: str, info: core_schema.ValidationInfo[Any]) -> Secret:
             return cls(text, (info.context or {}).get("root"))
 
-        return core_schema.union_schema(
-            [
-                core_schema.is_instance_schema(cls),
-                core_schema.with_info_after_validator_function(from_string, core_schema.str_schema(min_length=1)),
-            ],
-            mode="left_to_right",
-            custom_error_type="value_error",
-            custom_error_context={"error": "must be a text without a password, 'env:NAME' or 'file:PATH'"},
+        return core_schema.with_info_after_validator_function(
+            from_string,
+            core_schema.str_schema(min_length=1),
             serialization=core_schema.plain_serializer_function_ser_schema(repr),
         )
 
@@ -82,6 +77,11 @@ class Secret:
 def is_reference(text: str) -> bool:
     """Return whether a text is `env:NAME` or `file:PATH`."""
     return _REFERENCE.fullmatch(text) is not None
+
+
+def has_password(text: str) -> bool:
+    """Return whether a text is a URL with a password in it."""
+    return _PASSWORD.search(text) is not None
 
 
 def hide(secret: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import tomllib
 from dataclasses import dataclass
@@ -15,19 +16,28 @@ from firnflow.errors import ConfigError, NotFoundError
 from firnflow.graph.model import Name
 from firnflow.graph.units import parse_duration, parse_memory
 from firnflow.project import machine
-from firnflow.project.secrets import Secret, hide_all, is_reference
+from firnflow.project.secrets import Secret, has_password, hide_all, is_reference
 from firnflow.project.toml import STRICT, read_toml, validated
 
 FILE = "firnflow.toml"
 DEFAULT_ENVIRONMENT = "local"
 _OTHER_VARIABLES = {"FIRNFLOW_ENV", "FIRNFLOW_CRASH"}
 
-Module = Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,99}(\.[A-Za-z_]\w{0,99}){0,15}$")]
+Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=200)]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,99}$")]
 Memory = Annotated[int, BeforeValidator(parse_memory), Field(ge=16 * 2**20)]
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 Switch = Annotated[bool, Field(strict=True)]
+
+
+def _dates_as_text(value: Any) -> Any:
+    """Return TOML's values as JSON's: parameters are JSON, in which a date is written as text."""
+    if isinstance(value, dict):
+        return {key: _dates_as_text(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_dates_as_text(item) for item in value]
+    return value.isoformat() if isinstance(value, dt.date | dt.time) else value
 
 
 class ProjectSection(BaseModel):
@@ -42,7 +52,7 @@ class PipelineSection(BaseModel):
     """`[pipelines.NAME]`: values for the pipeline's parameters."""
 
     model_config = STRICT
-    params: dict[str, JsonValue] = {}
+    params: Annotated[dict[str, JsonValue], BeforeValidator(_dates_as_text)] = {}
 
 
 class Models(BaseModel):
@@ -149,7 +159,9 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
         values |= {"state": layer.state} if layer.state else {}
         for pipeline, section in layer.pipelines.items():
             params[pipeline] = _merged(params.get(pipeline, {}), section.params)
-    over = validated(Environment, _variables(), _variable, root=root)
+    variables = _variables()
+    over = validated(Environment, variables, _variable, root=root)
+    hide_all(variables, root)
     values |= {key: value for key in over.model_fields_set if (value := getattr(over, key)) is not None}
     return _decided(file, chosen, root, values, params)
 
@@ -210,8 +222,11 @@ def _variables() -> dict[str, Any]:
     keys = {f"FIRNFLOW_{key.upper()}": key for key in Environment.model_fields if key not in {"inherits", "pipelines"}}
     found: dict[str, Any] = {}
     for variable, text in os.environ.items():
-        if variable in keys:
-            found[keys[variable]] = _scalar(text) if keys[variable] not in {"artifacts", "state"} else text
+        key = keys.get(variable)
+        if key == "state" and has_password(text):
+            found[key] = f"env:{variable}"  # a variable is where a password may stand
+        elif key is not None:
+            found[key] = text if key in {"artifacts", "state"} else _scalar(text)
         elif variable.startswith("FIRNFLOW_") and variable not in _OTHER_VARIABLES:
             near = nearest(variable, {*keys, *_OTHER_VARIABLES})
             if near:

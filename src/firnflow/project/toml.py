@@ -116,39 +116,34 @@ def _keys(text: str) -> Iterator[str]:
 
 
 def _problem(model: type[BaseModel], error: Any, place: Callable[[tuple[str, ...]], str]) -> str:
-    where = place(tuple(str(part) for part in error["loc"]))
+    location = tuple(str(part) for part in error["loc"] if part != "[key]")
+    where = place(location)
     if error["type"] == "extra_forbidden":
         known = _fields(model, error["loc"][:-1])
-        return f"{where} is not known.{nearest(str(error['loc'][-1]), known)} Known: {', '.join(known)}"
+        return f"{where} is not known.{nearest(location[-1], known)} Known: {', '.join(known)}"
     if error["type"] == "missing":
         return f"{where} is missing"
-    return f"{where} {_wrong(error)}"
-
-
-def _wrong(error: Any) -> str:
     if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    message = str(error["msg"])
-    return message.replace("Input should be", "must be").replace("String should match", "must match")
+        return f"{where}: {error['ctx']['error']}"
+    if error["type"] in {"dict_type", "model_type"}:
+        return f"{where} must be a table: [{'.'.join(location)}]"
+    if error["type"] == "string_pattern_mismatch":
+        what = "is no name" if location != error["loc"] else "is not written rightly"
+        return f"{where} {what}: it must match {error['ctx']['pattern']}"
+    return f"{where}: {str(error['msg']).replace('Input', 'it')}"
 
 
 def _fields(model: Any, location: tuple[Any, ...]) -> list[str]:
     """Return the keys that may stand in the table at `location`."""
     for part in location:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            model = model.model_fields[part].annotation
-        else:
-            model = typing.get_args(model)[-1]  # dict[str, T], tuple[T, ...] → T or …
-        model = _model_in(model)
-    return (
-        sorted(name for name, field in model.model_fields.items() if not field.exclude)
-        if isinstance(model, type) and issubclass(model, BaseModel)
-        else []
-    )
+        inner = model.model_fields[part].annotation if _is_model(model) else typing.get_args(model)[-1]
+        if typing.get_origin(inner) is typing.Annotated:
+            inner = typing.get_args(inner)[0]
+        if isinstance(inner, types.UnionType):  # T | None
+            inner = next(each for each in typing.get_args(inner) if each is not type(None))
+        model = inner
+    return sorted(name for name, field in model.model_fields.items() if not field.exclude) if _is_model(model) else []
 
 
-def _model_in(annotation: Any) -> Any:
-    """Return `T` of `T | None`."""
-    if isinstance(annotation, types.UnionType):
-        return next(each for each in typing.get_args(annotation) if each is not type(None))
-    return annotation
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,0 +1,57 @@
+"""Fixtures for the whole suite."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of a PostgreSQL that this session starts, on a socket in a folder of its own; any password is right."""
+    found = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), *map(Path, os.get_exec_path())]
+    binaries = next((folder for folder in found if (folder / "initdb").exists()), None)
+    if binaries is None:
+        pytest.skip("PostgreSQL's initdb is not installed (Debian: apt-get install postgresql)")
+    user = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
+    home = Path(tempfile.mkdtemp(prefix="firnflow-pg-"))
+    try:
+        if user is not None:
+            shutil.chown(home, user)
+        initdb = [binaries / "initdb", "-D", home / "data", "-U", "firnflow", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        subprocess.run(initdb, check=True, capture_output=True, user=user, cwd=home)
+        options = ("-k", str(home), "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=50")
+        with (home / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [binaries / "postgres", "-D", home / "data", *options], stdout=log, stderr=log, user=user, cwd=home
+            )
+        try:
+            _wait_for(binaries, home, server)
+            yield f"postgresql://firnflow:canary-pw@/postgres?host={home}"
+        finally:
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _wait_for(binaries: Path, home: Path, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while subprocess.run([binaries / "pg_isready", "-q", "-h", home], check=False).returncode != 0:
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError("PostgreSQL did not start:\n" + (home / "log").read_text())
+        time.sleep(0.05)
