@@ -82,7 +82,7 @@ def _pattern(text: str) -> str:
 
 def _encoding(name: str) -> str:
     try:
-        b"".decode(name)
+        b"x".decode(name, "replace")
     except (LookupError, ValueError):
         raise ValueError(f"{name!r} is no text encoding. Write e.g. 'utf-8', 'latin-1', 'cp1252', 'utf-16'") from None
     return name
@@ -197,10 +197,16 @@ class Source(BaseModel):
         return self.model_copy(update={"path": path, "url": None, "query": None, "connection": None, "version": None})
 
 
+def _unnamed(value: Any) -> Any:
+    if isinstance(value, dict) and "name" in value:
+        raise ValueError("`name` is not known: the table's own name is the source's")
+    return value
+
+
 class _Catalog(BaseModel):
     model_config = STRICT
 
-    sources: dict[Name, Source]
+    sources: dict[Name, Annotated[Source, BeforeValidator(_unnamed)]]
 
 
 def load_catalog(root: Path) -> dict[str, Source]:

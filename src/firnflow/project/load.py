@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from firnflow.graph.pipeline import Pipeline
     from firnflow.graph.task import Task
 
-_owners: dict[str, Path] = {}
-"""Top module → the project that it was imported for."""
+_loaded: set[Path] = set()
+"""The projects whose modules this process has imported."""
 
 
 @dataclass(frozen=True)
@@ -100,18 +100,24 @@ def _import_all(root: Path, names: tuple[str, ...]) -> list[ModuleType]:
 
 def _make_room(root: Path) -> None:
     """Forget the modules of another project that this process has loaded: two may have modules of one name."""
-    others = {name: owner for name, owner in _owners.items() if owner != root}
-    for module in [module for module in sys.modules if module.partition(".")[0] in others]:
-        del sys.modules[module]
-    for name, owner in others.items():
-        del _owners[name]
-        sys.path[:] = [entry for entry in sys.path if entry not in {str(owner), str(owner / "src")}]
+    for other in _loaded - {root}:
+        for name, module in list(sys.modules.items()):
+            if any(place.is_relative_to(other) and not place.is_relative_to(root) for place in _places(module)):
+                del sys.modules[name]
+        sys.path[:] = [entry for entry in sys.path if entry not in {str(other), str(other / "src")}]
+        _loaded.remove(other)
+    _loaded.add(root)
+
+
+def _places(module: ModuleType) -> list[Path]:
+    """Return the file of a module, or the folders of a package that has none."""
+    file = getattr(module, "__file__", None)
+    return [Path(place) for place in ([file] if file else getattr(module, "__path__", []))]
 
 
 def _import(root: Path, name: str) -> ModuleType:
     top = name.partition(".")[0]
     _check_inside(root, top)
-    _owners[top] = root
     try:
         return importlib.import_module(name)
     except FirnflowError:

@@ -228,9 +228,9 @@ def _variables() -> dict[str, Any]:
         elif key is not None:
             found[key] = text if key in {"artifacts", "state"} else _scalar(text)
         elif variable.startswith("FIRNFLOW_") and variable not in _OTHER_VARIABLES:
-            near = nearest(variable, {*keys, *_OTHER_VARIABLES})
+            near = nearest(variable.removeprefix("FIRNFLOW_"), [name.removeprefix("FIRNFLOW_") for name in keys])
             if near:
-                raise ConfigError(f"The environment variable {variable} is not known.{near}")
+                raise ConfigError(f"The environment variable {variable} is not known: FIRNFLOW_… what?{near}")
     return found
 
 

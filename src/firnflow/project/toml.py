@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 import types
@@ -91,17 +92,18 @@ def validated(model: type[T], data: Any, place: Callable[[tuple[str, ...]], str]
 
 
 def line_of(text: str, keys: tuple[str, ...]) -> int | None:
-    """Return the line on which the table or key is written, or None where it cannot be found cheaply."""
+    """Return the line of a key or table, or of the nearest table around it; None where neither is found cheaply."""
     table: tuple[str, ...] = ()
+    best, best_line = 0, None
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("["):
-            table = tuple(_keys(line.strip().strip("[")))
-            here = table
+            here = table = tuple(_keys(line.strip().strip("[")))
         else:
             here = (*table, *_keys(line)) if "=" in line else ()
-        if here and here == keys[: len(here)] and len(here) >= len(keys) - (here != table):
-            return number
-    return None
+        common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(here, keys, strict=False)))
+        if common > best:
+            best, best_line = common, number
+    return best_line
 
 
 def _keys(text: str) -> Iterator[str]:

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from firnflow.errors import ConfigError, NotFoundError
+from firnflow.project import machine
+from firnflow.project.settings import find_root, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+BASE = '[project]\nname = "shop"\n'
+
+
+def test_defaults_need_nothing_but_a_name(make: Callable[..., Path]) -> None:
+    root = make()
+    settings = load_settings(root)
+    assert settings.environment == "local"
+    assert settings.environments == ("local",)
+    assert settings.artifacts == str(root / ".firnflow/artifacts")
+    assert settings.state.reveal() == f"sqlite:///{root}/.firnflow/state.db"
+    assert settings.workers == machine.processors()
+    assert settings.memory * settings.workers <= 0.6 * machine.memory()
+    assert settings.cache
+    assert settings.lease == 30
+
+
+def test_environments_inherit_and_win(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make(
+        BASE
+        + """
+        [pipelines.churn.params]
+        customers = 10
+        model = { depth = 3, rate = 0.1 }
+        [environments.dev]
+        workers = 2
+        memory = "2Gi"
+        lease = "1m"
+        [environments.prod]
+        inherits = "dev"
+        memory = "4Gi"
+        artifacts = "s3://bucket/prefix"
+        [environments.prod.pipelines.churn.params]
+        model = { depth = 8 }
+        day = 2024-02-29
+        """
+    )
+    prod = load_settings(root, "prod")
+    assert (prod.workers, prod.memory, prod.lease, prod.artifacts) == (2, 4 * 2**30, 60, "s3://bucket/prefix")
+    assert prod.params == {"churn": {"customers": 10, "model": {"depth": 8, "rate": 0.1}, "day": "2024-02-29"}}
+    assert load_settings(root, "dev").params == {"churn": {"customers": 10, "model": {"depth": 3, "rate": 0.1}}}
+    monkeypatch.setenv("FIRNFLOW_ENV", "dev")
+    assert load_settings(root).environment == "dev"
+    assert load_settings(root, "local").workers == machine.processors()
+
+
+def test_variables_win_over_the_file(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make(BASE + "[environments.local]\nworkers = 2\ncache = true\n")
+    for key, text in {
+        "WORKERS": "7",
+        "MEMORY": "3Gi",
+        "CACHE": "false",
+        "LEASE": "2.5",
+        "ARTIFACTS": "elsewhere",
+    }.items():
+        monkeypatch.setenv(f"FIRNFLOW_{key}", text)
+    settings = load_settings(root)
+    assert (settings.workers, settings.memory, settings.cache, settings.lease) == (7, 3 * 2**30, False, 2.5)
+    assert settings.artifacts == str(root / "elsewhere")
+
+
+def test_a_password_may_stand_in_a_variable_only(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://me:hunter2@db/state"
+    root = make()
+    monkeypatch.setenv("FIRNFLOW_STATE", url)
+    settings = load_settings(root)
+    assert settings.state.reveal() == url
+    assert "hunter2" not in repr(settings)
+    with pytest.raises(ConfigError, match=r"firnflow.toml:4: \[environments.local\] state: holds a password") as caught:
+        load_settings(make(BASE + f"[environments.local]\nstate = {url!r}\n"))
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        (
+            "[environments.prod]\nartefacts = 'x'\n",
+            r"toml:4: \[environments.prod\] artefacts is not known. Did you mean 'artifacts'",
+        ),
+        ("[enviroments.prod]\n", r"toml:3: enviroments is not known. Did you mean 'environments'"),
+        ("[pipelines.churn]\nparms = {}\n", r"toml:4: \[pipelines.churn\] parms is not known. Did you mean 'params'"),
+        (
+            "[environments.prod]\nworkers = 'four'\n",
+            r"toml:4: \[environments.prod\] workers: it should be a valid integer",
+        ),
+        ("[environments.prod]\nworkers = true\n", "workers: it should be a valid integer"),
+        ("[environments.prod]\nworkers = 0\n", "workers: it should be greater than or equal to 1"),
+        ("[environments.prod]\ncache = 'yes'\n", "cache: it should be a valid boolean"),
+        (
+            "[environments.prod]\nmemory = '8 potatoes'\n",
+            "'8 potatoes' is not an amount of memory: write it like '8Gi'",
+        ),
+        ("[environments.prod]\nmemory = nan\n", "memory: nan is not a number of bytes"),
+        ("[environments.prod]\nlease = -1\n", "lease: it should be greater than 0"),
+        ("[environments.prod]\nlease = inf\n", "lease: inf is not a duration"),
+        (
+            "[environments.local]\ninherits = 'prd'\n[environments.prod]\n",
+            r"no environment 'prd', which \[environments.local\] inherits. Did you mean 'prod'",
+        ),
+        (
+            "[environments.local]\ninherits = 'a'\n[environments.a]\ninherits = 'local'\n",
+            "in a circle: local → a → local",
+        ),
+        ("[environments.'../../etc']\n", r"\.\./\.\./etc is no name"),
+        ("[pipelines.'a b'.params]\nx = 1\n", "a b is no name"),
+        ("environments = 3\n", "environments: it should|environments is not known|environments must be a table"),
+        ("[environments]\nprod = 3\n", r"prod must be a table"),
+    ],
+)
+def test_a_wrong_file_says_where_and_what_is_right(make: Callable[..., Path], toml: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_settings(make(BASE + toml))
+
+
+@pytest.mark.parametrize("module", ["../evil", "a/b", "a..b", ".a", "a.", "a b", "a;b", "", "a\\u0000", "x" * 300])
+def test_a_module_is_a_dotted_name(make: Callable[..., Path], module: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[project.pipelines\] 0"):
+        load_settings(make(f'[project]\nname = "shop"\npipelines = ["{module}"]\n'))
+
+
+@pytest.mark.parametrize("name", ["", "1st", "a b", "../x", "ü", "a\\nb", "x" * 101])
+def test_a_project_has_a_plain_name(make: Callable[..., Path], name: str) -> None:
+    with pytest.raises(ConfigError, match=r"\[project\] name"):
+        load_settings(make(f'[project]\nname = "{name}"\n'))
+
+
+def test_an_unknown_environment_and_a_near_variable(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make(BASE + "[environments.prod]\n")
+    with pytest.raises(ConfigError, match=r"no environment 'prodd'. Did you mean 'prod'"):
+        load_settings(root, "prodd")
+    monkeypatch.setenv("FIRNFLOW_WORKERS", "many")
+    with pytest.raises(ConfigError, match=r"variable FIRNFLOW_WORKERS: it should be a valid integer"):
+        load_settings(root)
+    monkeypatch.delenv("FIRNFLOW_WORKERS")
+    monkeypatch.setenv("FIRNFLOW_SOMETHING_ELSE", "1")
+    load_settings(root)
+    monkeypatch.setenv("FIRNFLOW_WORKRES", "1")
+    with pytest.raises(ConfigError, match=r"FIRNFLOW_WORKRES is not known: .* Did you mean 'WORKERS'"):
+        load_settings(root)
+
+
+def test_the_root_is_found_upward(make: Callable[..., Path], tmp_path: Path) -> None:
+    root = make()
+    (root / "a" / "b").mkdir(parents=True)
+    assert find_root(root / "a" / "b") == root
+    with pytest.raises(NotFoundError, match=r"no firnflow.toml in .* or above. Mend: `firnflow init`"):
+        find_root(tmp_path)
+
+
+def test_settings_load_no_heavy_library() -> None:
+    heavy = "duckdb ibis sqlalchemy pandas numpy pyarrow fsspec sqlglot"
+    code = f"import sys, firnflow.project; print([name for name in {heavy.split()} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_container_s_limits_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("1073741824\n")
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    assert machine.memory() == 2**30
+    assert machine.processors() == 1
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert machine.memory() > 2**20
+    assert machine.processors() >= 1
