@@ -102,11 +102,16 @@ def _make_room(root: Path) -> None:
     """Forget the modules of another project that this process has loaded: two may have modules of one name."""
     for other in _loaded - {root}:
         for name, module in list(sys.modules.items()):
-            if any(place.is_relative_to(other) and not place.is_relative_to(root) for place in _places(module)):
+            if any(_is_own(other, place) and not _is_own(root, place) for place in _places(module)):
                 del sys.modules[name]
         sys.path[:] = [entry for entry in sys.path if entry not in {str(other), str(other / "src")}]
         _loaded.remove(other)
     _loaded.add(root)
+
+
+def _is_own(root: Path, place: Path) -> bool:
+    """Return whether a file is the project's own, and of no library installed below it."""
+    return place.is_relative_to(root) and "site-packages" not in place.relative_to(root).parts
 
 
 def _places(module: ModuleType) -> list[Path]:
@@ -140,7 +145,7 @@ def _check_inside(root: Path, top: str) -> None:
         raise _no_module(root, top)
     places = [Path(place).resolve() for place in (spec.submodule_search_locations or [spec.origin or "built-in"])]
     for place in places:
-        if not place.is_relative_to(root) or "site-packages" in place.relative_to(root).parts:
+        if not _is_own(root, place):
             raise ConfigError(
                 f"{root / FILE}: [project] pipelines: module {top!r} is not the project's own, it is {place}. "
                 "Mend: rename the project's module, or list modules inside the project"
