@@ -43,7 +43,8 @@ class DuckDBWarehouse:
         """The Ibis backend, connected at first use."""
         import ibis
 
-        # Spill files have the same names in every process: each needs a folder of its own.
+        # Spill files have the same names in every process: each needs a folder of its own. DuckDB makes one level only.
+        self.temp.mkdir(parents=True, exist_ok=True)
         spill = self.temp / f"duckdb-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         config: dict[str, Any] = {
             "temp_directory": str(spill),
