@@ -8,12 +8,13 @@ constant memory and customer 7 is the same person whether 1,000 or 10,000,000 ar
 
 from __future__ import annotations
 
-import datetime
 import functools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
     import numpy as np
     import pyarrow as pa
 
@@ -25,7 +26,7 @@ _FIRST_ID = 100_001
 _CALIBRATION = 2**32 - 1  # the seed's second part; a chunk's number never gets here
 
 
-def transactions(customers: int, churn_rate: float, seed: int, as_of: datetime.date) -> pa.RecordBatchReader:
+def transactions(customers: int, churn_rate: float, seed: int, as_of: dt.date) -> pa.RecordBatchReader:
     """Return usage per customer, about 98.5 % of them and some twice, as a stream.
 
     Columns: customer_id, monthly_spend, sessions_per_month, support_tickets_last_month, churned.
@@ -41,10 +42,10 @@ def transactions(customers: int, churn_rate: float, seed: int, as_of: datetime.d
             "churned": pa.bool_(),
         }
     )
-    return _stream(schema, _transactions_of, customers, churn_rate, seed, as_of)
+    return _stream(schema, _transactions_of, customers=customers, churn_rate=churn_rate, seed=seed, as_of=as_of)
 
 
-def demographics(customers: int, churn_rate: float, seed: int, as_of: datetime.date) -> pa.RecordBatchReader:
+def demographics(customers: int, churn_rate: float, seed: int, as_of: dt.date) -> pa.RecordBatchReader:
     """Return who the customers are, about 98.5 % of them and some twice, as a stream.
 
     Columns: customer_id, age, region, account_created_date.
@@ -59,11 +60,11 @@ def demographics(customers: int, churn_rate: float, seed: int, as_of: datetime.d
             "account_created_date": pa.date32(),
         }
     )
-    return _stream(schema, _demographics_of, customers, churn_rate, seed, as_of)
+    return _stream(schema, _demographics_of, customers=customers, churn_rate=churn_rate, seed=seed, as_of=as_of)
 
 
 def _stream(
-    schema: pa.Schema, columns_of: Any, customers: int, churn_rate: float, seed: int, as_of: datetime.date
+    schema: pa.Schema, columns_of: Any, *, customers: int, churn_rate: float, seed: int, as_of: dt.date
 ) -> pa.RecordBatchReader:
     import pyarrow as pa
 
@@ -137,7 +138,7 @@ def _intercept(seed: int, churn_rate: float) -> float:
     return (low + high) / 2
 
 
-def _transactions_of(people: dict[str, np.ndarray[Any, Any]], count: int, as_of: datetime.date) -> list[pa.Array]:
+def _transactions_of(people: dict[str, np.ndarray[Any, Any]], count: int, as_of: dt.date) -> list[pa.Array]:
     import numpy as np
     import pyarrow as pa
 
@@ -149,7 +150,8 @@ def _transactions_of(people: dict[str, np.ndarray[Any, Any]], count: int, as_of:
     # One repeated row in six carries another amount: a correction, which only a rule can tell from the first.
     corrected = (np.arange(len(rows)) >= len(once)) & (people["twice"][rows] < 0.002)
     spend = np.where(corrected, np.round(spend * 1.1, 2), spend)
-    sessions = np.where((people["wild"] > 0.994) & (people["wild"] < 0.997), people["sessions"] * 15, people["sessions"])
+    often = (people["wild"] > 0.994) & (people["wild"] < 0.997)
+    sessions = np.where(often, people["sessions"] * 15, people["sessions"])
     return [
         pa.array(people["id"][rows]),
         pa.array(spend, mask=people["no_spend"][rows] < 0.03),
@@ -159,7 +161,7 @@ def _transactions_of(people: dict[str, np.ndarray[Any, Any]], count: int, as_of:
     ]
 
 
-def _demographics_of(people: dict[str, np.ndarray[Any, Any]], count: int, as_of: datetime.date) -> list[pa.Array]:
+def _demographics_of(people: dict[str, np.ndarray[Any, Any]], count: int, as_of: dt.date) -> list[pa.Array]:
     import numpy as np
     import pyarrow as pa
 

@@ -1,19 +1,21 @@
 """A hash of the key in plain integer arithmetic: the same rows are chosen in every warehouse, process and row order.
 
-`hash()` of a warehouse is its own secret and may change with its version. Here a key is reduced to 31 bits by two rounds
-of multiplication modulo the prime 2**31 - 1 with a shift between (the usual recipe for mixing bits), with multipliers
-drawn from the seed. Every intermediate value fits in 63 bits.
+`hash()` of a warehouse is its own secret and may change with its version. Here a key is reduced to 31 bits by two
+rounds of multiplication modulo the prime 2**31 - 1 with a shift between (the usual recipe for mixing bits), with
+multipliers drawn from the seed. Every intermediate value fits in 63 bits.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ibis
 
 from firnflow.steps._tables import log, one_row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PRIME = 2**31 - 1
 TEXT_LENGTH = 40
@@ -74,11 +76,11 @@ def smallest(table: ibis.Table, hashed: Any, groups: Mapping[Any, tuple[Any, int
 
 
 def sample(table: ibis.Table, key: str, rows: int, seed: int, what: str) -> tuple[ibis.Table, int]:
-    """Return at most `rows` rows of a table, chosen by their keys, and how many rows the table has; a log line says so."""
+    """Return at most `rows` rows of a table, chosen by their keys, and how many it has; a log line says so."""
     total = int(table.count().execute())
     if total <= rows:
         return table, total
     hashed = key_hash(table[key], seed, "sample")
     bound = smallest(table, hashed, {"all": (None, total, rows)})["all"]
-    log.info("%s: a sample of %s of %s rows, chosen by a hash of %s (seed %s)", what, f"{rows:,}", f"{total:,}", key, seed)
+    log.info("%s: a sample of %s of %s rows, chosen by a hash of %s", what, f"{rows:,}", f"{total:,}", key)
     return table.filter(hashed < bound), total

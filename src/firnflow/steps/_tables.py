@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.operations as ops
 
 from firnflow._text import listing, nearest
 from firnflow.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 log = logging.getLogger("firnflow.steps")
 
@@ -91,8 +92,3 @@ def label_counts(table: ibis.Table, label: str) -> dict[Any, int]:
     counts = table.group_by(value=table[label]).aggregate(rows=table.count())
     rows = counts.order_by(ibis.desc("rows"), "value").limit(11).to_pyarrow().to_pylist()
     return {row["value"]: row["rows"] for row in rows}
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON has it."""
-    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else value

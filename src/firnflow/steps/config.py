@@ -143,7 +143,7 @@ class Deriving(Section):
 
     Attributes:
         logs: `log_X`: ln(1 + max(X, 0)).
-        ratios: `X_per_Y`: X / Y, null where Y is 0.
+        ratios: `X_over_Y`: X / Y, null where Y is 0.
         products: `X_times_Y`.
         flags: 0/1 columns.
         bands: column → number of bands: `X_band`, the number of the quantile band (0 = lowest), fitted.

@@ -10,11 +10,11 @@ from pydantic import Field
 from firnflow._text import listing
 from firnflow.errors import DataError
 from firnflow.steps._tables import require
-from firnflow.steps.cap import FittedCap
+from firnflow.steps.capping import FittedCap
 from firnflow.steps.config import Columns, Section
-from firnflow.steps.derive import FittedDerive
-from firnflow.steps.encode import FittedEncode
-from firnflow.steps.impute import FittedImpute
+from firnflow.steps.deriving import FittedDerive
+from firnflow.steps.encoding import FittedEncode
+from firnflow.steps.imputing import FittedImpute
 
 FittedStep = Annotated[FittedImpute | FittedCap | FittedDerive | FittedEncode, Field(discriminator="step")]
 
@@ -66,7 +66,7 @@ class Preprocessing(Section):
         return table
 
     def apply(self, table: ibis.Table) -> ibis.Table:
-        """Return key, label (where the table has one) and the features, as 0/1 (int8) or float32, as XGBoost reads them.
+        """Return key, label (where the table has one) and the features, as int8 (0/1) or float32, as XGBoost reads.
 
         Raises:
             DataError: the table lacks a column, or a feature is no number.

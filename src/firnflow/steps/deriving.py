@@ -5,14 +5,16 @@ Bounds, means and deviations are learnt from the training part; a row's new colu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import ibis
 
 from firnflow.errors import DataError, UsageError
 from firnflow.steps._tables import one_row, quantiles, require, require_numbers, rounded
 from firnflow.steps.config import Deriving, Flag, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class FittedFlag(Section):
@@ -65,7 +67,7 @@ class FittedDerive(Section):
             value = _float(table, name)
             yield f"log_{name}", (ibis.cases((value < 0, 0.0), else_=value) + 1).ln()
         for over, under in self.ratios:
-            yield f"{over}_per_{under}", _float(table, over) / _float(table, under).nullif(0)
+            yield f"{over}_over_{under}", _float(table, over) / _float(table, under).nullif(0)
         for first, second in self.products:
             yield f"{first}_times_{second}", _float(table, first) * _float(table, second)
         for flag in self.flags:
@@ -136,7 +138,7 @@ def _check_names(table: ibis.Table, fitted: FittedDerive) -> None:
     seen = set(table.columns)
     for name, _ in fitted._columns(table):  # noqa: SLF001 - the same module
         if name in seen:
-            raise UsageError(f"deriving: there would be two columns {name!r}. Mend: derive it once, or rename the flag.")
+            raise UsageError(f"deriving: two columns would be named {name!r}. Mend: derive it once, rename the flag.")
         seen.add(name)
 
 

@@ -98,7 +98,7 @@ def _with_binary_label(table: ibis.Table, columns: Columns) -> tuple[ibis.Table,
 
 
 def _positive(columns: Columns, values: list[Any]) -> Any:
-    """Return the label's value that is positive. Raises DataError where the label has not two values, one of them it."""
+    """Return the positive one of the label's two values. Raises DataError where there is no such thing."""
     seen = listing(map(repr, values))
     if len(values) > 2:
         more = " and more" if len(values) > 10 else ""
@@ -117,9 +117,7 @@ def _positive(columns: Columns, values: list[Any]) -> Any:
     )
 
 
-def _compare(
-    table: ibis.Table, in_train: Any, columns: Columns, splitting: Splitting, dropped: int
-) -> SplitQuality:
+def _compare(table: ibis.Table, in_train: Any, columns: Columns, splitting: Splitting, dropped: int) -> SplitQuality:
     names = numbers(table, [columns.key, columns.label])
     wanted: dict[str, Any] = {}
     for part, condition in (("train", in_train), ("test", ~in_train)):

@@ -27,7 +27,7 @@ class FittedEncode(Section):
     columns: dict[str, OneHot]
 
     def apply(self, table: ibis.Table) -> ibis.Table:
-        """Return the table with 0/1 columns in place of the text columns; a value never seen is in none or in `other`."""
+        """Return the table with 0/1 columns in place of the text columns; a new value is in none, or in `other`."""
         new: dict[str, Any] = {}
         for column, one_hot in self.columns.items():
             text = table[column].cast("string")

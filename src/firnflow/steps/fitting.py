@@ -12,11 +12,11 @@ import ibis
 
 from firnflow.graph.task import task
 from firnflow.steps._tables import log
-from firnflow.steps.cap import fit_cap
+from firnflow.steps.capping import fit_cap
 from firnflow.steps.config import Capping, Columns, Deriving, Encoding, Imputing
-from firnflow.steps.derive import fit_derive
-from firnflow.steps.encode import fit_encode
-from firnflow.steps.impute import fit_impute
+from firnflow.steps.deriving import fit_derive
+from firnflow.steps.encoding import fit_encode
+from firnflow.steps.imputing import fit_impute
 from firnflow.steps.preprocessing import Preprocessing
 
 

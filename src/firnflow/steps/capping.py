@@ -7,7 +7,7 @@ from typing import Any, Literal
 import ibis
 
 from firnflow.steps._tables import numbers, quantiles, require_numbers, rounded
-from firnflow.steps.clean import clipped
+from firnflow.steps.cleaning import clipped
 from firnflow.steps.config import Capping, Section
 
 
@@ -40,8 +40,8 @@ def fit_cap(table: ibis.Table, features: list[str], capping: Capping) -> FittedC
     if capping.columns is not None:
         require_numbers(table, capping.columns, "capping.columns")
         names = [name for name in names if name in capping.columns]
-    # A 0/1 column has no outliers, and a boolean no quantiles.
-    names = [name for name in names if not (table[name].type().is_boolean() or table[name].type() == ibis.dtype("int8"))]
+    flags = (ibis.dtype("boolean"), ibis.dtype("int8"))  # a 0/1 column has no outliers
+    names = [name for name in names if table[name].type() not in flags]
     bounds = {}
     for name, found in quantiles(table, {name: [0.25, 0.75] for name in names}).items():
         if found and found[0] < found[1]:

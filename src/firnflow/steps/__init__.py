@@ -1,0 +1,70 @@
+"""Typed, configurable tasks for binary classification on tables: from raw rows to an explained model.
+
+Row by row: `clean`, `join`. Divide: `split`. Learn preprocessing from the training part, one step each, and apply it:
+`impute`, `cap_outliers`, `derive`, `encode`, `transform`. Trees: `candidates`, `cross_validate`, `train`. Look at them:
+`evaluate`, `report`. Every setting is a section of `Params`: `steps.Training` with `p.training`, and so on.
+`examples/churn/churn/telco.py` is a whole pipeline of them.
+"""
+
+from __future__ import annotations
+
+from firnflow.steps.cleaning import clean, join
+from firnflow.steps.config import (
+    Capping,
+    Cleaning,
+    Columns,
+    Deriving,
+    Encoding,
+    Evaluating,
+    Flag,
+    Imputing,
+    Joining,
+    Reporting,
+    Section,
+    Splitting,
+    Training,
+    Tuning,
+)
+from firnflow.steps.evaluating import Evaluated, evaluate
+from firnflow.steps.evaluation import Evaluation
+from firnflow.steps.fitting import cap_outliers, derive, encode, impute, transform
+from firnflow.steps.preprocessing import Preprocessing
+from firnflow.steps.splitting import Split, SplitQuality, split
+from firnflow.steps.training import CrossValidation, Scores, candidates, cross_validate, train
+
+__all__ = [
+    "Capping",
+    "Cleaning",
+    "Columns",
+    "CrossValidation",
+    "Deriving",
+    "Encoding",
+    "Evaluated",
+    "Evaluating",
+    "Evaluation",
+    "Flag",
+    "Imputing",
+    "Joining",
+    "Preprocessing",
+    "Reporting",
+    "Scores",
+    "Section",
+    "Split",
+    "SplitQuality",
+    "Splitting",
+    "Training",
+    "Tuning",
+    "candidates",
+    "cap_outliers",
+    "clean",
+    "cross_validate",
+    "derive",
+    "encode",
+    "evaluate",
+    "impute",
+    "join",
+    "report",
+    "split",
+    "train",
+    "transform",
+]
