@@ -122,10 +122,11 @@ class Builder:
 
     def _claim(self, path: str, name: str, place: Place, what: str = "task") -> None:
         if path in self.places:
+            remedy = f"Give the second one a name of its own: `.options(name={f'{name}_2'!r})`."
             fail(
                 f"{what} {path!r} is already in pipeline {self.pipeline!r}, called at {self.places[path]}",
                 place,
-                f"Give the second one a name of its own: `.options(name={f'{name}_2'!r})`." if what != "source" else "",
+                "Read it before the branches, and pass it on." if what == "source" else remedy,
             )
         if not re.fullmatch(PATH, path) or path == "finalizer":
             fail(f"{what} {path!r}: not a name for a {what}", place, "Rename it: `.options(name=…)`.")
@@ -183,7 +184,11 @@ def _bind(task: Task[...], args: tuple[Any, ...], kwargs: dict[str, Any], place:
     given = dict(zip(arguments, args, strict=False))
     for name, value in kwargs.items():
         if name not in arguments:
-            fail(f"{quoted(task.name)}: has no argument {name!r}", place, nearest(name, arguments) or task.describe())
+            fail(
+                f"{quoted(task.name)}: has no argument {name!r}",
+                place,
+                nearest(name, arguments) or f"It is {task.describe()}.",
+            )
         if name in given:
             fail(f"{quoted(task.name, name)}: is given twice", place)
         given[name] = value

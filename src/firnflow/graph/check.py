@@ -72,8 +72,22 @@ def _check_groups(graph: Graph) -> None:
     for path in graph.groups:
         if path in graph.tasks:
             _fail(path, None, "has the name of a group")
+    _check_together(graph)
     if "finalizer" in graph.tasks:
         _fail("finalizer", None, "has the name that stands for the finalizer")
+
+
+def _check_together(graph: Graph) -> None:
+    """Check that a group's tasks follow one another, so that the group as a whole has a place in the order."""
+    left: set[str] = set()
+    before: set[str] = set()
+    for path in graph.tasks:
+        parts = path.split(".")
+        groups = {".".join(parts[:depth]) for depth in range(1, len(parts))}
+        for again in sorted(groups & left):
+            _fail(path, None, f"is apart from the other tasks of group {again!r}")
+        left |= before - groups
+        before = groups
 
 
 def _check_task(graph: Graph, path: str, node: TaskNode, before: dict[str, TaskNode]) -> None:

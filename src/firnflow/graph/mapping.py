@@ -25,8 +25,9 @@ def plan_map(
         annotation = task.signature.arguments[name].annotation
         if is_mapped(value, annotation, sites[name]):
             mapped.append(name)
-            annotation = list[annotation]  # type: ignore[valid-type] # built from data
-        inputs[name] = to_input(value.value if isinstance(value, Each) else value, annotation, sites[name])
+            inputs[name] = _mapped_input(value, annotation, sites[name])
+        else:
+            inputs[name] = to_input(value, annotation, sites[name])
     if not mapped:
         fail(
             f"{quoted(task.name)}: no argument is mapped",
@@ -36,6 +37,11 @@ def plan_map(
     lengths = {name: length for name in mapped if (length := _length(inputs[name])) is not None}
     _check_lengths(task, lengths, how, place)
     return inputs, Mapping(arguments=tuple(mapped), how=cast('Literal["zip", "cross"]', how))
+
+
+def _mapped_input(value: Any, annotation: Any, site: Site) -> Input:
+    values = value.value if isinstance(value, Each) else value
+    return to_input(list(values) if isinstance(values, tuple) else values, list[annotation], site)
 
 
 def is_mapped(value: Any, annotation: Any, site: Site) -> bool:

@@ -16,7 +16,7 @@ from firnflow.context import RunSummary
 from firnflow.graph.annotations import readable
 from firnflow.graph.builder import Builder, current, task_node
 from firnflow.graph.finish import check_finished
-from firnflow.graph.model import NAME, Graph, Schedule
+from firnflow.graph.model import NAME, AllOf, AnyOf, Cron, Every, Graph, OnUpdate, Schedule
 from firnflow.graph.params import Params, describe
 from firnflow.graph.placeholders import Section
 from firnflow.graph.task import Task
@@ -24,6 +24,8 @@ from firnflow.graph.where import definition, fail, here, quoted
 
 if TYPE_CHECKING:
     from firnflow.graph.where import Place
+
+SCHEDULES = (Cron, Every, OnUpdate, AllOf, AnyOf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +182,12 @@ def pipeline(
             _check_params(params, found, place)
         if finalizer is not None:
             _check_finalizer(finalizer, place)
+        if schedule is not None and not isinstance(schedule, SCHEDULES):
+            fail(
+                f"pipeline {found.__name__!r}: schedule={schedule!r} is no schedule",
+                place,
+                'Write `ff.Cron("0 6 * * *")`.',
+            )
         return Pipeline(found, name or found.__name__, params, schedule, finalizer)
 
     return decorate if function is None else decorate(function)
@@ -198,7 +206,11 @@ def _check_params(params: Any, function: FunctionType, place: Place) -> None:
             "Derive it: `class X(ff.Params)`.",
         )
     if not inspect.signature(function).parameters:
-        fail(f"pipeline {function.__name__!r}: takes no argument for its parameters", place, "Write `def name(p):`.")
+        fail(
+            f"pipeline {function.__name__!r}: takes no argument for its parameters",
+            place,
+            f"Write `def {function.__name__}(p):`.",
+        )
 
 
 def _check_finalizer(finalizer: Task[...], place: Place) -> None:

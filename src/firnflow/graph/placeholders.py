@@ -134,6 +134,12 @@ class Outputs(Placeholder):
     def __iter__(self) -> Iterator[Output]:
         return iter(self._outputs.values())
 
+    def __len__(self) -> int:
+        return len(self._outputs)
+
+    def __bool__(self) -> bool:  # noqa: PLE0304 - it has a length, so without this `if outputs:` would pass
+        self._refuse("used as a condition", _CASE)
+
     def __getattr__(self, name: str) -> Output:
         if name.startswith("__"):
             raise AttributeError(name)

@@ -95,6 +95,9 @@ def read_signature(function: Callable[..., Any]) -> Signature:
     place, name = definition(function), function.__name__
     try:
         hints = typing.get_type_hints(function, include_extras=True)
+        returns = hints["return"]
+        output_class = returns if _has_several_outputs(returns) else None
+        outputs = _outputs(returns, output_class)
     except Exception as error:  # noqa: BLE001 - an annotation is any expression of the user's
         fail(
             f"{quoted(name)}: cannot resolve its annotations: {error}",
@@ -106,9 +109,6 @@ def read_signature(function: Callable[..., Any]) -> Signature:
         for parameter in inspect.signature(function).parameters.values()
         for hint in (hints[parameter.name],)
     }
-    returns = hints["return"]
-    output_class = returns if _has_several_outputs(returns) else None
-    outputs = _outputs(returns, output_class)
     for output in outputs:
         if not re.fullmatch(NAME, output):
             fail(f"{quoted(name)}: output {output!r}: a name is letters, digits and `_`, a letter first", place)
