@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import time
 import uuid
 from dataclasses import dataclass
@@ -169,10 +170,10 @@ class ArtifactStore:
         """Remove what killed processes left in `tmp/` and was not touched for `older_than` seconds; return how many."""
         limit = time.time() - older_than
         removed = 0
-        for path in sorted((self.folder / "tmp").rglob("*"), reverse=True):
-            with contextlib.suppress(OSError):  # another process may have removed or still fill it
-                if path.lstat().st_mtime < limit and not _in_use(path.relative_to(self.folder / "tmp").parts[0]):
-                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        for path in (self.folder / "tmp").glob("*"):
+            with contextlib.suppress(OSError):  # another process may have removed it
+                if path.lstat().st_mtime < limit and not _in_use(path.name):
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
                     removed += 1
         return removed
 

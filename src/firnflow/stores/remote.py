@@ -62,8 +62,11 @@ class ObjectStore:
 
     def upload(self, path: Path, name: str) -> None:
         """Write the file at `path` as the object `name`, whole or not at all."""
-        with self._reaching() as (filesystem, root):
-            filesystem.put_file(str(path), f"{root}/{name}")
+        try:
+            with self._reaching() as (filesystem, root):
+                filesystem.put_file(str(path), f"{root}/{name}")
+        except FileNotFoundError as error:  # what s3fs raises where there is no such bucket
+            raise self._unusable(error) from error
 
     def download(self, name: str, path: Path) -> None:
         """Write the object `name` to the file `path`. Raises FileNotFoundError where there is no such object."""
@@ -105,10 +108,13 @@ class ObjectStore:
         except Exception as error:  # each library has a tree of its own
             if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise
-            raise StoreError(
-                f"{self.url} cannot be used: {type(error).__name__}: {error}. Mend: check the URL, and the "
-                "credentials in the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
-            ) from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"{self.url} cannot be used: {type(error).__name__}: {error}. Mend: check the URL, and the "
+            "credentials in the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
+        )
 
 
 def _join(root: str, name: str) -> str:
