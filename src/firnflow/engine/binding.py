@@ -47,13 +47,16 @@ def digest(bound: Bound) -> str:
     return hash_json(["list", [digest(item) for item in bound]])
 
 
-def digests(bound: Bound) -> list[str]:
-    """Return the digests of the stored values in a bound argument."""
-    if isinstance(bound, Ref):
-        if bound.items is None:
-            return [bound.digest]
-        return [d for item in (bound.items if isinstance(bound.items, list) else bound.items.values()) for d in digests(item)]
-    return [d for item in bound for d in digests(item)] if isinstance(bound, list) else []
+def stored(bound: Bound) -> list[Ref]:
+    """Return the refs of the files in a bound argument."""
+    if isinstance(bound, Value):
+        return []
+    if isinstance(bound, list):
+        return [ref for item in bound for ref in stored(item)]
+    if bound.items is None:
+        return [bound] if bound.where is not None else []
+    items = bound.items.values() if isinstance(bound.items, dict) else bound.items
+    return [ref for item in items for ref in stored(item)]
 
 
 def hash_json(data: object) -> str:

@@ -10,7 +10,6 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from firnflow._crash import crash_point
-from firnflow.context import RunSummary
 from firnflow.engine import limits
 from firnflow.engine.binding import Value
 from firnflow.engine.events import Event
@@ -22,11 +21,12 @@ from firnflow.errors import RunConflictError, TaskFailedError
 from firnflow.stores.state import COMMITTED, NewAttempt
 
 if TYPE_CHECKING:
+    from firnflow.context import RunSummary
     from firnflow.engine.events import Kind
+    from firnflow.engine.inline import InlinePool
     from firnflow.engine.job import Job
     from firnflow.engine.lease import Lease
-    from firnflow.engine.inline import InlinePool
-    from firnflow.engine.pool import Pool, Report, Worker
+    from firnflow.engine.pool import Pool, Report
     from firnflow.stores.state import Attempt
 
 FINALIZER = "finalizer"
@@ -78,7 +78,7 @@ class Driver:
         self._left[FINALIZER] = 1
         self._queue.append(self._parts[FINALIZER][0])
         self._loop()
-        if self._lease.cancelled:
+        if self.finalized is None:
             self._stop_all()
             self.finalized = "cancelled"
 
@@ -128,6 +128,8 @@ class Driver:
             if not self._reuse(unit):
                 self._queue.append(unit)
         if not units:
+            number = self._job.next_number(task, -1)
+            self._notes.append(NewAttempt(task, -1, 0, None, number, "succeeded", outputs={}))
             self._settle(task)
 
     def _units(self, task: str) -> list[Unit]:
@@ -164,7 +166,7 @@ class Driver:
     # -- a unit runs --------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Give queued units to workers while there is room: the first that fits, to whom holds most of its inputs."""
+        """Give queued units to workers while there is room."""
         for _ in range(len(self._queue)):
             unit = self._queue[0]
             if self._load() + self._weight(unit) > self._pool.size:
@@ -173,13 +175,12 @@ class Driver:
             if self._crowded(unit):
                 self._queue.append(unit)
                 continue
-            idle = self._pool.idle()
-            if not idle:
+            if not self._pool.has_room():
                 self._queue.appendleft(unit)
                 return
-            self._send(max(idle, key=lambda worker: len(worker.holds & unit.stored)), unit)
+            self._send(unit)
 
-    def _send(self, worker: Worker, unit: Unit) -> None:
+    def _send(self, unit: Unit) -> None:
         unit.number = self._job.next_number(unit.task, unit.element)
         unit.tries += 1
         self._started += 1
@@ -197,7 +198,7 @@ class Driver:
             attempt=unit.attempt,
             arguments=unit.arguments,
         )
-        self._pool.send(worker, call)
+        self._pool.send(call, unit.stored)
 
     def _load(self) -> int:
         return sum(self._weight(unit) for unit in self._running.values())
@@ -255,7 +256,7 @@ class Driver:
         unit.error = error
         result = self._job.result(unit.task)
         result.error = result.error or error
-        self._done(unit, "failed", seconds)
+        self._done(unit, _state(unit), seconds)
 
     def _done(self, unit: Unit, state: str, seconds: float) -> None:
         self._tell("task_finished", unit.task, unit, state=state, seconds=seconds, error=unit.error)
@@ -266,18 +267,20 @@ class Driver:
     def _settle(self, task: str) -> None:
         """Settle a task whose units have all ended."""
         units = self._parts[task]
-        failed = any(unit.outputs is None for unit in units)
+        ended = {_state(unit) for unit in units}
         result = self._job.result(task)
         result.elements = len(units) if self._is_mapped(task) else None
         for unit in units:
             self._job.add_metrics(unit.task, unit.label, unit.metrics)
-        state = "failed" if failed else "cached" if units and all(unit.reused for unit in units) else "succeeded"
+        state = next((worst for worst in ("failed", "cancelled", "succeeded") if worst in ended), "succeeded")
+        if ended == {"succeeded"} and all(unit.reused for unit in units):
+            state = "cached"
         if task == FINALIZER:
             self.finalized = state
             return
         parts = [unit.outputs for unit in units if unit.outputs is not None]
         outputs = gather_outputs(self._job.graph.tasks[task], parts) if self._is_mapped(task) else None
-        self._job.scheduler.settle(task, state, outputs if failed or outputs is not None else parts[0])
+        self._job.scheduler.settle(task, state, outputs if outputs is not None or not parts else parts[0])
 
     def _is_mapped(self, task: str) -> bool:
         return task != FINALIZER and self._job.graph.tasks[task].mapping is not None
@@ -319,6 +322,13 @@ class Driver:
 
     def _tell(self, kind: Kind, task: str = "", unit: Unit | None = None, **data: Any) -> None:
         self._job.tell(Event(kind, task, unit.element if unit else -1, unit.label if unit else None, data))
+
+
+def _state(unit: Unit) -> str:
+    """Return how a unit that has ended went."""
+    if unit.error is None:
+        return "succeeded"
+    return "cancelled" if unit.error["kind"] == "cancelled" else "failed"
 
 
 def _new(unit: Unit, status: str, found: Attempt | None = None) -> NewAttempt:

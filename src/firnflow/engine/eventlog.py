@@ -48,7 +48,11 @@ def describe(event: Event) -> str | None:
     if event.kind == "task_finished":
         error = data.get("error")
         said = f": {error['type']}: {error['message']}" if error else ""
-        return f"{name} {data['state']} in {data['seconds']:.3g} s{said}" if data["seconds"] else f"{name} {data['state']}{said}"
+        return (
+            f"{name} {data['state']} in {data['seconds']:.3g} s{said}"
+            if data["seconds"]
+            else f"{name} {data['state']}{said}"
+        )
     if event.kind == "run_finished":
         return f"run {data['status']} in {data['seconds']:.3g} s"
     return str(data["message"])

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from firnflow import context, values
 from firnflow._crash import crash_point
 from firnflow.engine import logs, peak
-from firnflow.engine.binding import Bound, Value, from_json, to_json
-from firnflow.errors import FirnflowError, RunConflictError, TaskFailedError
+from firnflow.engine.binding import Bound, Value, from_json, stored, to_json
+from firnflow.errors import DamagedArtifactError, FirnflowError, RunConflictError, TaskFailedError
 from firnflow.values.ref import Ref
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Workplace:
     echo: Any = None
 
 
-def execute(call: Call, task: Task, place: Workplace) -> Outcome:
+def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
     """Run one attempt to its end and commit it; whatever goes wrong becomes a failed outcome.
 
     Raises:
@@ -112,6 +112,7 @@ def execute(call: Call, task: Task, place: Workplace) -> Outcome:
         except RunConflictError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: a task may raise anything
+            _set_aside(error, call, place)
             said = describe(error)
             log.write("firnflow", said["traceback"] or said["message"], "error")
             place.state.fail(call.attempt, "failed", said, peak.read())
@@ -123,14 +124,24 @@ def execute(call: Call, task: Task, place: Workplace) -> Outcome:
     return Outcome("succeeded", outputs, here.metrics, None, time.perf_counter() - began, taken)
 
 
-def _outputs(call: Call, task: Task, place: Workplace) -> dict[str, Ref]:
+def _set_aside(error: Exception, call: Call, place: Workplace) -> None:
+    """Delete the inputs that are not what was committed, so that a resumed run makes them again."""
+    if isinstance(error, DamagedArtifactError):
+        for ref in (ref for bound in call.arguments.values() for ref in stored(bound)):
+            try:
+                values.verify(ref, place.stores)
+            except DamagedArtifactError:
+                place.stores.artifacts.delete(ref.where or "")
+
+
+def _outputs(call: Call, task: Task[...], place: Workplace) -> dict[str, Ref]:
     signature = task.signature
     arguments = {
         name: load(bound, signature.arguments[name].annotation, place) for name, bound in call.arguments.items()
     }
     try:
         returned = task.function(**arguments)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a user's function may raise anything
         # the frame of this function is ours: the traceback begins where the user's function does
         raise TaskFailedError(f"{type(error).__name__}: {error}") from error.with_traceback(
             error.__traceback__.tb_next if error.__traceback__ else None

@@ -2,18 +2,19 @@
 
 Comments, docstrings and layout do not count. Names are resolved as Python resolves them: in the function's closure and
 globals, through modules of the project, through imports inside functions. A library enters with its version. What is
-reached only at run time (`getattr` with a computed name, a file, the network) cannot be seen; `cache=False` is for that.
+reached only at run time (`getattr` with a computed name, a file, the network) cannot be seen: `cache=False` is for it.
 """
 
 from __future__ import annotations
 
 import ast
-import datetime
+import datetime as dt
 import enum
 import functools
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
 import inspect
 import json
 import re
@@ -25,7 +26,18 @@ from decimal import Decimal
 from pathlib import Path, PurePath
 from typing import Any
 
-_DATA = (bytes, complex, range, datetime.date, datetime.time, datetime.timedelta, Decimal, enum.Enum, PurePath, re.Pattern)
+_DATA = (
+    bytes,
+    complex,
+    range,
+    dt.date,
+    dt.time,
+    dt.timedelta,
+    Decimal,
+    enum.Enum,
+    PurePath,
+    re.Pattern,
+)
 _OURS = "firnflow.steps"  # steps are code of the project that uses them, not a library behind a version
 
 
@@ -147,7 +159,7 @@ class Fingerprinter:
     def _add_import(self, unit: _Unit, node: ast.Import | ast.ImportFrom, thing: object) -> None:
         home = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(thing, "__module__", "")
         if isinstance(node, ast.Import):
-            wanted = [(alias.name, None) for alias in node.names]
+            wanted: list[tuple[str, str | None]] = [(alias.name, None) for alias in node.names]
         else:
             base = "." * node.level + (node.module or "")
             package = str(home).rpartition(".")[0]
@@ -217,7 +229,11 @@ def _drop_docstrings(tree: ast.AST) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
                 node.body = node.body[1:]
 
 

@@ -36,7 +36,7 @@ def main(control: socket.socket, setup: dict[str, Any]) -> None:
         _say(control, {"broken": traceback.format_exc()})
         return
     wake, waker = socket.socketpair()
-    waker.setblocking(False)
+    waker.setblocking(False)  # noqa: FBT003 - its only argument
     signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     gc.freeze()  # what is loaded stays shared between the workers

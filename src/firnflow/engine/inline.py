@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firnflow.engine.execute import Workplace, execute
-from firnflow.engine.pool import Report, Worker
+from firnflow.engine.execute import execute
+from firnflow.engine.pool import Report
 
 if TYPE_CHECKING:
-    from firnflow.engine.execute import Call
+    from firnflow.engine.execute import Call, Workplace
+    from firnflow.engine.pool import Worker
     from firnflow.graph.task import Task
 
 
@@ -21,21 +21,20 @@ class InlinePool:
         self.size = 1
         self.workers: list[Worker] = []
         self._tasks, self._place = tasks, place
-        self._worker = Worker(channel=None, stream=Path())
         self._reports: list[Report] = []
 
     def start(self) -> None:
         """Do nothing: there is no process to start."""
 
-    def idle(self) -> list[Worker]:
-        """Return the one worker, this process, once its last call was reported."""
-        return [] if self._reports else [self._worker]
+    def has_room(self) -> bool:
+        """Return whether the last call was reported."""
+        return not self._reports
 
-    def send(self, worker: Worker, call: Call) -> None:
+    def send(self, call: Call, reads: set[str]) -> None:  # noqa: ARG002 - there is no worker to choose
         """Execute a call."""
         outcome = execute(call, self._tasks[call.key], self._place)
         message: dict[str, Any] = {"attempt": call.attempt, "outcome": outcome.to_json()}
-        self._reports.append(Report(call, message, worker))
+        self._reports.append(Report(call, message))
 
     def wait(self, timeout: float) -> list[Report]:
         """Return what came of the last call; without one, wait."""

@@ -85,7 +85,11 @@ class Job:
 
     def libraries(self) -> list[str]:
         """Return the libraries that the tasks use, for the fork server to load."""
-        used = (self._fingerprinter.of(self._tasks[n.key]).libraries for n in self.graph.tasks.values() if n.key != SOURCE_KEY)
+        used = (
+            self._fingerprinter.of(self._tasks[n.key]).libraries
+            for n in self.graph.tasks.values()
+            if n.key != SOURCE_KEY
+        )
         return sorted(set().union(*used))
 
     def next_number(self, task: str, element: int) -> int:

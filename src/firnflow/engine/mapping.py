@@ -27,9 +27,7 @@ class Element:
     arguments: dict[str, Bound]
 
 
-def expand(
-    task: str, mapping: Mapping, arguments: dict[str, Bound], read_json: Callable[[Ref], Any]
-) -> list[Element]:
+def expand(task: str, mapping: Mapping, arguments: dict[str, Bound], read_json: Callable[[Ref], Any]) -> list[Element]:
     """Return the elements in their order.
 
     Raises:
@@ -44,7 +42,10 @@ def expand(
         )
     pairs = zip(*lists.values(), strict=True) if mapping.how == "zip" else itertools.product(*lists.values())
     return [
-        Element(_label(dict(zip(lists, combination, strict=True)), index), {**arguments, **dict(zip(lists, combination, strict=True))})
+        Element(
+            _label(dict(zip(lists, combination, strict=True)), index),
+            {**arguments, **dict(zip(lists, combination, strict=True))},
+        )
         for index, combination in enumerate(pairs)
     ]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from firnflow.values.ref import Ref
+if TYPE_CHECKING:
+    from firnflow.values.ref import Ref
 
 
 @dataclass(frozen=True, slots=True)

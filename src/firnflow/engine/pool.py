@@ -14,15 +14,15 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.channel import Channel
-from firnflow.errors import WorkerLostError
+from firnflow.errors import ConfigError, WorkerLostError
 
 if TYPE_CHECKING:
     from firnflow.engine.execute import Call
 
-_START_SECONDS = 300
+_DEATHS = 3
 _EXIT_SECONDS = 5
 _MESSAGE = 65_536
 MOST_SAID = 64 * 1024  # bytes of what libraries and child processes said that a log takes over
@@ -32,7 +32,7 @@ MOST_SAID = 64 * 1024  # bytes of what libraries and child processes said that a
 class Worker:
     """A worker as the driver sees it; `pid` is 0 until it has said its name."""
 
-    channel: Channel | None
+    channel: Channel
     stream: Path
     pid: int = 0
     call: Call | None = None
@@ -56,7 +56,6 @@ class Report:
 
     call: Call
     message: dict[str, Any] | None
-    worker: Worker
     lost: str = ""
     said: str = ""
 
@@ -78,6 +77,7 @@ class Pool:
         self._selector = selectors.DefaultSelector()
         self._exits: dict[int, int] = {}
         self._said = b""
+        self._deaths = 0
         self._streams = tempfile.TemporaryDirectory(prefix="firnflow-workers-", ignore_cleanup_errors=True)
 
     def start(self) -> None:
@@ -94,15 +94,14 @@ class Pool:
         self._control = ours
         self._selector.register(ours, selectors.EVENT_READ, None)
 
-    def idle(self) -> list[Worker]:
-        """Return the workers that have nothing to do, with new ones up to the pool's size."""
-        idle = [worker for worker in self.workers if worker.call is None]
-        if not idle and len(self.workers) < self.size:
-            idle = [self._fork()]
-        return idle
+    def has_room(self) -> bool:
+        """Return whether a call can be sent."""
+        return len(self.workers) < self.size or any(worker.call is None for worker in self.workers)
 
-    def send(self, worker: Worker, call: Call) -> None:
-        """Give a call to an idle worker; if that has died meanwhile, `wait` reports it."""
+    def send(self, call: Call, reads: set[str]) -> None:
+        """Give a call to the idle worker that holds most of the digests it reads; if that dies, `wait` reports it."""
+        idle = [worker for worker in self.workers if worker.call is None] or [self._fork()]
+        worker = max(idle, key=lambda w: len(w.holds & reads))
         worker.call, worker.since = call, time.monotonic()
         with contextlib.suppress(OSError):
             worker.offset = worker.stream.stat().st_size
@@ -113,7 +112,8 @@ class Pool:
         """Return what came of calls, after at most `timeout` seconds.
 
         Raises:
-            WorkerLostError: the fork server could not load the project, or died.
+            ConfigError: the project cannot be loaded in a process of its own.
+            WorkerLostError: the fork server dies again and again.
         """
         reports = []
         for key, _ in self._selector.select(max(0.0, timeout)):
@@ -127,7 +127,7 @@ class Pool:
             elif message is not None:
                 call, worker.call = worker.call, None
                 worker.holds = set(message.get("holds", ()))
-                reports.append(Report(call, message, worker))
+                reports.append(Report(call, message))
             elif (report := self._bury(worker)) is not None:
                 reports.append(report)
         return reports
@@ -145,6 +145,11 @@ class Pool:
                 _kill_tree(worker.pid)
             worker.channel.close()
         self.workers.clear()
+        self._end_server()
+        self._selector.close()
+        self._streams.cleanup()
+
+    def _end_server(self) -> None:
         if self._control is not None:
             self._selector.unregister(self._control)
             self._control.close()
@@ -154,8 +159,7 @@ class Pool:
             except subprocess.TimeoutExpired:
                 self._server.kill()
                 self._server.wait()
-        self._selector.close()
-        self._streams.cleanup()
+        self._control = self._server = None
 
     def _fork(self) -> Worker:
         self.start()
@@ -165,10 +169,8 @@ class Pool:
         worker = Worker(Channel(ours), stream)
         with theirs:
             assert self._control is not None  # noqa: S101 - start() has set it
-            try:
+            with contextlib.suppress(OSError):  # a dead server is seen by `wait`, as is the worker that it did not fork
                 socket.send_fds(self._control, [json.dumps({"fork": str(stream)}).encode()], [theirs.fileno()])
-            except OSError as error:
-                self._broken(str(error))
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
         self.workers.append(worker)
         return worker
@@ -176,29 +178,37 @@ class Pool:
     def _listen(self) -> None:
         """Take the messages of the fork server that have come."""
         assert self._control is not None  # noqa: S101 - only a registered socket gets here
-        data = self._control.recv(_MESSAGE)
+        try:
+            data = self._control.recv(_MESSAGE)
+        except ConnectionError:
+            data = b""
         if not data:
-            self._broken("it ended without a word")
+            self._bury_server()
+            return
         *lines, self._said = (self._said + data).split(b"\n")
         for message in map(json.loads, lines):
             if "broken" in message:
-                self._broken(message["broken"])
+                raise ConfigError(f"the project cannot be loaded in a process of its own:\n{message['broken']}")
             self._exits[message["exited"]] = message["status"]
 
-    def _broken(self, why: str) -> NoReturn:
-        raise WorkerLostError(f"the process that starts workers is gone: {why}")
+    def _bury_server(self) -> None:
+        """Forget a fork server that has died; its workers die with it, and the next one starts when it is needed."""
+        self._deaths += 1
+        self._end_server()
+        if self._deaths >= _DEATHS:
+            raise WorkerLostError(f"the process that starts workers has died {self._deaths} times. See: dmesg, memory")
 
     def _bury(self, worker: Worker) -> Report | None:
         self._selector.unregister(worker.channel)
         worker.channel.close()
         self.workers.remove(worker)
         reason = worker.killed_for or self._exit_of(worker)
-        return Report(worker.call, None, worker, reason, worker.said()) if worker.call is not None else None
+        return Report(worker.call, None, reason, worker.said()) if worker.call is not None else None
 
     def _exit_of(self, worker: Worker) -> str:
         """Return in words how a worker's process ended."""
         until = time.monotonic() + _EXIT_SECONDS
-        while worker.pid and worker.pid not in self._exits and time.monotonic() < until:
+        while self._control and worker.pid and worker.pid not in self._exits and time.monotonic() < until:
             if _readable(self._control, until - time.monotonic()):
                 self._listen()
         status = self._exits.pop(worker.pid, None)

@@ -43,7 +43,7 @@ class RunRequest:
     def from_json(cls, data: dict[str, Any]) -> RunRequest:
         """Return what `to_json` wrote."""
         lists = ("assignments", "start", "stop", "only")
-        return cls(**{name: tuple(value) if name in lists else value for name, value in data.items()})
+        return cls(**{**data, **{name: tuple(data[name]) for name in lists}})
 
 
 @dataclass(slots=True)

@@ -17,11 +17,11 @@ from firnflow.engine.driver import FINALIZER, Driver
 from firnflow.engine.eventlog import EventLog
 from firnflow.engine.events import Event
 from firnflow.engine.fingerprint import Fingerprinter
+from firnflow.engine.history import finished
 from firnflow.engine.inline import InlinePool
 from firnflow.engine.job import Job
 from firnflow.engine.lease import Lease
 from firnflow.engine.pool import Pool
-from firnflow.engine.history import finished
 from firnflow.engine.request import RunRequest, RunResult
 from firnflow.engine.scheduler import Scheduler
 from firnflow.engine.selection import given_outputs, select
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from firnflow.engine.execute import Workplace
     from firnflow.engine.selection import Outputs
     from firnflow.graph.model import Graph
+    from firnflow.graph.params import Params
     from firnflow.graph.pipeline import Pipeline
     from firnflow.project import Project
     from firnflow.stores.state import Attempt
@@ -130,13 +131,16 @@ def resume(
 
 def _params(project: Project, pipeline: Pipeline, assignments: Sequence[str]) -> dict[str, Any]:
     configured = project.settings.params.get(pipeline.name, {})
-    resolved = resolve_params(pipeline.params, configured, assignments, where="firnflow.toml")
-    return resolved.model_dump(mode="json") if resolved is not None else {}
+    return _plain(resolve_params(pipeline.params, configured, assignments, where="firnflow.toml"))
+
+
+def _plain(params: Params | None) -> dict[str, Any]:
+    return params.model_dump(mode="json") if params is not None else {}
 
 
 def _still_valid(pipeline: Pipeline, params: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of an earlier run as the pipeline's class reads them now."""
-    return resolve_params(pipeline.params, params).model_dump(mode="json") if pipeline.params else {}
+    return _plain(resolve_params(pipeline.params, params))
 
 
 def _new_id(pipeline: str) -> str:
@@ -197,9 +201,9 @@ class _Session:
                     status, error = "failed", f"the finalizer {driver.finalized}"
                 crash_point("run.ending")
                 job.state.end_run(record.id, record.epoch, status, error)
-        except FirnflowError as error:
-            if not isinstance(error, RunConflictError):
-                job.state.end_run(record.id, record.epoch, "failed", str(error))
+        except FirnflowError as broken:
+            if not isinstance(broken, RunConflictError):
+                job.state.end_run(record.id, record.epoch, "failed", str(broken))
             raise
         finally:
             pool.close()

@@ -77,18 +77,32 @@ def committed(graph: Graph, attempts: Iterable[Attempt]) -> dict[str, Outputs | 
     """Return the outputs of each task that is done in a run; None for a skipped one."""
     newest: dict[str, dict[int, Attempt]] = {}
     for attempt in attempts:
-        newest.setdefault(attempt.task, {})[attempt.element] = attempt
-    done: dict[str, Outputs | None] = {}
-    for task, elements in newest.items():
-        node = graph.tasks.get(task)
-        if node is None:
-            continue
-        if -1 in elements and elements[-1].status == "skipped":
-            done[task] = None
-        elif all(a.status in COMMITTED for a in elements.values()) and len(elements) == (elements[max(elements)].elements or 1):
-            parts = [outputs_of(elements[index]) for index in sorted(elements)]
-            done[task] = parts[0] if node.mapping is None else gather_outputs(node, parts)
-    return done
+        seen = newest.setdefault(attempt.task, {})
+        if attempt.status == "skipped":
+            seen.clear()
+        seen.pop(-1, None)
+        seen[attempt.element] = attempt
+    return {
+        task: _joined(graph.tasks[task], elements)
+        for task, elements in newest.items()
+        if task in graph.tasks and _is_settled(elements)
+    }
+
+
+def _is_settled(elements: dict[int, Attempt]) -> bool:
+    """Whether these attempts, one an element, are all that a task needs."""
+    some = next(iter(elements.values()))
+    if some.element < 0:
+        return some.status in COMMITTED or some.status == "skipped"
+    return some.elements == len(elements) and all(attempt.status in COMMITTED for attempt in elements.values())
+
+
+def _joined(node: TaskNode, elements: dict[int, Attempt]) -> Outputs | None:
+    if -1 not in elements:
+        return gather_outputs(node, [outputs_of(elements[index]) for index in sorted(elements)])
+    if elements[-1].status == "skipped":
+        return None
+    return outputs_of(elements[-1]) if node.mapping is None else gather_outputs(node, [])
 
 
 def outputs_of(attempt: Attempt) -> Outputs:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-
-
 from firnflow._text import listing, nearest
 from firnflow.errors import NotFoundError, UsageError
 from firnflow.graph.model import FromConstant, Graph, Port, TaskNode
@@ -61,7 +59,10 @@ def replace_given(graph: Graph, inputs: dict[str, str], folder: Path) -> Graph:
             key=SOURCE_KEY,
             doc=node.doc,
             location=node.location,
-            inputs={"name": old if node.key == SOURCE_KEY else FromConstant(value=name), "path": FromConstant(value=full)},
+            inputs={
+                "name": old if node.key == SOURCE_KEY else FromConstant(value=name),
+                "path": FromConstant(value=full),
+            },
             arguments={"name": Port(type="str"), "path": Port(type="str", optional=True)},
             outputs=node.outputs,
             options=node.options,

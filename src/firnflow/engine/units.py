@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from firnflow.engine.binding import Bound, digest, digests, hash_json
+from firnflow.engine.binding import Bound, digest, hash_json, stored
 
 if TYPE_CHECKING:
     from firnflow.engine.execute import Outcome
@@ -19,8 +19,8 @@ _KEY_VERSION = 1
 class Unit:
     """One thing to execute, with what it is called with.
 
-    `inputs` are the digests of its arguments; `number` and `attempt` name its last attempt, `tries` counts those of this
-    process.
+    `inputs` are the digests of its arguments; `number` and `attempt` name its last attempt, `tries` counts those that
+    this process has made.
     """
 
     task: str
@@ -42,7 +42,7 @@ class Unit:
     @property
     def stored(self) -> set[str]:
         """The digests of the stored values among the inputs."""
-        return {found for bound in self.arguments.values() for found in digests(bound)}
+        return {ref.digest for bound in self.arguments.values() for ref in stored(bound)}
 
     def take(self, outcome: Outcome) -> None:
         """Keep what a successful attempt gave."""

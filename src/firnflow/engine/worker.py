@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.channel import Channel
@@ -20,10 +19,10 @@ from firnflow.errors import RunConflictError
 
 if TYPE_CHECKING:
     import socket
+    from pathlib import Path
 
     from firnflow.graph.task import Task
     from firnflow.project import Project
-
 
 
 def work(sock: socket.socket, project: Project, pipeline: str, stream: Path) -> None:
@@ -47,7 +46,7 @@ def work(sock: socket.socket, project: Project, pipeline: str, stream: Path) -> 
         channel.send(_attempt(Call.from_json(message), tasks, place, stream))
 
 
-def _attempt(call: Call, tasks: dict[str, Task], place: Workplace, stream: Path) -> dict[str, Any]:
+def _attempt(call: Call, tasks: dict[str, Task[...]], place: Workplace, stream: Path) -> dict[str, Any]:
     before = stream.stat().st_size
     try:
         outcome = execute(call, tasks[call.key], place).to_json()

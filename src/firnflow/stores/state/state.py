@@ -54,7 +54,9 @@ class State:
             with self.engine.begin() as connection:
                 if connection.execute(sa.select(_graph.c.digest).where(_graph.c.digest == run.graph)).first() is None:
                     connection.execute(_graph.insert().values(digest=run.graph, json=graph_json))
-                connection.execute(_run.insert().values({name: getattr(run, name) for name in _run.c.keys()}))
+                connection.execute(
+                    _run.insert().values({name: getattr(run, name) for name in Run.__dataclass_fields__})
+                )
         except IntegrityError as error:
             if self._find(run.id) is not None:
                 raise RunConflictError(f"there is a run {run.id} already") from error
@@ -237,8 +239,7 @@ class State:
         with self.engine.begin() as connection:
             _hold(connection, run_id, epoch)
             if len(rows) == 1:
-                made = connection.execute(_attempt.insert().values(rows[0]))
-                ids = [int(made.inserted_primary_key[0])]
+                ids = [int(connection.execute(_attempt.insert().values(rows[0]).returning(_attempt.c.id)).scalar_one())]
             else:
                 insert = _attempt.insert().returning(_attempt.c.id, sort_by_parameter_order=True)
                 ids = [int(i) for i in connection.execute(insert, rows).scalars()] if rows else []

@@ -1,0 +1,66 @@
+"""Small projects, made on the spot: each in modules of its own name, since a process imports a module once."""
+
+from __future__ import annotations
+
+import textwrap
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from firnflow.engine.request import RunRequest, RunResult
+from firnflow.engine.run import resume, run
+from firnflow.project import load_project
+from firnflow.stores.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from firnflow.engine.events import Event
+    from firnflow.project import Project
+
+
+@dataclass
+class Lab:
+    """A project with one module, and the events of its runs."""
+
+    root: Path
+    project: Project
+    events: list[Event] = field(default_factory=list)
+
+    def run(self, pipeline: str = "flow", *assignments: str, **wishes: Any) -> RunResult:
+        wishes.setdefault("workers", 2)
+        return run(self.project, RunRequest(pipeline, assignments, **wishes), [self.events.append])
+
+    def resume(self, run_id: str | None = None, **wishes: Any) -> RunResult:
+        return resume(self.project, run_id, [self.events.append], **wishes)
+
+    @property
+    def state(self) -> State:
+        return State(self.project.settings.state.reveal())
+
+    def started(self) -> list[str]:
+        """The tasks that were started, in order."""
+        return [event.task for event in self.events if event.kind == "task_started"]
+
+    def states(self, result: RunResult) -> dict[str, str]:
+        return {name: task.state for name, task in result.tasks.items()}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Callable[..., Lab]:
+    """Return a function that makes a project of one module's source."""
+
+    def make(source: str, settings: str = "", root: Path | None = None) -> Lab:
+        root = root or tmp_path / "project"
+        name = f"flows_{uuid.uuid4().hex[:12]}"
+        root.mkdir(parents=True, exist_ok=True)
+        (root / f"{name}.py").write_text(f"import firnflow as ff\n{textwrap.dedent(source)}")
+        (root / "firnflow.toml").write_text(
+            f'[project]\nname = "lab"\npipelines = ["{name}"]\n[environments.local]\nlease = 5\n{settings}\n'
+        )
+        return Lab(root, load_project(root))
+
+    return make
