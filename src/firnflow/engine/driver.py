@@ -321,6 +321,8 @@ class Driver:
         self._running.clear()
 
     def _tell(self, kind: Kind, task: str = "", unit: Unit | None = None, **data: Any) -> None:
+        if unit is not None and unit.elements is not None:
+            data["elements"] = unit.elements
         self._job.tell(Event(kind, task, unit.element if unit else -1, unit.label if unit else None, data))
 
 

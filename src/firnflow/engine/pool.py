@@ -179,7 +179,9 @@ class Pool:
         """Take the messages of the fork server that have come."""
         assert self._control is not None  # noqa: S101 - only a registered socket gets here
         try:
-            data = self._control.recv(_MESSAGE)
+            data = self._control.recv(_MESSAGE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return  # taken already, while the end of a worker was looked into
         except ConnectionError:
             data = b""
         if not data:
