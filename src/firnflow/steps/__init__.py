@@ -29,6 +29,7 @@ from firnflow.steps.evaluating import Evaluated, evaluate
 from firnflow.steps.evaluation import Evaluation
 from firnflow.steps.fitting import cap_outliers, derive, encode, impute, transform
 from firnflow.steps.preprocessing import Preprocessing
+from firnflow.steps.reporting import report
 from firnflow.steps.splitting import Split, SplitQuality, split
 from firnflow.steps.training import CrossValidation, Scores, candidates, cross_validate, train
 

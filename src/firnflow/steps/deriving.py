@@ -86,9 +86,10 @@ def _float(table: ibis.Table, name: str) -> Any:
 
 def _band(value: Any, breaks: tuple[float, ...]) -> Any:
     """Return how many breaks are not above the value."""
-    steps = [(value < bound, number) for number, bound in enumerate(breaks)]
-    band = ibis.cases(*steps, else_=len(breaks))
-    return ibis.cases((value.notnull(), band)).cast("int8")
+    # Of a type of its own: ibis drops a cast of small literals, which the warehouse has as larger integers.
+    numbers = [ibis.literal(number, type="int64") for number in range(len(breaks) + 1)]
+    steps = [(value < bound, number) for bound, number in zip(breaks, numbers, strict=False)]
+    return ibis.cases((value.isnull(), ibis.null("int64")), *steps, else_=numbers[-1]).cast("int8")
 
 
 def fit_derive(table: ibis.Table, deriving: Deriving) -> FittedDerive:
