@@ -1,0 +1,115 @@
+"""The program `firnflow`: finds the verb, runs it, and turns what goes wrong into a message and an exit code.
+
+A verb is a module of this package whose function `command` Typer turns into a command. Exit codes: 0 all that was asked
+for is done, 1 it is not, 2 the call is wrong, 130 and 143 it was stopped by Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+import typer
+from typer.core import TyperGroup
+
+import firnflow
+from firnflow._text import listing, nearest
+from firnflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERBS = ("list", "show", "run", "resume", "cancel", "runs")
+
+CallError = cast("type[Exception]", typer.BadParameter.__mro__[2])
+"""The base of what Typer raises for a wrong call; its name differs between Typer's versions."""
+
+DEBUG = "FIRNFLOW_DEBUG"
+
+
+class _Verbs(TyperGroup):
+    """The verbs, each loaded when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - likewise
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"firnflow.cli.{cmd_name}")
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        app.command(cmd_name)(module.command)
+        return typer.main.get_command(app)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            raise UsageError(f"There is no verb {args[0]!r}.{nearest(args[0], VERBS)} Known: {listing(VERBS, 20)}")
+        return super().resolve_command(ctx, args)
+
+
+_program = typer.Typer(
+    cls=_Verbs,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@_program.callback(invoke_without_command=True)
+def _firnflow(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version."),  # noqa: FBT003 - Typer's way
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),  # noqa: FBT003
+) -> None:
+    """Machine-learning pipelines on a data warehouse: typed tasks, written once, run anywhere.
+
+    Begin with `firnflow init`, then `firnflow run`.
+    """
+    if debug:
+        os.environ[DEBUG] = "1"
+    if version:
+        typer.echo(f"firnflow {firnflow.__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: what stands after `firnflow`; default: what this process was called with.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character gets a question mark
+    command = typer.main.get_command(_program)
+    try:
+        result = command.main(args=arguments, prog_name="firnflow", standalone_mode=False)
+    except CallError as error:
+        return _wrong_call(cast("Any", error))
+    except Exception as error:  # noqa: BLE001 - the last frame of the program
+        from firnflow.cli._errors import explain
+
+        return explain(error, debug=bool(os.environ.get(DEBUG)))
+    return result if isinstance(result, int) else 0
+
+
+def _wrong_call(error: Any) -> int:
+    """Say what is wrong in a call that Typer could not read."""
+    hint = ""
+    name = getattr(error, "option_name", None)
+    if name is not None and error.ctx is not None:
+        options = [option for each in error.ctx.command.params for option in (*each.opts, *each.secondary_opts)]
+        hint = nearest(name, [option for option in options if option.startswith("-")])
+    error.possibilities = None
+    path = error.ctx.command_path if error.ctx is not None else "firnflow"
+    message = error.format_message().rstrip(".")
+    _write(sys.stderr, f"Error: {message}.{hint} See: {path} --help\n")
+    return int(error.exit_code)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    stream.flush()

@@ -1,0 +1,66 @@
+"""Runs a pipeline with progress on stderr and the result on stdout: what `run` and `resume` share."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from firnflow.cli import _summary
+from firnflow.cli._print import console, stdout_is_data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from firnflow.engine.events import Listener
+    from firnflow.engine.request import RunResult
+    from firnflow.project import Project, Settings
+
+    Run = Callable[[Project, Sequence[Listener]], RunResult]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What of a run is shown: `as_json` one object on stdout, `quiet` only errors, `plain` lines instead of a table."""
+
+    as_json: bool = False
+    quiet: bool = False
+    plain: bool = False
+
+
+def perform(load: Callable[[], Project], run: Run, shown: Shown) -> int:
+    """Load the project, run, show what came of it, and return the exit code.
+
+    Args:
+        load: returns the project; what its modules print does not get between the data on stdout.
+        run: runs something of it, telling the listeners.
+        shown: what is shown.
+    """
+    with stdout_is_data() if shown.as_json else contextlib.nullcontext():
+        project = load()
+        with contextlib.ExitStack() as stack:
+            listeners = [] if shown.as_json or shown.quiet else [stack.enter_context(_progress(plain=shown.plain))]
+            result = run(project, listeners)
+    show(result, project.root, project.settings, shown)
+    return _summary.exit_code(result)
+
+
+def show(result: RunResult, root: Path, settings: Settings, shown: Shown) -> None:
+    """Print what came of a run."""
+    from firnflow.stores import Stores
+
+    artifacts = Stores.open(settings, root).artifacts
+    if result.status != "succeeded":
+        _summary.print_failure(result)
+    if shown.as_json:
+        _summary.print_result_json(result, artifacts)
+    elif not shown.quiet:
+        _summary.print_summary(result, artifacts)
+
+
+def _progress(*, plain: bool) -> contextlib.AbstractContextManager[Listener]:
+    from firnflow.cli import _progress as progress
+
+    err = console(stderr=True)
+    return progress.LiveTable(err) if err.is_terminal and not plain else progress.Lines(err)

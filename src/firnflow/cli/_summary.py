@@ -1,0 +1,133 @@
+"""What a run leaves to read: how it ended, its figures, what it made and where that is, and what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firnflow.cli import _format
+from firnflow.cli._print import STYLES, console, print_json
+from firnflow.project import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from firnflow.engine.request import RunResult, TaskResult
+    from firnflow.stores.artifacts import ArtifactStore
+    from firnflow.values.ref import Ref
+
+_OF_INTEREST = ("figure", "file", "html")
+_MOST_METRICS = 12
+_MOST_OUTPUTS = 12
+_EXIT_CODES = {"succeeded": 0, "stopped by SIGINT": 130, "stopped by SIGTERM": 143}
+_STATES = (
+    ("succeeded", "ran"),
+    ("cached", "cached"),
+    ("skipped", "skipped"),
+    ("failed", "failed"),
+    ("upstream_failed", "not reached"),
+    ("cancelled", "cancelled"),
+    ("lost", "lost"),
+)
+
+
+def exit_code(result: RunResult) -> int:
+    """Return 0 for a run that did all, 130 or 143 for one that a signal stopped, else 1."""
+    return _EXIT_CODES.get(result.status, _EXIT_CODES.get(result.error or "", 1))
+
+
+def print_result_json(result: RunResult, artifacts: ArtifactStore) -> None:
+    """Print a run as one JSON object, the places of its outputs absolute."""
+    data = result.to_json()
+    data["outputs"] = {name: _output(ref, artifacts) for name, ref in result.outputs.items()}
+    print_json(data)
+
+
+def _output(ref: Ref, artifacts: ArtifactStore) -> dict[str, Any]:
+    data: dict[str, Any] = {"kind": ref.kind, "digest": ref.digest, "place": _place(ref, artifacts)}
+    if isinstance(ref.items, dict):
+        data["items"] = {key: _output(item, artifacts) for key, item in ref.items.items()}
+    elif ref.items is not None:
+        data["items"] = [_output(item, artifacts) for item in ref.items]
+    return data
+
+
+def _place(ref: Ref, artifacts: ArtifactStore) -> str | None:
+    return artifacts.address(ref.where) if ref.where is not None else None
+
+
+def print_failure(result: RunResult) -> None:
+    """Print on stderr why a run failed: the user's own traceback first, then where to look and how to go on."""
+    failed = {name: task for name, task in result.tasks.items() if task.state == "failed" and task.error}
+    err = console(stderr=True)
+    for name, task in failed.items():
+        _print_error(name, task, result.run, full=name == next(iter(failed)))
+    if not failed and result.error:
+        err.print(f"Error: {redact(result.error)}", style="red")
+    if result.status != "succeeded":
+        err.print(f"To go on from what is done: firnflow resume {result.run}")
+
+
+def _print_error(name: str, task: TaskResult, run: str, *, full: bool) -> None:
+    err, error = console(stderr=True), task.error or {}
+    if full and error.get("traceback"):
+        err.print(redact(error["traceback"].rstrip()))
+        err.print()
+    again = f" after {task.attempts} attempts" if task.attempts > 1 and task.elements is None else ""
+    message = f"{error.get('type')}: {error.get('message')}"
+    err.print(f"Error: task {name} failed{again}: {redact(message.partition(chr(10))[0])}", style="red")
+    err.print(f"Its log: firnflow logs {run} {name}")
+
+
+def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
+    """Print on stdout how a run ended."""
+    out = console()
+    style = STYLES.get(result.status, "")
+    out.print(f"\n{result.pipeline} {result.status} in {_format.seconds(result.seconds)}", style=style)
+    rows = [("run", result.run), ("tasks", _tasks(result))]
+    peak = max(((task.peak_memory or 0, name) for name, task in result.tasks.items()), default=(0, ""))
+    if peak[0]:
+        rows.append(("peak memory", f"{_format.size(peak[0])} ({peak[1]})"))
+    rows += _section("metrics", [f"{n} = {_format.number(v)}" for n, v in result.metrics.items()], _MOST_METRICS)
+    rows += _section("outputs", list(_files(result, artifacts)), _MOST_OUTPUTS)
+    if result.status == "succeeded":
+        rows.append(("next", f"firnflow show {result.pipeline} --run {result.run}"))
+    for name, text in rows:
+        out.print(f"  {name:<12}{redact(text)}")
+
+
+def _tasks(result: RunResult) -> str:
+    counts = Counter(task.state for task in result.tasks.values())
+    return ", ".join(f"{counts[state]} {said}" for state, said in _STATES if counts[state])
+
+
+def _section(name: str, lines: list[str], most: int) -> list[tuple[str, str]]:
+    """Return lines of the summary, the first under its name."""
+    shown = lines[:most] + ([f"… {len(lines) - most} more: --json shows all"] if len(lines) > most else [])
+    return [(name if index == 0 else "", line) for index, line in enumerate(shown)]
+
+
+def _files(result: RunResult, artifacts: ArtifactStore) -> Iterator[str]:
+    """Yield the outputs that a person can open, each with where it is."""
+    for name, ref in result.outputs.items():
+        for label, inner in _leaves(name, ref):
+            if inner.kind in _OF_INTEREST and inner.where is not None:
+                yield f"{label}  {_nearby(artifacts.address(inner.where))}"
+
+
+def _leaves(name: str, ref: Ref) -> Iterator[tuple[str, Ref]]:
+    items = ref.items
+    if items is None:
+        yield name, ref
+        return
+    for key, item in items.items() if isinstance(items, dict) else enumerate(items):
+        yield from _leaves(f"{name}[{key}]", item)
+
+
+def _nearby(address: str) -> str:
+    """Return a path from the working directory where it lies below that, so that it is short."""
+    if "://" in address:
+        return address
+    path, here = Path(address), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else address

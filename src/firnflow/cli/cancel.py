@@ -1,0 +1,48 @@
+"""`firnflow cancel`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from firnflow.cli import _options
+
+if TYPE_CHECKING:
+    from firnflow.stores.state import Run, State
+
+_WAIT = typer.Option(30.0, "--wait", metavar="SECONDS", min=0, help="How long to wait until it has ended.")
+_POLL = 0.2  # seconds
+
+
+def command(
+    run: str | None = _options.RUN,
+    environment: str | None = _options.ENVIRONMENT,
+    wait: float = _WAIT,
+    as_json: bool = _options.JSON,
+) -> int:
+    """Ask a run to stop: what is under way is ended, its finalizer still runs."""
+    from firnflow.cli import _project
+    from firnflow.cli._print import print_json
+
+    _, _, state = _project.open_state(environment)
+    record = _project.find_run(state, run)
+    if state.request_cancel(record.id):
+        record = _wait(state, record, wait)
+    if as_json:
+        print_json({"run": record.id, "status": record.status})
+    elif record.status == "running":
+        typer.echo(f"run {record.id} has been asked to stop, and has not ended yet. See: firnflow runs", err=True)
+    else:
+        typer.echo(f"run {record.id} {record.status}")
+    return 1 if record.status == "running" else 0
+
+
+def _wait(state: State, record: Run, seconds: float) -> Run:
+    until = time.monotonic() + seconds
+    while record.status == "running" and time.monotonic() < until:
+        time.sleep(_POLL)
+        state.reap()
+        record = state.run(record.id)
+    return record

@@ -1,0 +1,85 @@
+"""`firnflow run`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from firnflow.cli import _complete, _options
+from firnflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firnflow.engine.events import Listener
+    from firnflow.engine.request import RunRequest, RunResult
+    from firnflow.project import Project
+
+_ASSIGNMENTS = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="Set a parameter. May be given again.")
+_INPUTS = typer.Option([], "--input", "-i", metavar="NAME=PATH", help="Read a source or a table from a file instead.")
+_FROM = typer.Option([], "--from", metavar="TASKS", help="Run these and what follows.", autocompletion=_complete.tasks)
+_TO = typer.Option([], "--to", metavar="TASKS", help="Run nothing beyond these.", autocompletion=_complete.tasks)
+_ONLY = typer.Option([], "--only", metavar="TASKS", help="Run just these.", autocompletion=_complete.tasks)
+_CACHE = typer.Option(True, "--cache/--no-cache", help="Take results of earlier runs.")  # noqa: FBT003 - Typer's way
+
+
+def command(
+    pipeline: str | None = _options.PIPELINE,
+    environment: str | None = _options.ENVIRONMENT,
+    assignments: list[str] = _ASSIGNMENTS,
+    inputs: list[str] = _INPUTS,
+    start: list[str] = _FROM,
+    stop: list[str] = _TO,
+    only: list[str] = _ONLY,
+    cache: bool = _CACHE,
+    workers: int | None = _options.WORKERS,
+    inline: bool = _options.INLINE,
+    as_json: bool = _options.JSON,
+    quiet: bool = _options.QUIET,
+) -> int:
+    """Run a pipeline.
+
+    Results of earlier runs are taken where code, inputs and parameters are the same. Exit code: 0 if all was done, 1 if
+    not, 2 for a wrong call, 130 after Ctrl-C.
+    """
+    from firnflow.cli import _project, _running
+    from firnflow.engine.request import RunRequest
+
+    request = RunRequest(
+        pipeline=pipeline or "",
+        assignments=tuple(assignments),
+        start=_names(start),
+        stop=_names(stop),
+        only=_names(only),
+        inputs=dict(_pair(text) for text in inputs),
+        cache=cache,
+        workers=workers,
+        inline=inline,
+    )
+
+    def go(project: Project, listeners: Sequence[Listener]) -> RunResult:
+        _project.named(project, pipeline, "run")
+        return _run(project, request, listeners)
+
+    shown = _running.Shown(as_json=as_json, quiet=quiet, plain=inline)
+    return _running.perform(lambda: _project.load(environment), go, shown)
+
+
+def _run(project: Project, request: RunRequest, listeners: Sequence[Listener]) -> RunResult:
+    from firnflow.engine.run import run
+
+    return run(project, request, listeners, sys.stderr if request.inline else None)
+
+
+def _names(given: list[str]) -> tuple[str, ...]:
+    """Return the names in `a,b` and in an option that is given again."""
+    return tuple(name.strip() for text in given for name in text.split(",") if name.strip())
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not (name.strip() and equals and path):
+        raise UsageError(f"--input {text!r} is not NAME=PATH. E.g.: --input customers=data/customers.csv")
+    return name.strip(), path

@@ -1,0 +1,85 @@
+"""`firnflow runs`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from firnflow.cli import _complete, _options
+
+if TYPE_CHECKING:
+    from firnflow.stores.state import Run
+
+_PIPELINE = typer.Option(
+    None, "--pipeline", "-p", metavar="NAME", help="Only runs of this pipeline.", autocompletion=_complete.pipelines
+)
+_STATUS = typer.Option(
+    None, "--status", help="Only runs that are running, or have succeeded, failed, been cancelled or crashed."
+)
+_LIMIT = typer.Option(20, "--limit", "-n", min=1, help="How many at the most.")
+
+
+def command(
+    pipeline: str | None = _PIPELINE,
+    status: str | None = _STATUS,
+    limit: int = _LIMIT,
+    environment: str | None = _options.ENVIRONMENT,
+    as_json: bool = _options.JSON,
+) -> None:
+    """List the runs, the newest first."""
+    from firnflow.cli import _project
+    from firnflow.cli._print import print_json
+
+    root, settings = _project.settings_of(environment)
+    state = _project.find_state(root, settings)
+    found = []
+    if state is not None:
+        state.reap()
+        found = state.runs(pipeline=pipeline, status=_known(status), limit=limit)
+    if as_json:
+        print_json([_data(run) for run in found])
+    elif found:
+        _print(found)
+    else:
+        typer.echo(_project.NO_RUNS if status is None and pipeline is None else "There is no such run.")
+
+
+def _known(status: str | None) -> str | None:
+    from firnflow._text import listing, nearest
+    from firnflow.errors import UsageError
+    from firnflow.stores.state import FINISHED
+
+    known = {"running", *FINISHED}
+    if status is not None and status not in known:
+        raise UsageError(f"--status {status!r}: no run is ever so.{nearest(status, known)} Known: {listing(known)}")
+    return status
+
+
+def _print(found: list[Run]) -> None:
+    from firnflow.cli import _format
+    from firnflow.cli._print import print_table
+    from firnflow.project import redact
+
+    rows = []
+    for run in found:
+        took = _format.seconds((run.ended_at or time.time()) - run.started_at)
+        error = redact(run.error or "").partition("\n")[0]
+        rows.append((run.id, run.pipeline, run.status, _format.when(run.started_at), took, error))
+    print_table(("run", "pipeline", "status", "started", "took", "error"), rows, states="status")
+
+
+def _data(run: Run) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "pipeline": run.pipeline,
+        "environment": run.environment,
+        "status": run.status,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "params": run.params,
+        "request": run.request,
+        "origin": run.origin,
+        "error": run.error,
+    }
