@@ -31,8 +31,12 @@ class InlinePool:
         return not self._reports
 
     def send(self, call: Call, reads: set[str]) -> None:  # noqa: ARG002 - there is no worker to choose
-        """Execute a call."""
-        outcome = execute(call, self._tasks[call.key], self._place)
+        """Execute a call; Ctrl-C ends it."""
+        try:
+            outcome = execute(call, self._tasks[call.key], self._place)
+        except KeyboardInterrupt:
+            self._reports.append(Report(call, None, lost="cancelled"))
+            return
         message: dict[str, Any] = {"attempt": call.attempt, "outcome": outcome.to_json()}
         self._reports.append(Report(call, message))
 

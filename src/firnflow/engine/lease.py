@@ -37,6 +37,8 @@ class Lease:
         self.cancelled: str | None = None
         self.lost = False
         self._state, self._run, self._epoch, self._seconds = state, run, epoch, seconds
+        self._asked = 0
+        self._heard = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="firnflow-lease", daemon=True)
 
@@ -51,7 +53,8 @@ class Lease:
     def _beat(self) -> None:
         while not self._stop.wait(min(self._seconds / 4, 2.0)):
             try:
-                if self._state.heartbeat(self._run, self._epoch, time.time() + self._seconds):
+                if self._state.heartbeat(self._run, self._epoch, time.time() + self._seconds) and not self._heard:
+                    self._heard = True  # the wish stays in the database, and must not end the finalizer too
                     self.cancelled = self.cancelled or "firnflow cancel"
             except RunConflictError:
                 self.lost = True
@@ -60,14 +63,23 @@ class Lease:
                 continue  # the database is away: the lease holds until it ends, and commits wait for it too
 
     @contextlib.contextmanager
-    def signals(self) -> Iterator[None]:
-        """Take Ctrl-C and SIGTERM as a wish to stop; outside the main thread there are no signals to take."""
+    def signals(self, *, at_once: bool = False) -> Iterator[None]:
+        """Take Ctrl-C and SIGTERM as a wish to stop, the second one as a KeyboardInterrupt.
+
+        Outside the main thread there are no signals to take.
+
+        Args:
+            at_once: the first one too: what runs in this thread does not see the wish before it has ended.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def stop(number: int, _frame: FrameType | None) -> None:
             self.cancelled = signal.Signals(number).name
+            self._asked += 1
+            if at_once or self._asked > 1:
+                raise KeyboardInterrupt
 
         before: dict[int, Any] = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

@@ -189,8 +189,9 @@ class _Session:
         if given_by is not None:
             job.tell(Event("notice", data={"message": f"inputs from run {given_by}: {listing(given)}"}))
         pool = self._pool()
+        lease = Lease(job.state, record.id, record.epoch, self._project.settings.lease)
         try:
-            with Lease(job.state, record.id, record.epoch, self._project.settings.lease) as lease, lease.signals():
+            with lease, lease.signals(at_once=self._request.inline):
                 crash_point("run.leased")
                 driver = Driver(job, pool, lease)
                 driver.drive()
@@ -201,6 +202,9 @@ class _Session:
                     status, error = "failed", f"the finalizer {driver.finalized}"
                 crash_point("run.ending")
                 job.state.end_run(record.id, record.epoch, status, error)
+        except KeyboardInterrupt:  # asked twice: no finalizer, no waiting
+            status, error = "cancelled", f"stopped by {lease.cancelled}"
+            job.state.end_run(record.id, record.epoch, status, error)
         except FirnflowError as broken:
             if not isinstance(broken, RunConflictError):
                 job.state.end_run(record.id, record.epoch, "failed", str(broken))
