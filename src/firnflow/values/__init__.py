@@ -13,10 +13,24 @@ from firnflow.graph.annotations import class_name, members, plain, readable
 from firnflow.values import containers, json
 from firnflow.values.base import Saved, Storage, ValueType
 from firnflow.values.containers import element_of, gather
+from firnflow.values.digest import verify_bytes
+from firnflow.values.pickles import is_allowed
 from firnflow.values.ref import Ref
 from firnflow.values.registry import registry
 
-__all__ = ["Ref", "Saved", "Storage", "ValueType", "describe", "element_of", "from_plain", "gather", "load", "save"]
+__all__ = [
+    "Ref",
+    "Saved",
+    "Storage",
+    "ValueType",
+    "describe",
+    "element_of",
+    "from_plain",
+    "gather",
+    "load",
+    "save",
+    "verify",
+]
 
 UMBRELLAS = {"firnflow.Model": "model", "firnflow.Figure": "figure"}
 """Annotations that any value of a kind fits."""
@@ -31,6 +45,8 @@ def save(value: Any, annotation: Any, storage: Storage) -> Ref:
         StoreError: the store cannot take it.
     """
     found = registry().for_class(type(value))
+    if found is None and is_allowed(value, storage):
+        found = registry().named("pickle")
     if found is not None:
         _check_fits(value, found, annotation)
         return _save_file(value, found, storage)
@@ -68,6 +84,18 @@ def from_plain(data: Any, annotation: Any) -> Any:
     return json.loads(json.text_of(data), _json_part(annotation, data))
 
 
+def verify(ref: Ref, storage: Storage) -> None:
+    """Raise DamagedArtifactError where the stored file of a ref is missing, or is not what was committed."""
+    for item in containers.items_of(ref):
+        verify(item, storage)
+    if ref.where is not None:
+        path = storage.local(ref.where)
+        if ref.kind == "json":
+            verify_bytes(path, ref)
+        else:
+            registry().named(ref.type).verify(path, ref)
+
+
 def describe(ref: Ref) -> str:
     """Return one line for people: `table 100,000 rows × 12 columns`."""
     if ref.inline is not None:
@@ -98,7 +126,7 @@ def _loader(ref: Ref, annotation: Any) -> tuple[ValueType, Any]:
     writer = registry().named(ref.type)
     options = members(annotation)
     for option in options:
-        if option in (Any, object):
+        if option in (Any, object) or (ref.kind == "pickle" and option is not type(None)):
             return writer, option
     able = [(found, option) for option in options if (found := _type_of(option)) and found.kind == ref.kind]
     if not able:
@@ -159,11 +187,7 @@ def _json_part(annotation: Any, value: Any) -> Any:
 
 
 def _load_container(ref: Ref, annotation: Any, storage: Storage) -> Any:
-    options = members(annotation)
-    for option in options:
-        try:
-            return containers.load(ref, option, lambda r, a: load(r, a, storage))
-        except DataError:
-            if option is options[-1]:
-                raise
-    raise AssertionError("a union has members")
+    wanted = next((option for option in members(annotation) if containers.is_loadable(ref, option)), None)
+    if wanted is None:
+        raise DataError(f"A stored {ref.kind} cannot be loaded as {readable(annotation)}")
+    return containers.load(ref, wanted, lambda item, hint: load(item, hint, storage))

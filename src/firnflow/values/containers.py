@@ -60,26 +60,40 @@ def save(value: Any, annotation: Any, save_item: Callable[[Any, Any], Ref]) -> R
     return gather([save_item(item, hint) for item, hint in zip(value, _hints(annotation, len(value)), strict=True)])
 
 
-def load(ref: Ref, annotation: Any, load_item: Callable[[Ref, Any], Any]) -> Any:
-    """Return the container as the annotation wants it.
+def is_loadable(ref: Ref, annotation: Any) -> bool:
+    """Whether a container's ref can be loaded as the annotation."""
+    cls = typing.get_origin(plain(annotation)) or plain(annotation)
+    if cls in (Any, object):
+        return True
+    if isinstance(ref.items, dict) and is_record(cls):
+        return set(ref.items) <= set(typing.get_type_hints(cls))
+    return isinstance(cls, type) and (
+        issubclass(dict if isinstance(ref.items, dict) else list, cls) or is_tuple(ref, cls)
+    )
 
-    Raises:
-        DataError: the annotation is no container of this kind.
-    """
-    annotation = plain(annotation)
-    cls = typing.get_origin(annotation) or annotation
-    stored = ref.items if ref.items is not None else []
-    if isinstance(stored, dict):
+
+def is_tuple(ref: Ref, cls: type) -> bool:
+    """Whether a list's ref is wanted as a tuple."""
+    return cls is tuple and not isinstance(ref.items, dict)
+
+
+def load(ref: Ref, annotation: Any, load_item: Callable[[Ref, Any], Any]) -> Any:
+    """Return the container as the annotation, of which `is_loadable` is true, wants it."""
+    cls: Any = typing.get_origin(plain(annotation)) or plain(annotation)
+    if isinstance(ref.items, dict):
         if is_record(cls):
             hints = typing.get_type_hints(cls)
-            return cls(**{key: load_item(item, hints.get(key, Any)) for key, item in stored.items()})
-        if cls in (Any, object) or (isinstance(cls, type) and issubclass(dict, cls)):
-            inner = _inner(annotation, 1, Any)
-            return {key: load_item(item, inner) for key, item in stored.items()}
-    elif cls in (Any, object, tuple) or (isinstance(cls, type) and issubclass(list, cls)):
-        loaded = [load_item(item, hint) for item, hint in zip(stored, _hints(annotation, len(stored)), strict=True)]
-        return tuple(loaded) if cls is tuple else loaded
-    raise DataError(f"A stored {ref.kind} cannot be loaded as {readable(annotation)}")
+            return cls(**{key: load_item(item, hints[key]) for key, item in ref.items.items()})
+        inner = _inner(annotation, 1, Any)
+        return {key: load_item(item, inner) for key, item in ref.items.items()}
+    stored = ref.items or []
+    loaded = [load_item(item, hint) for item, hint in zip(stored, _hints(annotation, len(stored)), strict=True)]
+    return tuple(loaded) if is_tuple(ref, cls) else loaded
+
+
+def items_of(ref: Ref) -> list[Ref]:
+    """Return the refs in a container's ref; of another none."""
+    return list(ref.items.values()) if isinstance(ref.items, dict) else ref.items or []
 
 
 def element_of(annotation: Any) -> Any:

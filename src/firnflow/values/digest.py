@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import threading
 from typing import TYPE_CHECKING
 
 from firnflow.errors import DamagedArtifactError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from firnflow.values.ref import Ref
@@ -24,6 +27,36 @@ def of_file(path: Path) -> str:
     """Return the hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def while_written(path: Path) -> Iterator[Callable[[], str]]:
+    """Hash a file in a thread while the block appends to it; afterwards the yielded function returns the hex SHA-256.
+
+    The file must be there, and only ever grow.
+    """
+    sha, complete = hashlib.sha256(), threading.Event()
+
+    def follow() -> None:
+        buffer = memoryview(bytearray(1 << 20))
+        with path.open("rb", buffering=0) as file:
+            while True:
+                last = complete.is_set()
+                count = file.readinto(buffer)
+                if count:
+                    sha.update(buffer[:count])
+                elif last:
+                    return
+                else:
+                    complete.wait(0.005)
+
+    follower = threading.Thread(target=follow, name="sha256", daemon=True)
+    follower.start()
+    try:
+        yield sha.hexdigest
+    finally:
+        complete.set()
+        follower.join()
 
 
 def verify_bytes(path: Path, ref: Ref) -> None:

@@ -7,7 +7,6 @@ infinities are written as Python and DuckDB write them (`NaN`, `Infinity`).
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow.errors import DamagedArtifactError, DataError
 from firnflow.graph.annotations import readable
 from firnflow.values import digest
+from firnflow.values.data import plain, refuse_objects, same
 from firnflow.values.ref import Ref
 
 if TYPE_CHECKING:
@@ -73,7 +73,11 @@ def dumps(value: Any, annotation: Any) -> str:
     from pydantic import ValidationError
     from pydantic_core import PydanticSerializationError
 
-    wanted = _adapter(annotation)
+    try:
+        wanted = _adapter(annotation)
+    except DataError:
+        refuse_objects(value)
+        raise
     try:
         value = wanted.validate_python(plain(value), strict=True, by_alias=False, by_name=True)
         text = _canonical(wanted, value)
@@ -82,54 +86,20 @@ def dumps(value: Any, annotation: Any) -> str:
         raise DataError(
             f"{_shown(value)} does not fit the annotation {readable(annotation)}: {_first(error)}"
         ) from error
-    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
-        raise DataError(f"{_shown(value)} cannot be stored as JSON: {error}") from error
+    except RecursionError as error:
+        raise DataError(f"A {readable(type(value))} cannot be stored as JSON: it is nested too deeply") from error
+    except (PydanticSerializationError, ValueError, TypeError) as error:
+        refuse_objects(value)
+        raise DataError(
+            f"{_shown(value)} cannot be stored as JSON: {error}. Mend: return plain data, an array, or a Path"
+        ) from error
     if not same(value, back):
+        refuse_objects(value)
         raise DataError(
             f"{_shown(value)}, annotated {readable(annotation)}, would come back from JSON as {_shown(back)}. "
             "Mend: annotate the exact type (`dict[str, date]`, `tuple[int, ...]`, a pydantic model) instead of Any"
         )
     return text
-
-
-def plain(value: Any) -> Any:
-    """Return the value with NumPy's scalars as Python's, in lists, tuples, sets, dicts and dataclasses."""
-    if type(value).__module__ == "numpy" and hasattr(value, "dtype") and getattr(value, "shape", None) == ():
-        return value.item()
-    if isinstance(value, dict):
-        items = {plain(key): plain(item) for key, item in value.items()}
-        return items if type(value) is dict else value
-    if type(value) in (list, tuple, set, frozenset):
-        return type(value)(map(plain, value))
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(plain, value))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain_dataclass(value)
-    return value
-
-
-def _plain_dataclass(value: Any) -> Any:
-    old = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
-    new = {name: plain(item) for name, item in old.items()}
-    changed = {name: item for name, item in new.items() if type(item) is not type(old[name]) or item != old[name]}
-    return dataclasses.replace(value, **changed) if changed else value
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are equal, their types and the order of dicts included; NaN equals NaN."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, float):
-        return one == other or (one != one and other != other)  # noqa: PLR0124 - NaN differs from itself
-    if isinstance(one, dict):
-        return len(one) == len(other) and all(
-            same(a, b) and same(one[a], other[b]) for a, b in zip(one, other, strict=True)
-        )
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    if hasattr(one, "__dict__") and not isinstance(one, set | frozenset):
-        return one == other or same(vars(one), vars(other))
-    return bool(one == other)
 
 
 @lru_cache(maxsize=1024)
@@ -140,7 +110,8 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(annotation)
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:
-        raise DataError(f"Values annotated {readable(annotation)} cannot be stored: {error}") from error
+        why = str(error).splitlines()[0]
+        raise DataError(f"Values annotated {readable(annotation)} cannot be stored: {why}") from error
 
 
 def _canonical(wanted: TypeAdapter[Any], value: Any) -> str:

@@ -10,9 +10,11 @@ from firnflow.errors import DataError, FirnflowError, MissingExtraError
 from firnflow.graph.annotations import class_name, readable
 from firnflow.values import archive, digest
 from firnflow.values.base import Saved, ValueType
-from firnflow.values.json import plain, same
+from firnflow.values.data import plain, same
 from firnflow.values.libraries import Library, Packed
 from firnflow.values.model import Model
+from firnflow.values.pickles import is_allowed
+from firnflow.values.refusal import refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +34,9 @@ class ModelType(ValueType):
     suffix = "zip"
     types = (
         "firnflow.Model",
+        "lightgbm.Booster",
+        "onnx.ModelProto",
+        "sklearn.BaseEstimator",
         "xgboost.Booster",
         "xgboost.XGBModel",
     )
@@ -39,7 +44,7 @@ class ModelType(ValueType):
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:
         """Write the model."""
         model = value if isinstance(value, Model) else Model(value)
-        library = library_of(model.estimator)
+        library = library_of(model.estimator, storage)
         packed = library.pack(model.estimator, storage)
         manifest = {
             "format": FORMAT,
@@ -61,6 +66,8 @@ class ModelType(ValueType):
             "class": packed.info.get("class", class_name(type(model.estimator))),
             "features": len(model.features),
         }
+        if library.name == "pickle":
+            meta["pickle"] = packed.info["class"]
         return Saved(meta)
 
     def load(self, path: Path, ref: Ref, annotation: Any, storage: Storage) -> Any:
@@ -99,22 +106,28 @@ EXTRAS = {"lightgbm": "lightgbm", "onnx": "onnx"}
 @cache
 def libraries() -> dict[str, Library]:
     """Return the known libraries by name."""
+    from firnflow.values.libraries.lightgbm import LightGBM
+    from firnflow.values.libraries.onnx import Onnx
+    from firnflow.values.libraries.pickled import Pickled
+    from firnflow.values.libraries.sklearn import Sklearn
     from firnflow.values.libraries.xgboost import XGBoost
 
-    return {library.name: library for library in (XGBoost(),)}
+    return {library.name: library for library in (LightGBM(), Onnx(), Pickled(), Sklearn(), XGBoost())}
 
 
-def library_of(estimator: Any) -> Library:
+def library_of(estimator: Any, storage: Storage) -> Library:
     """Return the library that packs the estimator: the one that knows the nearest class of its MRO.
 
     Raises:
-        DataError: none does.
+        UnsafeFormatError: none does; it could only be pickled.
     """
+    if is_allowed(estimator, storage):
+        return libraries()["pickle"]
     known = {name: library for library in libraries().values() for name in library.types}
     for cls in type(estimator).__mro__:
         if class_name(cls) in known:
             return known[class_name(cls)]
-    raise DataError(f"The estimator is a {class_name(type(estimator))}, which no supported library writes")
+    raise refusal(type(estimator))
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Packed]:

@@ -91,10 +91,17 @@ def _add(known: dict[str, ValueType], plugin: object) -> None:
 
 
 def _own() -> Iterator[ValueType]:
+    from firnflow.values.arrays import ArrayType
+    from firnflow.values.figures import AltairType, MatplotlibType, PlotlyType, StoredFigureType
+    from firnflow.values.files import FileType
+    from firnflow.values.html import HtmlType
     from firnflow.values.models import ModelType
+    from firnflow.values.pickles import PickleType
     from firnflow.values.tables.arrow import ArrowReaderType, ArrowType
     from firnflow.values.tables.pandas import PandasType
+    from firnflow.values.tables.polars import PolarsLazyType, PolarsType
     from firnflow.values.tables.warehouse import IbisType
 
-    for cls in (IbisType, PandasType, ArrowType, ArrowReaderType, ModelType):
-        yield cls()
+    yield from (IbisType(), PandasType(), PolarsType(), PolarsLazyType(), ArrowType(), ArrowReaderType())
+    yield from (ModelType(), ArrayType(), FileType(), PickleType())
+    yield from (MatplotlibType(), PlotlyType(), AltairType(), StoredFigureType(), HtmlType())

@@ -57,6 +57,8 @@ class XGBoost:
             raise ValueError(f"{found!r} is no class of XGBoost")
         estimator = getattr(xgboost, found)(**packed.info["params"])
         estimator.load_model(bytearray(packed.content))
+        for name, value in packed.info["params"].items():  # loading overwrites some, such as base_score
+            setattr(estimator, name, value)
         return estimator
 
     def version(self) -> str:

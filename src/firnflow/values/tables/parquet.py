@@ -1,20 +1,22 @@
 """Parquet files as all table types write and read them.
 
 Eager tables are written by pyarrow, canonically: row groups of one size whatever the chunks were, so that equal tables
-give equal bytes. The Arrow schema stands in the file; what Parquet itself would lose comes back from it.
+give equal bytes. Types that Parquet would change are noted in the file (`tables.schema`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import DamagedArtifactError, DataError
 from firnflow.values import digest
 from firnflow.values.base import Saved, ValueType
+from firnflow.values.tables import schema as schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from firnflow.values.ref import Ref
 
 ROW_GROUP = 1 << 20
+SAMPLE = 8192
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
+"""What Arrow calls the unnamed levels of a pandas index; they are no columns to anything but pandas."""
 
 
 class TableType(ValueType):
@@ -34,10 +39,9 @@ class TableType(ValueType):
         """Check the bytes; of a file that the warehouse wrote, the footer, which fixes sizes, places and statistics."""
         committed = (ref.meta or {}).get("footer")
         if committed is None:
-            return super().verify(path, ref)
-        if footer_digest(path, ref) != committed:
+            super().verify(path, ref)
+        elif footer_digest(path, ref) != committed:
             raise DamagedArtifactError(f"{ref.where} is not what was committed: its footer differs. {digest.MEND}")
-        return None
 
     def describe(self, ref: Ref) -> str:
         """Return e.g. `table 100,000 rows × 12 columns`."""
@@ -50,7 +54,16 @@ def meta_of(schema: pa.Schema, rows: int) -> dict[str, Any]:
     return {"rows": rows, "columns": {field.name: str(field.type) for field in schema}}
 
 
-def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> Saved:
+def write_table(table: pa.Table, path: Path, notes: dict[str, Any] | None = None) -> Saved:
+    """Write an Arrow table. Raises DataError as `write`."""
+    schemas.check_names(table.schema.names)
+    if table.num_rows and not table.num_columns:
+        raise DataError("The table has rows but no columns: Parquet cannot hold it. Mend: add a column")
+    table = table.unify_dictionaries()
+    return write(table.to_batches(), table.schema, path, {"dictionaries": schemas.dictionaries(table), **(notes or {})})
+
+
+def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, notes: dict[str, Any]) -> Saved:
     """Write batches of one schema; at most one row group of `ROW_GROUP` rows is held.
 
     Raises:
@@ -59,34 +72,47 @@ def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> S
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    check_names(schema.names)
+    stored = schemas.storable(schema, notes)
     rows = 0
+    groups = _groups(batches, schema, stored)
     try:
-        with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=_dictionaries(schema)) as writer:
-            for group in _groups(batches, schema):
+        first = next(groups)
+        path.touch()
+        with digest.while_written(path) as hashed, pq.ParquetWriter(path, stored, **_encodings(first)) as writer:
+            for group in _chained(first, groups):
                 writer.write_table(group, row_group_size=ROW_GROUP)
                 rows += group.num_rows
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, NotImplementedError) as error:
         raise DataError(f"The table cannot be stored as Parquet: {error}") from error
-    return Saved(meta_of(schema, rows))
+    return Saved(meta_of(schema, rows), digest=hashed())
 
 
-def read(path: Path, ref: Ref) -> pa.Table:
-    """Return the whole file as an Arrow table."""
-    import pyarrow as pa
+def read(path: Path, ref: Ref) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the file as an Arrow table with the schema that it had, and the notes of who wrote it.
+
+    Raises:
+        DamagedArtifactError: it is no Parquet file, or not one that `write` or the warehouse wrote.
+    """
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
+        with pq.ParquetFile(path) as file:
+            return schemas.restore(file.read())
+    except Exception as error:  # whatever a damaged file makes of it
         raise digest.damaged(ref, error) from error
 
 
-def check_names(names: list[str]) -> None:
-    """Raise DataError where a column name stands twice."""
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"The column name {twice[0]!r} stands twice in the table. Mend: rename one of the columns")
+def read_plain(path: Path, ref: Ref) -> pa.Table:
+    """Return the file as an Arrow table for anything but pandas: without the unnamed levels of an index."""
+    table, _ = read(path, ref)
+    hidden = hidden_columns(ref)
+    return table.drop_columns(hidden).replace_schema_metadata(None) if hidden else table
+
+
+def hidden_columns(ref: Ref) -> list[str]:
+    """Return the columns that only hold a pandas index without a name."""
+    columns = (ref.meta or {}).get("columns", {})
+    return [name for name in columns if ref.type == "pandas" and UNNAMED_INDEX.fullmatch(name)]
 
 
 def footer_digest(path: Path, ref: Ref | None = None) -> str:
@@ -102,8 +128,8 @@ def footer_digest(path: Path, ref: Ref | None = None) -> str:
         return hashlib.sha256(file.read(length) + size.to_bytes(8, "little")).hexdigest()
 
 
-def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterable[pa.Table]:
-    """Yield the rows in tables of ROW_GROUP rows and one chunk each; the last may be shorter."""
+def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, stored: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows in tables of ROW_GROUP rows and one chunk each; the last, or an only one, may be shorter."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []
@@ -113,16 +139,62 @@ def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterable[pa
         rows += batch.num_rows
         while rows >= ROW_GROUP:
             table = pa.Table.from_batches(held, schema)
-            yield table.slice(0, ROW_GROUP).combine_chunks()
+            yield _as_stored(table.slice(0, ROW_GROUP), stored)
             held = table.slice(ROW_GROUP).to_batches()
             rows -= ROW_GROUP
-    if rows or schema.names == []:
-        yield pa.Table.from_batches(held, schema).combine_chunks()
+    if held:
+        yield _as_stored(pa.Table.from_batches(held, schema), stored)
+    yield _as_stored(schema.empty_table(), stored)
 
 
-def _dictionaries(schema: pa.Schema) -> Any:
-    """Return the columns to encode with a dictionary: floats rarely repeat, and trying costs a third of the time."""
+def _as_stored(table: pa.Table, stored: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
-    rest = [field.name for field in schema if not pa.types.is_floating(field.type)]
-    return rest if len(rest) < len(schema) else True
+    columns = [
+        column.combine_chunks() if column.type == field.type else column.cast(field.type).combine_chunks()
+        for column, field in zip(table.columns, stored, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=stored)
+
+
+def _chained(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the groups without the empty one that ends them, but for an empty table."""
+    yield first
+    yield from (group for group in rest if group.num_rows)
+
+
+def _encodings(group: pa.Table) -> dict[str, Any]:
+    """Return the writer's settings: a dictionary only for columns whose values repeat.
+
+    Floats that do not repeat hardly compress: a lower level saves a third of the time.
+    """
+    import pyarrow as pa
+
+    repeating = [name for name in group.column_names if _repeats(group.column(name))]
+    fast = {
+        field.name: -1 for field in group.schema if pa.types.is_floating(field.type) and field.name not in repeating
+    }
+    return {"compression": "zstd", "use_dictionary": repeating or False, "compression_level": fast or None}
+
+
+def _repeats(column: pa.ChunkedArray[Any]) -> bool:
+    """Whether values repeat in a sample of SAMPLE rows: fewer than some 100,000 distinct ones, if they are mixed."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        return True
+    if not any(is_kind(column.type) for is_kind in _plain_kinds()):
+        return False
+    step = max(1, len(column) // SAMPLE)
+    sample = column.take(np.arange(0, len(column), step))
+    return bool(pc.count_distinct(sample, mode="all").as_py() < 0.97 * len(sample))
+
+
+def _plain_kinds() -> list[Callable[[Any], bool]]:
+    import pyarrow.types as kinds
+
+    numbers: list[Callable[[Any], bool]] = [kinds.is_integer, kinds.is_floating, kinds.is_decimal, kinds.is_boolean]
+    texts: list[Callable[[Any], bool]] = [kinds.is_string, kinds.is_large_string, kinds.is_binary]
+    return [*numbers, *texts, kinds.is_large_binary, kinds.is_temporal]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from firnflow._text import listing
+from firnflow.errors import DataError, FirnflowError
 from firnflow.values import digest
 from firnflow.values.base import Saved
 from firnflow.values.tables import digest as table_digest
@@ -18,8 +19,15 @@ if TYPE_CHECKING:
     from firnflow.values.base import Storage
     from firnflow.values.ref import Ref
 
-UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
+
 """What Arrow calls the unnamed levels of a pandas index; they are no columns to anything but pandas."""
+
+LOSSY = {
+    "INTERVAL": "make it a number, e.g. by `.delta(other, unit='second')`",
+    "TIME WITH TIME ZONE": "cast it to a time or a timestamp",
+    "UNION": "cast it to one type, or to a text",
+}
+"""Types of DuckDB that do not come back from Parquet → what to do."""
 
 
 class IbisType(parquet.TableType):
@@ -44,16 +52,48 @@ class IbisType(parquet.TableType):
         return Saved(meta, digest=found, name=digest.of_bytes(f"{found} {footer}".encode()))
 
     def load(self, path: Path, ref: Ref, annotation: Any, storage: Storage) -> Any:  # noqa: ARG002 - the protocol's
-        """Return the table; its rows are read when it is used."""
-        table = storage.warehouse.read_parquet(path)
-        hidden = [name for name in table.columns if UNNAMED_INDEX.fullmatch(name)]
+        """Return the table; its rows are read when it is used.
+
+        Raises:
+            DataError: the warehouse cannot hold the columns as they are.
+        """
+        columns: dict[str, str] = (ref.meta or {}).get("columns", {})
+        _check_columns(columns)
+        try:
+            table = storage.warehouse.read_parquet(path)
+        except FirnflowError:
+            raise
+        except Exception as error:  # whatever a damaged file makes of it
+            raise digest.damaged(ref, error) from error
+        if list(table.columns) != list(columns):
+            raise digest.damaged(ref, f"its columns are {listing(table.columns)}")
+        hidden = parquet.hidden_columns(ref)
         return table.drop(*hidden) if hidden else table
+
+
+def _check_columns(columns: dict[str, str]) -> None:
+    """Raise DataError for columns that DuckDB would rename or read wrongly."""
+    if not columns:
+        raise DataError("The table has no columns: the warehouse cannot hold it. Mend: annotate another table type")
+    seen: dict[str, str] = {}
+    for name, kind in columns.items():
+        twin = seen.setdefault(name.lower(), name)
+        if twin != name:
+            raise DataError(
+                f"The columns {twin!r} and {name!r} differ only in case, which the warehouse does not tell apart. "
+                "Mend: rename one of them"
+            )
+        if kind.startswith("decimal256"):
+            raise DataError(f"The column {name!r} is {kind}, but the warehouse has 38 digits. Mend: cast it")
 
 
 def _exact(table: ibis.Table, connection: Any) -> ibis.Table:
     """Return the table with DuckDB's HUGEINT (a sum of integers) cast to the type that the expression states.
 
     Parquet has no integers of 128 bits: DuckDB would write floats.
+
+    Raises:
+        DataError: a column has a type of which Parquet would lose a part.
     """
     backends, _ = table._find_backends()  # noqa: SLF001 - nothing public tells without connecting
     backend = backends[0] if len(backends) == 1 else connection
@@ -62,6 +102,10 @@ def _exact(table: ibis.Table, connection: Any) -> ibis.Table:
     backend._run_pre_execute_hooks(table)  # noqa: SLF001 - registers in-memory tables, as executing would
     sql = backend.compile(table)
     described = backend.con.execute(f"DESCRIBE {sql}").fetchall()
+    for name, kind, *_ in described:
+        for lossy, mend in LOSSY.items():
+            if lossy in kind:
+                raise DataError(f"The column {name!r} is {kind}, of which Parquet would lose a part. Mend: {mend}")
     wide = [name for name, kind, *_ in described if "HUGEINT" in kind]
     if not wide:
         return table
