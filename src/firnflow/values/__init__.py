@@ -44,6 +44,13 @@ def save(value: Any, annotation: Any, storage: Storage) -> Ref:
         UnsafeFormatError: it could only be pickled.
         StoreError: the store cannot take it.
     """
+    try:
+        return _save(value, annotation, storage)
+    except RecursionError as error:
+        raise DataError(f"A {class_name(type(value))} is nested too deeply to be stored") from error
+
+
+def _save(value: Any, annotation: Any, storage: Storage) -> Ref:
     found = registry().for_class(type(value))
     if found is None and is_allowed(value, storage):
         found = registry().named("pickle")
@@ -52,10 +59,10 @@ def save(value: Any, annotation: Any, storage: Storage) -> Ref:
         return _save_file(value, found, storage)
     options = [member for member in members(annotation) if _is_stored(member)]
     if containers.is_container(value) and (options or _holds_stored(value)):
-        wanted = next((option for option in options if _container_fits(value, option)), None)
-        if wanted is None and not any(member in (Any, object, dict, list, tuple) for member in members(annotation)):
+        wanted = next((option for option in (*options, *members(annotation)) if _container_fits(value, option)), None)
+        if wanted is None:
             raise _misfit(value, annotation)
-        return containers.save(value, Any if wanted is None else wanted, lambda v, a: save(v, a, storage))
+        return containers.save(value, wanted, lambda item, hint: _save(item, hint, storage))
     return json.save(value, _json_part(annotation, value), storage)
 
 
@@ -175,7 +182,7 @@ def _holds_stored(value: Any) -> bool:
 
 def _container_fits(value: Any, annotation: Any) -> bool:
     cls = typing.get_origin(plain(annotation)) or plain(annotation)
-    return isinstance(cls, type) and isinstance(value, cls)
+    return cls is Any or (isinstance(cls, type) and isinstance(value, cls))
 
 
 def _json_part(annotation: Any, value: Any) -> Any:

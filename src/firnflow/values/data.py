@@ -9,7 +9,10 @@ import enum
 import uuid
 from typing import Any
 
+from firnflow.errors import DataError
+from firnflow.graph.annotations import class_name
 from firnflow.values.refusal import refusal
+from firnflow.values.registry import registry
 
 SCALARS = (
     type(None),
@@ -69,12 +72,17 @@ def same(one: Any, other: Any) -> bool:
 
 
 def refuse_objects(value: Any) -> None:
-    """Raise UnsafeFormatError where the value holds an object that is no data; where it does not, the cause is another."""
+    """Raise UnsafeFormatError where the value holds an object that is no data, DataError where it is no plain data."""
     if isinstance(value, dict | list | tuple | set | frozenset):
         for item in [*value, *value.values()] if isinstance(value, dict) else value:
             refuse_objects(item)
     elif hasattr(value, "__get_pydantic_core_schema__") or dataclasses.is_dataclass(value):
         for item in vars(value).values():
             refuse_objects(item)
+    elif registry().for_class(type(value)):
+        raise DataError(
+            f"A {class_name(type(value))} inside of a pydantic model cannot be stored. "
+            "Mend: return a dataclass or a NamedTuple, whose fields are stored one by one"
+        )
     elif not isinstance(value, SCALARS):
         raise refusal(type(value))

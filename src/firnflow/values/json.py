@@ -86,8 +86,6 @@ def dumps(value: Any, annotation: Any) -> str:
         raise DataError(
             f"{_shown(value)} does not fit the annotation {readable(annotation)}: {_first(error)}"
         ) from error
-    except RecursionError as error:
-        raise DataError(f"A {readable(type(value))} cannot be stored as JSON: it is nested too deeply") from error
     except (PydanticSerializationError, ValueError, TypeError) as error:
         refuse_objects(value)
         raise DataError(
@@ -121,7 +119,12 @@ def _canonical(wanted: TypeAdapter[Any], value: Any) -> str:
 
 
 def _ordered(value: Any, as_json: Any) -> Any:
-    """Return `as_json` with the lists that stand for sets sorted; `value` is the same data as Python objects."""
+    """Return `as_json` with the lists that stand for sets sorted; `value` is the same data as Python objects.
+
+    Where the annotation says nothing, pydantic writes NaN and the infinities as None: they are put back.
+    """
+    if as_json is None and isinstance(value, float):
+        return value
     if isinstance(value, set | frozenset) and isinstance(as_json, list):
         if any(isinstance(item, frozenset) for item in value):
             as_json = [_ordered(item, sorted(item)) if isinstance(item, frozenset) else item for item in value]
