@@ -44,8 +44,8 @@ class Row:
 
     @property
     def done(self) -> int:
-        """How many elements have ended."""
-        return self.ended.total()
+        """How many elements have ended, and were not cancelled."""
+        return self.ended.total() - self.ended["cancelled"]
 
     @property
     def is_over(self) -> bool:
@@ -98,7 +98,7 @@ class Board:
         row.running = max(0, row.running - 1)
         row.waits = None
         row.said = _error(event) or row.said
-        if event.element < 0 or row.done >= (row.elements or 1):
+        if event.element < 0 or row.ended.total() >= (row.elements or 1):
             row.seconds = self.clock() - row.began if row.began is not None else 0.0
 
     def _close(self) -> None:

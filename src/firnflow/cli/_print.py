@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+_NUMBER = re.compile(r"-?[0-9][0-9.,e+-]*|NULL|")
 _WIDE = 1000  # columns of a table that goes into a file or a pipe, where nothing is cut
 
 STYLES = {
@@ -54,7 +56,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], states: str 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, name in enumerate(head):
         whole = max(len(name), *(len(row[index]) for row in rows)) if name != head[-1] else None
-        table.add_column(name, overflow="ellipsis", no_wrap=True, min_width=whole)
+        right = bool(rows) and all(_NUMBER.fullmatch(row[index]) for row in rows)
+        table.add_column(name, justify="right" if right else "left", overflow="ellipsis", no_wrap=True, min_width=whole)
     for row in rows:
         styles = [STYLES.get(text, "") if name == states else "" for name, text in zip(head, row, strict=True)]
         table.add_row(*(Text(text, style) for text, style in zip(row, styles, strict=True)))

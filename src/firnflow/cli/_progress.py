@@ -92,9 +92,11 @@ class LiveTable:
         rows = list(self._board.rows.values())
         shown = _fitting(rows, max(5, self._console.height - _REST))
         table = Table.grid(padding=(0, 2, 0, 0))
+        for column in ("", "task", "elements", "seconds", "remark"):
+            table.add_column(justify="right" if column == "seconds" else "left", no_wrap=True)
         for row in shown:
             table.add_row(self._icon(row), row.task, self._elements(row), self._time(row), self._remark(row))
-        return Group(table, self._total(rows))
+        return Group(table, self._total(rows)) if any(not row.is_over for row in rows) else table
 
     def _icon(self, row: Row) -> RenderableType:
         return self._spinner if row.running else Text(ICONS.get(row.state, "·"), STYLES[row.state])
@@ -102,15 +104,16 @@ class LiveTable:
     def _elements(self, row: Row) -> RenderableType:
         if row.elements is None:
             return ""
-        bar = Table.grid(padding=(0, 1, 0, 0))
-        bar.add_row(ProgressBar(total=row.elements, completed=row.done, width=16), f"{row.done}/{row.elements}")
-        return bar
+        bar = ProgressBar(total=row.elements, completed=row.done, width=16, finished_style="green")
+        both = Table.grid(padding=(0, 1, 0, 0))
+        both.add_row(bar, f"{row.done}/{row.elements}")
+        return both
 
     def _time(self, row: Row) -> Text:
         took = row.seconds
         if took is None and row.began is not None:
             took = self._board.clock() - row.began
-        return Text(_format.seconds(took) if took else "", justify="right")
+        return Text(_format.seconds(took) if took else "")
 
     def _remark(self, row: Row) -> Text:
         if row.waits is not None:
@@ -119,8 +122,6 @@ class LiveTable:
 
     def _total(self, rows: list[Row]) -> Text:
         over = sum(row.is_over for row in rows)
-        if over == len(rows):
-            return Text()
         took = _format.seconds(self._board.clock() - self._board.began)
         return Text(f"{over} of {len(rows)} tasks, {took}", "dim")
 

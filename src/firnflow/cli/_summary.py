@@ -64,7 +64,7 @@ def print_failure(result: RunResult) -> None:
     for name, task in failed.items():
         _print_error(name, task, result.run, full=name == next(iter(failed)))
     if not failed and result.error:
-        err.print(f"Error: {redact(result.error)}", style="red")
+        err.print(f"Error: the run {result.status}: {redact(result.error)}", style="red")
     if result.status != "succeeded":
         err.print(f"To go on from what is done: firnflow resume {result.run}")
 

@@ -163,6 +163,7 @@ class _Session:
     ) -> None:
         self._project, self._graph, self._request, self._record = project, graph, request, record
         self._place, self._began = place, time.time()
+        self._finalized: str | None = None
         self._tasks = sources.with_builtins(pipeline, project, place)
         state = place.state
         self._job = Job(
@@ -198,6 +199,7 @@ class _Session:
                 why = lease.cancelled
                 status, error = self._verdict(why)
                 driver.finalize(RunSummary(record.id, record.pipeline, status, self._seconds(), self._states(), error))
+                self._finalized = driver.finalized
                 if driver.finalized in {"failed", "cancelled"} and status == "succeeded":
                     status, error = "failed", f"the finalizer {driver.finalized}"
                 crash_point("run.ending")
@@ -253,7 +255,7 @@ class _Session:
         for task, state in states.items():
             self._job.result(task).state = state
         if FINALIZER in results:
-            results[FINALIZER].state = "succeeded" if results[FINALIZER].error is None else "failed"
+            results[FINALIZER].state = self._finalized or "cancelled"
         settled = self._job.scheduler.settled
         outputs = {
             task if name == "result" else f"{task}.{name}": ref

@@ -23,13 +23,13 @@ def open_workplace(project: Project, echo: Any = None) -> Workplace:
     return Workplace(
         stores=Stores.open(project.settings, project.root),
         state=State(project.settings.state.reveal()),
-        logs=logs_folder(project),
+        logs=logs_folder(project.root),
         memory=Memory(MEMORY_BUDGET),
         redact=redact,
         echo=echo,
     )
 
 
-def logs_folder(project: Project) -> Path:
-    """Return the folder in which the logs of every run are kept."""
-    return project.root / ".firnflow" / "logs"
+def logs_folder(root: Path) -> Path:
+    """Return the folder in which the logs of every run of a project are kept."""
+    return root / ".firnflow" / "logs"

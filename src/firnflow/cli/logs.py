@@ -1,0 +1,158 @@
+"""`firnflow logs`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from firnflow.cli import _complete, _options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from firnflow.stores.state import Attempt, Run, State
+
+    Line = dict[str, Any]
+
+_TASK = typer.Argument(None, metavar="[TASK]", help="Only of this task.", autocompletion=_complete.tasks)
+_FOLLOW = typer.Option(False, "--follow", "-f", help="Go on until the run has ended.")  # noqa: FBT003 - Typer's way
+_ATTEMPT = typer.Option(None, "--attempt", metavar="N", min=1, help="Only of the attempt of this number.")
+_POLL = 0.4  # seconds
+_STYLES = {"debug": "dim", "warning": "yellow", "error": "red", "critical": "bold red"}
+
+
+def command(
+    run: str | None = _options.RUN,
+    task: str | None = _TASK,
+    follow: bool = _FOLLOW,
+    attempt: int | None = _ATTEMPT,
+    environment: str | None = _options.ENVIRONMENT,
+    as_json: bool = _options.JSON,
+) -> None:
+    """Show what the tasks of a run have printed and logged, and what happened to them.
+
+    A task alone is one of the newest run. With --json each line is an object.
+    """
+    from firnflow.cli import _project
+    from firnflow.engine.workplace import logs_folder
+
+    root, _, state = _project.open_state(environment)
+    record, task = _find(state, run, task)
+    reader = _Reader(state, logs_folder(root), record.id, task, attempt)
+    show = _print_json if as_json else _printer()
+    shown = _follow(state, reader, show) if follow else _show(reader, show)
+    if not shown:
+        host = record.origin.get("host")
+        what = f"run {record.id}" if task is None else f"task {task} in run {record.id}"
+        typer.echo(f"There is no log of {what} here" + (f"; it ran on {host}" if host else ""), err=True)
+
+
+def _find(state: State, run: str | None, task: str | None) -> tuple[Run, str | None]:
+    """Return the run and the task that are meant, and check that the run has the task."""
+    from firnflow.cli import _project
+    from firnflow.errors import NotFoundError
+
+    try:
+        record = _project.find_run(state, run)
+    except NotFoundError:
+        newest = _project.find_run(state, None)
+        if task is not None or run not in _tasks(state, newest):
+            raise
+        return newest, run
+    if task is not None and task not in (known := _tasks(state, record)):
+        from firnflow._text import listing, nearest
+
+        said = f"run {record.id} has no task {task!r}.{nearest(task, known)} It has: {listing(known)}"
+        raise NotFoundError(said)
+    return record, task
+
+
+def _tasks(state: State, record: Run) -> set[str]:
+    """Return the names of a run's tasks, and of the elements of its maps: `train`, `train[2]`, `train[max_depth=6]`."""
+    names = set(json.loads(state.graph_json(record.graph))["tasks"])
+    return names.union(*(_names(attempt) for attempt in state.attempts(record.id)))
+
+
+def _names(attempt: Attempt) -> set[str]:
+    element = {f"{attempt.task}[{attempt.element}]", f"{attempt.task}[{attempt.label}]"}
+    return {attempt.task} | (element if attempt.element >= 0 else set())
+
+
+class _Reader:
+    """Reads the logs of a run, each line once."""
+
+    def __init__(self, state: State, folder: Path, run: str, task: str | None, number: int | None) -> None:
+        self._state, self._folder, self._run, self._task, self._number = state, folder, run, task, number
+        self._offsets: dict[Path, int] = {}
+
+    def new(self) -> list[Line]:
+        """Return the lines that have come since the last call, in the order of time."""
+        from firnflow.engine.logs import read
+
+        found: list[Line] = []
+        for path, where in self._files():
+            lines, self._offsets[path] = read(path, self._offsets.get(path, 0))
+            found += [{**where, **line} for line in lines]
+        return sorted(found, key=lambda line: line["at"])
+
+    def _files(self) -> Iterator[tuple[Path, Line]]:
+        """Yield the files to read, each with what its lines are about."""
+        from firnflow.engine.eventlog import run_log_file
+        from firnflow.engine.logs import attempt_file
+
+        if self._task is None and self._number is None:
+            yield run_log_file(self._folder, self._run), {"task": None, "element": None, "attempt": None}
+        for attempt in self._state.attempts(self._run):
+            if self._number not in {None, attempt.number} or self._task not in {None, *_names(attempt)}:
+                continue
+            path = attempt_file(self._folder, self._run, attempt.task, attempt.element, attempt.number)
+            element = (attempt.label or str(attempt.element)) if attempt.element >= 0 else None
+            yield path, {"task": attempt.task, "element": element, "attempt": attempt.number}
+
+
+def _show(reader: _Reader, show: Callable[[Line], None]) -> bool:
+    lines = reader.new()
+    for line in lines:
+        show(line)
+    return bool(lines)
+
+
+def _follow(state: State, reader: _Reader, show: Callable[[Line], None]) -> bool:
+    """Show lines until the run has ended; return whether there was one."""
+    shown = False
+    while True:
+        state.reap()
+        over = state.run(reader._run).status != "running"  # noqa: SLF001 - looked up before reading: no line is missed
+        shown = _show(reader, show) or shown
+        if over:
+            return shown
+        time.sleep(_POLL)
+
+
+def _print_json(line: Line) -> None:
+    sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _printer() -> Callable[[Line], None]:
+    """Return what prints a line after its time and its task."""
+    from rich.text import Text
+
+    from firnflow.cli._print import console
+
+    out = console()
+
+    def show(line: Line) -> None:
+        at = time.strftime("%H:%M:%S", time.localtime(line["at"]))
+        name = line["task"] or ""
+        name = f"{name}[{line['element']}]" if line["element"] is not None else name
+        for part in str(line["message"]).rstrip("\n").split("\n"):
+            text = Text.assemble((f"{at} ", "dim"), (name, "cyan"), (" | " if name else "", "dim"))
+            out.print(text.append(part, _STYLES.get(line["level"], "")))
+
+    return show

@@ -1,0 +1,173 @@
+"""`firnflow sql`."""
+
+from __future__ import annotations
+
+import enum
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from firnflow.cli import _complete, _options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import ibis
+    import pyarrow as pa
+
+    from firnflow.stores import Stores
+    from firnflow.stores.state import Run, State
+    from firnflow.values import Ref
+
+
+class Format(enum.StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+_QUERY = typer.Argument(None, metavar="[QUERY]", help="A SELECT; without one: the tables that there are.")
+_RUN = typer.Option(None, "--run", metavar="RUN", help="Default: the newest with any.", autocompletion=_complete.runs)
+_FORMAT = typer.Option(Format.table, "--format", "-f", help="How rows are printed.")
+_LIMIT = typer.Option(None, "--limit", "-n", metavar="N", min=1, help="Default: 50 rows in a table, else all.")
+_ROWS = 50
+_RUNS = 50  # how many runs are looked through for one with tables
+
+
+def command(
+    query: str | None = _QUERY,
+    run: str | None = _RUN,
+    form: Format = _FORMAT,
+    limit: int | None = _LIMIT,
+    environment: str | None = _options.ENVIRONMENT,
+    as_json: bool = _options.JSON,
+) -> None:
+    """Query the tables that a run made, in DuckDB's SQL.
+
+    Each output is a table: `clean` is what the task clean returned, "split.train" or split_train its output train,
+    "train.0" or train_0 the first element of a map.
+    """
+    from firnflow.cli import _project
+    from firnflow.stores import Stores
+
+    form = Format.json if as_json else form
+    root, settings, state = _project.open_state(environment)
+    record, refs = _newest(state) if run is None else _tables(state, _project.find_run(state, run))
+    stores = Stores.open(settings, root)
+    try:
+        if query is None:
+            _list(record, refs, form)
+        else:
+            _print(_answer(query, refs, stores), form, limit)
+    finally:
+        stores.close()
+
+
+def _newest(state: State) -> tuple[Run, dict[str, Ref]]:
+    from firnflow.cli import _project
+    from firnflow.errors import NotFoundError
+
+    for record in state.runs(limit=_RUNS):
+        found = _tables(state, record)
+        if found[1]:
+            return found
+    raise NotFoundError("No run has made a table yet." if state.runs(limit=1) else _project.NO_RUNS)
+
+
+def _tables(state: State, record: Run) -> tuple[Run, dict[str, Ref]]:
+    """Return a run with the tables among its outputs: name → ref."""
+    from firnflow.engine.history import finished
+
+    outputs = finished(state, record).outputs
+    return record, {name: ref for output, value in outputs.items() for name, ref in _leaves(output, value)}
+
+
+def _leaves(name: str, ref: Ref) -> Iterator[tuple[str, Ref]]:
+    if ref.kind == "table":
+        yield name, ref
+    items = ref.items.items() if isinstance(ref.items, dict) else enumerate(ref.items or ())
+    for key, item in items:
+        yield from _leaves(f"{name}.{key}", item)
+
+
+def _list(record: Run, refs: dict[str, Ref], form: Format) -> None:
+    from firnflow.cli._print import print_json, print_table
+
+    if form is Format.json:
+        tables = [{"table": name, **(ref.meta or {}), "digest": ref.digest} for name, ref in refs.items()]
+        print_json({"run": record.id, "tables": tables})
+        return
+    typer.echo(f"tables of run {record.id}\n")
+    rows = [(name, _count(ref), ", ".join((ref.meta or {}).get("columns", ()))) for name, ref in refs.items()]
+    print_table(("table", "rows", "columns"), rows)
+
+
+def _count(ref: Ref) -> str:
+    rows = (ref.meta or {}).get("rows")
+    return f"{rows:,}" if isinstance(rows, int) else ""
+
+
+def _answer(query: str, refs: dict[str, Ref], stores: Stores) -> ibis.Table:
+    """Return the answer of a query; only tables whose names stand in it are read."""
+    import ibis
+
+    from firnflow import values
+    from firnflow._text import listing, nearest
+    from firnflow.errors import UsageError
+
+    names = {**{name.replace(".", "_"): ref for name, ref in refs.items()}, **refs}
+    used = {name: ref for name, ref in names.items() if name.lower() in query.lower()}
+    tables = {name: values.load(ref, ibis.Table, stores) for name, ref in used.items()}
+    try:
+        return stores.warehouse.sql(query, tables)
+    except UsageError as error:
+        said = str(error).partition("\nTables: ")[0]
+        missing = re.search(r"Table with name (\S+) does not exist", said)
+        if missing is not None:
+            said = f"There is no table {missing[1]!r} in this run.{nearest(missing[1], names)}"
+        raise UsageError(f"{said}\nTables: {listing(refs, 30)}") from error
+
+
+def _print(answer: ibis.Table, form: Format, limit: int | None) -> None:
+    if form is Format.table:
+        most = limit or _ROWS
+        found = answer.limit(most + 1).to_pyarrow()
+        _print_table(found.slice(0, most), more=found.num_rows > most)
+    elif form is Format.json:
+        from firnflow.cli._print import print_json
+
+        print_json([_plain(row) for row in (answer if limit is None else answer.limit(limit)).to_pyarrow().to_pylist()])
+    else:
+        import csv
+
+        batches = (answer if limit is None else answer.limit(limit)).to_pyarrow_batches()
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(answer.columns)
+        for batch in batches:
+            writer.writerows(row.values() for row in batch.to_pylist())
+
+
+def _print_table(found: pa.Table, *, more: bool) -> None:
+    from firnflow.cli._print import print_table
+
+    rows = [[_text(value) for value in row.values()] for row in found.to_pylist()]
+    print_table(found.column_names, rows)
+    if more:
+        typer.echo(f"… more rows: --limit N shows more than {found.num_rows}", err=True)
+
+
+def _text(value: Any) -> str:
+    return "NULL" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: dates and decimals as texts."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
