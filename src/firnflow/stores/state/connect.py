@@ -24,11 +24,15 @@ def connect(url: str) -> Engine:
         StateError: the database cannot be reached, is no Firnflow state, or was made by a newer Firnflow.
         MissingExtraError: the URL's driver is not installed.
     """
+    engine = _engine(url)
     try:
-        engine = _engine(url)
         _prepare(engine)
     except DBAPIError as error:
+        engine.dispose()
         raise StateError(f"the state database {_shown(url)} cannot be used: {_first_line(error)}") from error
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 

@@ -10,7 +10,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
 from firnflow._crash import crash_point
 from firnflow._text import listing
@@ -19,6 +18,7 @@ from firnflow.stores.state import schema
 from firnflow.stores.state.connect import connect
 from firnflow.stores.state.owner import is_alive
 from firnflow.stores.state.records import COMMITTED, Attempt, NewAttempt, Run
+from firnflow.stores.state.transaction import reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -50,45 +50,48 @@ class State:
         Raises:
             RunConflictError: there is a run of this id.
         """
-        try:
-            with self.engine.begin() as connection:
-                if connection.execute(sa.select(_graph.c.digest).where(_graph.c.digest == run.graph)).first() is None:
-                    connection.execute(_graph.insert().values(digest=run.graph, json=graph_json))
-                connection.execute(
-                    _run.insert().values({name: getattr(run, name) for name in Run.__dataclass_fields__})
-                )
-        except IntegrityError as error:
-            if self._find(run.id) is not None:
-                raise RunConflictError(f"there is a run {run.id} already") from error
-            self.create_run(run, graph_json)  # another run wrote the same graph between our look and our insert
+        values = {name: getattr(run, name) for name in Run.__dataclass_fields__}
+
+        def work(connection: sa.Connection) -> None:
+            there = connection.execute(sa.select(_run.c.owner).where(_run.c.id == run.id)).scalar_one_or_none()
+            if there == run.owner:
+                return
+            if there is not None:
+                raise RunConflictError(f"there is a run {run.id} already")
+            _add_graph(connection, run.graph, graph_json)
+            connection.execute(_run.insert().values(values))
+
+        transact(self.engine, work)
         crash_point("run.created")
 
     def claim(self, run_id: str, owner: str, lease_until: float) -> int:
-        """Take over a run that nobody holds, mark what it left under way as lost, and return the new epoch.
+        """Take over a run that nobody holds, and return the new epoch.
 
         Raises:
             RunConflictError: a living process holds it.
         """
         self.reap()
-        with self.engine.begin() as connection:
-            taken = connection.execute(
-                _run.update()
-                .where(_run.c.id == run_id, _run.c.status != "running")
-                .values(
-                    status="running",
-                    owner=owner,
-                    epoch=_run.c.epoch + 1,
-                    lease_until=lease_until,
-                    cancel_requested=0,
-                    ended_at=None,
-                    error=None,
-                )
-            )
-            if taken.rowcount == 0:
+        taken = {
+            "status": "running",
+            "owner": owner,
+            "epoch": _run.c.epoch + 1,
+            "lease_until": lease_until,
+            "cancel_requested": 0,
+            "ended_at": None,
+            "error": None,
+        }
+
+        def work(connection: sa.Connection) -> int:
+            free = (_run.c.id == run_id, _run.c.status != "running")
+            connection.execute(_run.update().where(*free).values(taken))
+            row = connection.execute(sa.select(_run.c.epoch, _run.c.owner).where(_run.c.id == run_id)).one()
+            if row.owner != owner:
                 raise RunConflictError(
                     f"run {run_id} is under way in another process. Wait for it, or stop it: firnflow cancel {run_id}"
                 )
-            return int(connection.execute(sa.select(_run.c.epoch).where(_run.c.id == run_id)).scalar_one())
+            return int(row.epoch)
+
+        return transact(self.engine, work)
 
     def heartbeat(self, run_id: str, epoch: int, lease_until: float) -> bool:
         """Renew the lease; return whether somebody asked the run to stop.
@@ -96,24 +99,24 @@ class State:
         Raises:
             RunConflictError: another process has taken the run over.
         """
-        with self.engine.begin() as connection:
-            held = connection.execute(
-                _run.update()
-                .where(_run.c.id == run_id, _run.c.epoch == epoch, _run.c.status == "running")
-                .values(lease_until=lease_until)
-            )
+
+        def work(connection: sa.Connection) -> bool:
+            held = connection.execute(_run.update().where(*_held(run_id, epoch)).values(lease_until=lease_until))
             if held.rowcount == 0:
-                raise RunConflictError(f"another process has taken over run {run_id}; this one stops")
+                raise _taken_over(run_id)
             row = connection.execute(sa.select(_run.c.cancel_requested).where(_run.c.id == run_id)).one()
             return bool(row.cancel_requested)
 
+        return transact(self.engine, work)
+
     def request_cancel(self, run_id: str) -> bool:
         """Ask a run to stop; return False where it is not under way."""
-        with self.engine.begin() as connection:
-            asked = connection.execute(
-                _run.update().where(_run.c.id == run_id, _run.c.status == "running").values(cancel_requested=1)
-            )
-            return asked.rowcount > 0
+
+        def work(connection: sa.Connection) -> bool:
+            running = (_run.c.id == run_id, _run.c.status == "running")
+            return connection.execute(_run.update().where(*running).values(cancel_requested=1)).rowcount > 0
+
+        return transact(self.engine, work)
 
     def end_run(self, run_id: str, epoch: int, status: str, error: str | None) -> None:
         """Write how a run ended, and that whatever it left under way is cancelled.
@@ -121,42 +124,46 @@ class State:
         Raises:
             RunConflictError: another process has taken the run over.
         """
-        with self.engine.begin() as connection:
-            now = time.time()
+        now = time.time()
+
+        def work(connection: sa.Connection) -> None:
             ended = connection.execute(
                 _run.update()
-                .where(_run.c.id == run_id, _run.c.epoch == epoch, _run.c.status == "running")
+                .where(*_held(run_id, epoch))
                 .values(status=status, error=error, ended_at=now, lease_until=0.0)
             )
             if ended.rowcount == 0:
-                raise RunConflictError(f"another process has taken over run {run_id}; this one stops")
+                row = connection.execute(sa.select(_run.c.epoch, _run.c.ended_at).where(_run.c.id == run_id)).one()
+                if (row.epoch, row.ended_at) != (epoch, now):
+                    raise _taken_over(run_id)
             _end_attempts(connection, [run_id], "cancelled", now)
+
+        transact(self.engine, work)
 
     def reap(self) -> list[str]:
         """Mark the runs whose lease ended, or whose process on this machine is gone, as crashed; return their ids."""
         now = time.time()
-        with self._reads.connect() as connection:
+        with reading(self._reads) as connection:
             under_way = connection.execute(
                 sa.select(_run.c.id, _run.c.owner, _run.c.epoch, _run.c.lease_until).where(_run.c.status == "running")
             ).all()
         gone = [row for row in under_way if row.lease_until < now or is_alive(row.owner) is False]
-        crashed = []
-        for row in gone:
-            with self.engine.begin() as connection:
-                marked = connection.execute(
-                    _run.update()
-                    .where(
-                        _run.c.id == row.id,
-                        _run.c.status == "running",
-                        _run.c.epoch == row.epoch,
-                        _run.c.lease_until == row.lease_until,
-                    )
-                    .values(status="crashed", ended_at=now, error="its process was killed or lost its machine")
-                )
-                if marked.rowcount:
-                    _end_attempts(connection, [row.id], "lost", now)
-                    crashed.append(row.id)
-        return crashed
+        return [row.id for row in gone if self._crashed(row, now)]
+
+    def _crashed(self, row: Any, now: float) -> bool:
+        """Mark a run as crashed, unless its lease was renewed since it was looked at."""
+        as_seen = (*_held(row.id, row.epoch), _run.c.lease_until == row.lease_until)
+        said = "its process was killed or lost its machine"
+
+        def work(connection: sa.Connection) -> bool:
+            marked = connection.execute(
+                _run.update().where(*as_seen).values(status="crashed", ended_at=now, error=said)
+            )
+            if marked.rowcount:
+                _end_attempts(connection, [row.id], "lost", now)
+            return marked.rowcount > 0
+
+        return transact(self.engine, work)
 
     def run(self, run_id: str) -> Run:
         """Return a run by its id, or by the beginning of one.
@@ -167,7 +174,7 @@ class State:
         exact = self._find(run_id)
         if exact is not None:
             return exact
-        with self._reads.connect() as connection:
+        with reading(self._reads) as connection:
             near = connection.execute(
                 sa.select(_run.c.id).where(_run.c.id.startswith(run_id, autoescape=True)).limit(12)
             ).scalars()
@@ -184,25 +191,28 @@ class State:
             query = query.where(_run.c.pipeline == pipeline)
         if status is not None:
             query = query.where(_run.c.status == status)
-        with self._reads.connect() as connection:
+        with reading(self._reads) as connection:
             return [Run(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - public in SQLAlchemy
 
     def graph_json(self, digest: str) -> str:
         """Return the graph of a run as it was written."""
-        with self._reads.connect() as connection:
+        with reading(self._reads) as connection:
             return str(connection.execute(sa.select(_graph.c.json).where(_graph.c.digest == digest)).scalar_one())
 
     def delete_runs(self, ids: Collection[str]) -> None:
         """Forget finished runs and their attempts, and the graphs that no other run has."""
-        with self.engine.begin() as connection:
+
+        def work(connection: sa.Connection) -> None:
             for some in _batches(list(ids)):
                 finished = sa.select(_run.c.id).where(_run.c.id.in_(some), _run.c.status != "running")
                 connection.execute(_attempt.delete().where(_attempt.c.run.in_(finished)))
                 connection.execute(_run.delete().where(_run.c.id.in_(some), _run.c.status != "running"))
             connection.execute(_graph.delete().where(_graph.c.digest.not_in(sa.select(_run.c.graph))))
 
+        transact(self.engine, work)
+
     def _find(self, run_id: str) -> Run | None:
-        with self._reads.connect() as connection:
+        with reading(self._reads) as connection:
             row = connection.execute(sa.select(_run).where(_run.c.id == run_id)).one_or_none()
         return Run(**row._mapping) if row is not None else None  # noqa: SLF001 - public in SQLAlchemy
 
@@ -236,13 +246,18 @@ class State:
             }
             for new in attempts
         ]
-        with self.engine.begin() as connection:
+
+        def work(connection: sa.Connection) -> list[int]:
             _hold(connection, run_id, epoch)
+            if rows and (written := _already_written(connection, rows)):
+                return written
             if len(rows) == 1:
-                ids = [int(connection.execute(_attempt.insert().values(rows[0]).returning(_attempt.c.id)).scalar_one())]
-            else:
-                insert = _attempt.insert().returning(_attempt.c.id, sort_by_parameter_order=True)
-                ids = [int(i) for i in connection.execute(insert, rows).scalars()] if rows else []
+                one = _attempt.insert().values(rows[0]).returning(_attempt.c.id)
+                return [int(connection.execute(one).scalar_one())]
+            many = _attempt.insert().returning(_attempt.c.id, sort_by_parameter_order=True)
+            return [int(i) for i in connection.execute(many, rows).scalars()] if rows else []
+
+        ids = transact(self.engine, work)
         crash_point("attempt.started")
         return ids
 
@@ -252,42 +267,56 @@ class State:
         Raises:
             RunConflictError: the attempt was given up meanwhile; nothing of it counts.
         """
-        with self.engine.begin() as connection:
-            done = connection.execute(
-                _attempt.update()
-                .where(_attempt.c.id == attempt_id, _attempt.c.status == "running")
-                .values(status="succeeded", outputs=outputs, metrics=metrics, ended_at=time.time(), peak_memory=peak)
-            )
+        now = time.time()
+        done = {
+            "status": "succeeded",
+            "outputs": outputs,
+            "metrics": metrics,
+            "peak_memory": peak,
+            "ended_at": now,
+        }
+
+        def work(connection: sa.Connection) -> None:
+            under_way = (_attempt.c.id == attempt_id, _attempt.c.status == "running")
+            updated = connection.execute(_attempt.update().where(*under_way).values(done))
             crash_point("commit.inside")
-            if done.rowcount == 0:
-                raise RunConflictError(f"attempt {attempt_id} was given up before it ended; its outputs are not kept")
+            if updated.rowcount == 0:
+                row = connection.execute(
+                    sa.select(_attempt.c.status, _attempt.c.ended_at).where(_attempt.c.id == attempt_id)
+                ).one()
+                if (row.status, row.ended_at) != ("succeeded", now):
+                    raise RunConflictError(
+                        f"attempt {attempt_id} was given up before it ended; its outputs are not kept"
+                    )
+
+        transact(self.engine, work)
 
     def fail(self, attempt_id: int, status: str, error: dict[str, Any] | None, peak: int | None = None) -> bool:
         """Write that an attempt ended without outputs; return False where it was not under way any more."""
-        with self.engine.begin() as connection:
-            ended = connection.execute(
-                _attempt.update()
-                .where(_attempt.c.id == attempt_id, _attempt.c.status == "running")
-                .values(status=status, error=error, ended_at=time.time(), peak_memory=peak)
-            )
-            return ended.rowcount > 0
+        ended = {"status": status, "error": error, "ended_at": time.time(), "peak_memory": peak}
+
+        def work(connection: sa.Connection) -> bool:
+            under_way = (_attempt.c.id == attempt_id, _attempt.c.status == "running")
+            return connection.execute(_attempt.update().where(*under_way).values(ended)).rowcount > 0
+
+        return transact(self.engine, work)
 
     def attempt(self, attempt_id: int) -> Attempt:
         """Return one attempt by its number in the database."""
-        with self._reads.connect() as connection:
+        with reading(self._reads) as connection:
             row = connection.execute(sa.select(_attempt).where(_attempt.c.id == attempt_id)).one()
         return Attempt(**row._mapping)  # noqa: SLF001 - public in SQLAlchemy
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """Return the attempts of a run in the order in which they were written."""
-        with self._reads.connect() as connection:
+        with reading(self._reads) as connection:
             rows = connection.execute(sa.select(_attempt).where(_attempt.c.run == run_id).order_by(_attempt.c.id))
             return [Attempt(**row._mapping) for row in rows]  # noqa: SLF001 - public in SQLAlchemy
 
     def find_cached(self, keys: Iterable[str]) -> dict[str, Attempt]:
         """Return for each key the newest attempt that succeeded with it, where there is one."""
         found: dict[str, Attempt] = {}
-        with self._reads.connect() as connection:
+        with reading(self._reads) as connection:
             for some in _batches(list(keys)):
                 rows = connection.execute(
                     sa.select(_attempt)
@@ -299,18 +328,48 @@ class State:
 
     def outputs_in_use(self) -> list[dict[str, Any]]:
         """Return the outputs of every committed attempt: what garbage collection must keep."""
-        with self._reads.connect() as connection:
+        with reading(self._reads) as connection:
             rows = connection.execute(sa.select(_attempt.c.outputs).where(_attempt.c.status.in_(COMMITTED)))
             return [outputs for outputs in rows.scalars() if outputs]
 
 
+def _held(run_id: str, epoch: int) -> tuple[Any, ...]:
+    return _run.c.id == run_id, _run.c.epoch == epoch, _run.c.status == "running"
+
+
+def _taken_over(run_id: str) -> RunConflictError:
+    return RunConflictError(f"another process has taken over run {run_id}; this one stops")
+
+
+def _add_graph(connection: sa.Connection, digest: str, text: str) -> None:
+    """Write a graph that may be there, or may be written by another run at this moment."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(insert(_graph).values(digest=digest, json=text).on_conflict_do_nothing())
+
+
+def _already_written(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[int]:
+    """Return the ids of these attempts where an earlier try of the same transaction has written them."""
+    first = rows[0]
+    same = [_attempt.c[name] == first[name] for name in ("run", "task", "element", "number")]
+    if connection.dialect.name == "sqlite" or connection.execute(sa.select(_attempt.c.id).where(*same)).first() is None:
+        return []
+    names = ("task", "element", "number")
+    there = connection.execute(
+        sa.select(_attempt.c.id, *(_attempt.c[name] for name in names)).where(_attempt.c.run == first["run"])
+    )
+    ids = {(row.task, row.element, row.number): int(row.id) for row in there}
+    return [ids[tuple(row[name] for name in names)] for row in rows]
+
+
 def _hold(connection: sa.Connection, run_id: str, epoch: int) -> None:
     """Check, and keep until the transaction ends, that this epoch holds the run."""
-    query = sa.select(_run.c.epoch).where(_run.c.id == run_id, _run.c.epoch == epoch, _run.c.status == "running")
+    query = sa.select(_run.c.epoch).where(*_held(run_id, epoch))
     if connection.dialect.name == "postgresql":
         query = query.with_for_update(read=True)
     if connection.execute(query).first() is None:
-        raise RunConflictError(f"another process has taken over run {run_id}; this one stops")
+        raise _taken_over(run_id)
 
 
 def _end_attempts(connection: sa.Connection, runs: list[str], status: str, now: float) -> None:

@@ -1,0 +1,71 @@
+"""Transactions that outlast a database which goes away for a moment (a restart, a fail-over, a cut connection)."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from firnflow.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy.engine import Connection, Engine
+
+T = TypeVar("T")
+PATIENCE = 120.0
+"""Seconds for which a lost database is asked again."""
+
+
+def transact(engine: Engine, work: Callable[[Connection], T], *, patience: float = PATIENCE) -> T:
+    """Run `work` in one transaction; if the connection is lost, run it again in a new one.
+
+    Where the connection is lost while it commits nobody knows whether it did: `work` must give the same result, and
+    change nothing more, when it finds its own traces.
+
+    Raises:
+        StateError: the database has not come back.
+    """
+    until = time.monotonic() + patience
+    pause = 0.05
+    while True:
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except DBAPIError as error:
+            if isinstance(error, IntegrityError):
+                raise
+            if not _is_lost(error, engine):
+                raise unusable(error) from error
+            if time.monotonic() > until:
+                raise StateError(f"the state database has been away for {patience:g} s: {error.orig}") from error
+        time.sleep(pause)
+        pause = min(2 * pause, 2.0)
+
+
+@contextlib.contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection for reading. Raises StateError where the database cannot be read."""
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise unusable(error) from error
+
+
+def unusable(error: DBAPIError) -> StateError:
+    """Return what to say of a database that answers, but not as it should: damaged, full, read-only."""
+    said = str(error.orig).strip().partition("\n")[0]
+    return StateError(f"the state database cannot be used: {said}. See: firnflow doctor")
+
+
+def _is_lost(error: DBAPIError, engine: Engine) -> bool:
+    """Whether the server, not the statement, is what failed."""
+    if engine.dialect.name == "sqlite":
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    # class 08: connection; 57P01 to 57P03: the server shuts down or starts; no state: it cannot be reached at all
+    return error.connection_invalidated or state is None or state[:2] == "08" or state in {"57P01", "57P02", "57P03"}
