@@ -176,7 +176,7 @@ class Source(BaseModel):
     header: StrictBool = True
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
     decimal: Literal[".", ","] = "."
-    null_values: tuple[StrictStr, ...] = ("",)
+    null_values: tuple[StrictStr, ...] = Field(default=("",), min_length=1)
     columns: dict[str, Annotated[Column, BeforeValidator(_listed)]] = {}
     checks: Checks = Checks()
 
@@ -192,9 +192,12 @@ class Source(BaseModel):
             raise ValueError("header = false needs the names of all columns, in order, under `columns`")
         return self
 
-    def at(self, path: str) -> Source:
-        """Return the source with its data taken from `path` instead, as `--input name=PATH` asks for."""
-        return self.model_copy(update={"path": path, "url": None, "query": None, "connection": None, "version": None})
+    def at(self, place: str) -> Source:
+        """Return the source with its data taken from another path or URL, as `--input name=PATH` asks for."""
+        moved: dict[str, Any] = {"path": place, "url": None, "query": None, "connection": None, "version": None}
+        if "://" in place:
+            moved |= {"path": None, "url": Secret(place)}
+        return self.model_copy(update=moved)
 
 
 def _unnamed(value: Any) -> Any:

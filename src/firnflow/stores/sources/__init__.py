@@ -1,0 +1,115 @@
+"""Outside data: the sources of catalog.toml become tables of the warehouse, or an error that names the wrong rows.
+
+What is read is copied first (Parquet files apart), typed and checked then: nothing of a wrong source is loaded.
+"""
+
+# ruff: noqa: S608 - every name and text in SQL went through `identifier` or `literal`
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from firnflow._text import listing, nearest
+from firnflow.context import scratch_dir
+from firnflow.errors import DataError, NotFoundError
+from firnflow.project.catalog import Source, format_of
+from firnflow.stores.sources import checks, csv, jsonl, locate, parquet, postgres, types
+from firnflow.stores.warehouse import identifier
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import ibis
+
+    from firnflow.stores import Stores
+    from firnflow.stores.sources.raw import Raw
+
+_READERS = {"csv": csv.read, "jsonl": jsonl.read, "parquet": parquet.read}
+
+
+def read_source(
+    spec: Source | None, stores: Stores, root: Path, override: str | None = None, *, name: str = ""
+) -> ibis.Table:
+    """Return a source as a table, in the order of its rows, each declared type and check fulfilled.
+
+    The table reads files in the scratch folder of the task under way: it is to be used, or saved, before the task ends.
+
+    Args:
+        spec: the source, or None where the catalog has none and `override` is all there is.
+        stores: where the table will live.
+        root: the project's folder.
+        override: a path or URL to read instead of what `spec` says, its types and checks kept.
+        name: the source's name, where `spec` is None.
+
+    Raises:
+        NotFoundError: there is no such file, object or source.
+        BadRowsError: rows are not what is declared; says how many, and shows the first.
+        DataError: the data as a whole is not what is declared.
+        StoreError: a store or database cannot be reached.
+    """
+    spec = _overridden(spec, override, name)
+    connection = stores.warehouse.connection
+    scratch = scratch_dir() / f"source-{uuid.uuid4().hex[:12]}"
+    scratch.mkdir(parents=True)
+    raw = _read(connection, spec, root, scratch)
+    _check_declared(spec, raw)
+    if raw.inferred:
+        raw = types.inferred(connection, raw, spec.columns, spec.decimal)
+    checks.check(connection, spec, raw)
+    columns = ", ".join(
+        f"{types.value(column, spec.columns.get(column.name), spec.decimal, checked=True)} AS {identifier(column.name)}"
+        for column in raw.columns
+    )
+    return stores.warehouse.sql(f"SELECT {columns} FROM ({raw.relation})", {})
+
+
+def fingerprint(spec: Source | None, root: Path, override: str | None = None, *, name: str = "") -> str:
+    """Return a text that changes when what `read_source` would return changes.
+
+    Files: their names and the SHA-256 of their bytes. Objects: names, sizes and the store's tags. A query: the answer
+    of `version` in the catalog; without that it differs at every call, so that the source is read in every run.
+
+    Raises:
+        As `read_source`, where the source cannot be reached.
+    """
+    spec = _overridden(spec, override, name)
+    declared = spec.model_dump(mode="json", exclude={"description", "path"}, exclude_defaults=True)
+    return json.dumps([declared, _content(spec, root)], sort_keys=True)
+
+
+def _content(spec: Source, root: Path) -> Any:
+    if spec.path is not None:
+        return locate.digest_of_files(locate.local_files(spec, root))
+    if spec.url is not None:
+        _, objects = locate.remote_objects(spec)
+        return [[each.name, each.size, each.etag or each.modified] for each in objects]
+    version = postgres.version(spec)
+    return [spec.query, version if version is not None else uuid.uuid4().hex]
+
+
+def _overridden(spec: Source | None, override: str | None, name: str) -> Source:
+    if spec is not None:
+        return spec.at(override) if override else spec
+    if override is None:
+        raise NotFoundError(f"There is no source {name!r} in catalog.toml. Mend: add [{name}], or --input {name}=PATH")
+    return Source(name=name or "input", path=".").at(override)
+
+
+def _read(connection: Any, spec: Source, root: Path, scratch: Path) -> Raw:
+    if spec.query is not None:
+        return postgres.read(connection, spec, scratch)
+    files = locate.local_files(spec, root) if spec.path is not None else locate.downloaded(spec, scratch)
+    kinds = {shown: format_of(shown, spec.format) for shown, _ in files}
+    if len(set(kinds.values())) > 1:
+        raise DataError(f"{spec.name}: the files are of several formats: {listing(kinds)}. Mend: a narrower pattern")
+    return _READERS[next(iter(kinds.values()))](connection, spec, files, scratch)
+
+
+def _check_declared(spec: Source, raw: Raw) -> None:
+    """Raise DataError where a column that is declared, or that a check names, was not read."""
+    found = [column.name for column in raw.columns]
+    missing = [name for name in (*spec.columns, *spec.checks.unique) if name not in found]
+    if missing:
+        lacks = "; ".join(f"{name!r}{nearest(name, found)}" for name in missing)
+        raise DataError(f"{spec.name} ({raw.parts[0].shown}) has no column {lacks} It has: {listing(found, 40)}")
