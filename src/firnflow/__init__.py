@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from firnflow.context import RunSummary as RunSummary
     from firnflow.context import log_metric as log_metric
     from firnflow.context import scratch_dir as scratch_dir
-    from firnflow.graph.mapping import each as each
+    from firnflow.graph.placeholders import each as each
     from firnflow.graph.model import Cron as Cron
     from firnflow.graph.model import Every as Every
     from firnflow.graph.model import OnUpdate as OnUpdate
@@ -21,17 +21,23 @@ if TYPE_CHECKING:
     from firnflow.graph.pipeline import pipeline as pipeline
     from firnflow.graph.source import source as source
     from firnflow.graph.task import task as task
+    from firnflow.values.figure import Figure as Figure
+    from firnflow.values.html import Html as Html
+    from firnflow.values.model import Model as Model
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "Cron": "firnflow.graph.model",
     "Every": "firnflow.graph.model",
+    "Figure": "firnflow.values.figure",
+    "Html": "firnflow.values.html",
+    "Model": "firnflow.values.model",
     "OnUpdate": "firnflow.graph.model",
     "Params": "firnflow.graph.params",
     "Resources": "firnflow.graph.model",
     "RunSummary": "firnflow.context",
-    "each": "firnflow.graph.mapping",
+    "each": "firnflow.graph.placeholders",
     "log_metric": "firnflow.context",
     "pipeline": "firnflow.graph.pipeline",
     "scratch_dir": "firnflow.context",

@@ -89,7 +89,7 @@ def fingerprint(node: TaskNode, project: Project) -> str:
     path = _constant(node, "path") if "path" in node.inputs else None
     from firnflow.stores import sources
 
-    found = sources.fingerprint(project.catalog.get(name), project.root, path)
+    found = sources.fingerprint(project.catalog.get(name), project.root, path, name=name)
     return hashlib.sha256(f"source\n{found}".encode()).hexdigest()
 
 
