@@ -82,7 +82,7 @@ def write(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path, note
             for group in _chained(first, groups):
                 writer.write_table(group, row_group_size=ROW_GROUP)
                 rows += group.num_rows
-    except (pa.ArrowInvalid, pa.ArrowTypeError, NotImplementedError) as error:
+    except pa.ArrowException as error:
         raise DataError(f"The table cannot be stored as Parquet: {error}") from error
     return Saved(meta_of(schema, rows), digest=hashed())
 

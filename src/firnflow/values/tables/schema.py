@@ -118,12 +118,14 @@ def _restored(column: Any, field: Any, categories: str | None) -> Any:
     if categories is None:  # written as a stream: the categories are those that occur
         return column if column.type == kind else column.dictionary_encode().cast(kind)
     dictionary = _unpacked(categories)
-    if column.type == kind and all(chunk.dictionary.equals(dictionary) for chunk in column.chunks):
+    chunks: list[Any] = column.chunks or [pa.array([], column.type)]
+    if column.type == kind and all(chunk.dictionary.equals(dictionary) for chunk in chunks):
         return column
-    decoded = column.cast(dictionary.type)
-    indices: Any = pc.index_in(decoded, value_set=dictionary).cast(kind.index_type)
-    chunks: Any = [pa.DictionaryArray.from_arrays(chunk, dictionary, ordered=kind.ordered) for chunk in indices.chunks]
-    return pa.chunked_array(chunks, type=kind)  # type: ignore[call-overload]
+    decoded = (pc.index_in(chunk.cast(dictionary.type), value_set=dictionary) for chunk in chunks)
+    encoded: Any = [
+        pa.DictionaryArray.from_arrays(i.cast(kind.index_type), dictionary, ordered=kind.ordered) for i in decoded
+    ]
+    return pa.chunked_array(encoded, type=kind)  # type: ignore[call-overload]
 
 
 def _packed(array: Any) -> str:
