@@ -10,65 +10,73 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import ibis
-
 from firnflow.steps._tables import log, one_row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    import ibis
 
 PRIME = 2**31 - 1
 TEXT_LENGTH = 40
+HASH = "firnflow_hash"
+"""The column that `with_hash` adds."""
 
 
-def key_hash(key: Any, seed: int, purpose: str) -> Any:
-    """Return the hash of a key column as an integer column in [0, 2**31).
+def with_hash(table: ibis.Table, key: str, seed: int, purpose: str) -> ibis.Table:
+    """Return the table with the hash of its key as a further column, an integer in [0, 2**31).
 
     Args:
+        table: the table.
         key: integers or text; text counts up to its 40th character and its length. Another type counts as its text.
         seed: another seed, another hash.
         purpose: keeps hashes of one seed independent of each other: `split`, `sample`.
     """
     draws = _draws(f"{seed}/{purpose}")
+    mixed: Any = next(draws)
+    for part in _parts(table[key]):
+        mixed = part * (next(draws) % 2**30 | 1) + mixed
+    # One level of SQL for each step: an expression that uses another one twice would repeat its text.
+    for shift in (15, 13):
+        table = table.mutate(**{HASH: mixed})
+        table = table.mutate(**{HASH: table[HASH] % PRIME})
+        mixed = (table[HASH] ^ (table[HASH] >> shift)) * (next(draws) % 2**30 | 1)
+    return table.mutate(**{HASH: mixed % PRIME})
+
+
+def _parts(key: Any) -> list[Any]:
+    """Return integer columns below 2**31 that together are the key."""
     if key.type().is_integer():
         key = key.cast("int64")
-        parts = [key & PRIME, (key >> 31) & PRIME, (key >> 62) & 3]
-    else:
-        text = key.cast("string")
-        characters = [text.substr(i, 1).ascii_str().fill_null(0).cast("int64") for i in range(TEXT_LENGTH)]
-        parts = [text.length().cast("int64"), *characters]
-    mixed = ibis.literal(next(draws), type="int64")
-    for part in parts:
-        mixed = mixed + part * (next(draws) % 2**30 | 1)
-    for shift in (15, 13):
-        mixed = mixed % PRIME
-        mixed = (mixed ^ (mixed >> shift)) * (next(draws) % 2**30 | 1)
-    return mixed % PRIME
+        return [key & PRIME, (key >> 31) & PRIME, (key >> 62) & 3]
+    text = key.cast("string")
+    characters = [text.substr(i, 1).ascii_str().fill_null(0).cast("int64") for i in range(TEXT_LENGTH)]
+    return [text.length().cast("int64"), *characters]
 
 
-def _draws(text: str) -> Any:
+def _draws(text: str) -> Iterator[int]:
+    """Yield numbers in [0, 2**31 - 1) that look random and depend on the text only."""
     counter = 0
     while True:
         yield int.from_bytes(hashlib.sha256(f"{text}/{counter}".encode()).digest()[:4]) % PRIME
         counter += 1
 
 
-def smallest(table: ibis.Table, hashed: Any, groups: Mapping[Any, tuple[Any, int, int]]) -> dict[Any, float]:
+def smallest(table: ibis.Table, groups: Mapping[Any, tuple[Any, int, int]]) -> dict[Any, float]:
     """Return per group the bound below which exactly `wanted` of its hashes lie.
 
     Args:
-        table: the table.
-        hashed: its hash column.
+        table: one with a hash.
         groups: name → (condition of the group, its rows, rows wanted). A bound lies between two neighbouring hashes,
             so the number is exact unless the keys beside it share one.
     """
     bounds: dict[Any, float] = {
-        name: 0.0 if wanted <= 0 else float(PRIME + 1)
+        name: 0.0 if wanted <= 0 else float(2**31)
         for name, (_, rows, wanted) in groups.items()
         if wanted <= 0 or wanted >= rows
     }
     levels = {
-        name: hashed.quantile((wanted - 0.5) / (rows - 1), where=condition)
+        name: table[HASH].quantile((wanted - 0.5) / (rows - 1), where=condition)
         for name, (condition, rows, wanted) in groups.items()
         if name not in bounds
     }
@@ -80,7 +88,7 @@ def sample(table: ibis.Table, key: str, rows: int, seed: int, what: str) -> tupl
     total = int(table.count().execute())
     if total <= rows:
         return table, total
-    hashed = key_hash(table[key], seed, "sample")
-    bound = smallest(table, hashed, {"all": (None, total, rows)})["all"]
+    hashed = with_hash(table, key, seed, "sample")
+    bound = smallest(hashed, {"all": (None, total, rows)})["all"]
     log.info("%s: a sample of %s of %s rows, chosen by a hash of %s", what, f"{rows:,}", f"{total:,}", key)
-    return table.filter(hashed < bound), total
+    return hashed.filter(hashed[HASH] < bound).drop(HASH), total

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,8 +89,12 @@ def batches(table: ibis.Table, key: str, label: str, names: tuple[str, ...]) -> 
     """Yield a feature table in parts, in no order, so that any number of rows fits in memory."""
     import pyarrow as pa
 
-    reader = _select(table, key, label, names).to_pyarrow_batches(chunk_size=BATCH)
-    for batch in reader:
+    reader = iter(_select(table, key, label, names).to_pyarrow_batches(chunk_size=BATCH))
+    with warnings.catch_warnings():
+        # ibis 12 calls DuckDB by a name that is on its way out.
+        warnings.filterwarnings("ignore", "fetch_record_batch", DeprecationWarning)
+        first = next(reader, None)
+    for batch in itertools.chain([first] if first else [], reader):
         if batch.num_rows:
             yield _examples(pa.Table.from_batches([batch]), names)
 

@@ -100,14 +100,7 @@ def fit_derive(table: ibis.Table, deriving: Deriving) -> FittedDerive:
         UsageError: two new columns would have one name, or the name of a column that is there.
     """
     _check(table, deriving)
-    levels: dict[str, set[float]] = {}
-    for flag in deriving.flags:
-        levels.setdefault(flag.column, set()).update(q for q in (flag.above_quantile, flag.below_quantile) if q)
-    for name, count in deriving.bands.items():
-        levels.setdefault(name, set()).update(number / count for number in range(1, count))
-    wanted = {name: sorted(given) for name, given in levels.items()}
-    floats = table.mutate(**{name: _float(table, name) for name in wanted})
-    found = {name: dict(zip(wanted[name], q, strict=False)) for name, q in quantiles(floats, wanted).items()}
+    found = _quantiles(table, deriving)
     fitted = FittedDerive(
         logs=deriving.logs,
         ratios=deriving.ratios,
@@ -143,6 +136,22 @@ def _check_names(table: ibis.Table, fitted: FittedDerive) -> None:
         seen.add(name)
 
 
+def _quantiles(table: ibis.Table, deriving: Deriving) -> dict[str, dict[float, float]]:
+    """Return column → level → value for all quantiles that flags and bands need."""
+    levels: dict[str, set[float]] = {name: set() for name in (*(f.column for f in deriving.flags), *deriving.bands)}
+    for flag in deriving.flags:
+        levels[flag.column].update(q for q in (flag.above_quantile, flag.below_quantile) if q is not None)
+    for name, count in deriving.bands.items():
+        levels[name].update(number / count for number in range(1, count))
+    wanted = {name: sorted(given) for name, given in levels.items() if given}
+    floats = table.mutate(**{name: _float(table, name) for name in wanted})
+    found = quantiles(floats, wanted)
+    for name, values in found.items():
+        if not values:
+            raise DataError(f"deriving: column {name!r} of the training part is all null, so it has no quantiles.")
+    return {name: dict(zip(wanted[name], values, strict=True)) for name, values in found.items()}
+
+
 def _flag(flag: Flag, found: dict[str, dict[float, float]]) -> FittedFlag:
     how: Literal[">", "<", ">=", "<="]
     if flag.above is not None:
@@ -150,16 +159,10 @@ def _flag(flag: Flag, found: dict[str, dict[float, float]]) -> FittedFlag:
     elif flag.below is not None:
         how, bound = "<", flag.below
     elif flag.above_quantile is not None:
-        how, bound = ">=", _found(flag, found, flag.above_quantile)
+        how, bound = ">=", found[flag.column][flag.above_quantile]
     else:
-        how, bound = "<=", _found(flag, found, flag.below_quantile or 0.0)
+        how, bound = "<=", found[flag.column][flag.below_quantile or 0.0]
     return FittedFlag(name=flag.name, column=flag.column, how=how, bound=bound)
-
-
-def _found(flag: Flag, found: dict[str, dict[float, float]], level: float) -> float:
-    if level not in found[flag.column]:
-        raise DataError(f"deriving.flags {flag.name!r}: column {flag.column!r} of the training part is all null.")
-    return found[flag.column][level]
 
 
 def _group_means(table: ibis.Table, deriving: Deriving) -> Iterator[GroupMeans]:

@@ -11,7 +11,7 @@ from firnflow._text import listing
 from firnflow.context import log_metric
 from firnflow.errors import DataError
 from firnflow.graph.task import task
-from firnflow.steps._hash import key_hash, smallest
+from firnflow.steps._hash import HASH, smallest, with_hash
 from firnflow.steps._tables import label_counts, log, numbers, one_row, require, rounded
 from firnflow.steps.config import Columns, Section, Splitting
 
@@ -59,11 +59,11 @@ def split(table: ibis.Table, columns: Columns, splitting: Splitting) -> Split:
     """
     require(table, [columns.key, columns.label, *columns.ignore], "columns")
     labelled, rows = _with_binary_label(table.drop(*columns.ignore), columns)
-    hashed = key_hash(labelled[columns.key], splitting.seed, "split")
+    labelled = with_hash(labelled, columns.key, splitting.seed, "split")
     label = labelled[columns.label]
     groups = {v: (label == v, n, n - round(n * splitting.test_share)) for v, n in rows.items() if v is not None}
-    bounds = smallest(labelled, hashed, groups)
-    in_train = hashed < ibis.cases((label == 1, bounds[1]), else_=bounds[0])
+    bounds = smallest(labelled, groups)
+    in_train = labelled[HASH] < ibis.cases((label == 1, bounds[1]), else_=bounds[0])
     quality = _compare(labelled, in_train, columns, splitting, rows.get(None, 0))
     for part, part_rows, rate in (
         ("train", quality.train_rows, quality.train_rate),
@@ -72,7 +72,7 @@ def split(table: ibis.Table, columns: Columns, splitting: Splitting) -> Split:
         log_metric(f"{part}_rows", part_rows)
         log_metric(f"{part}_rate", rate)
     _report(quality, splitting)
-    return Split(labelled.filter(in_train), labelled.filter(~in_train), quality)
+    return Split(labelled.filter(in_train).drop(HASH), labelled.filter(~in_train).drop(HASH), quality)
 
 
 def _with_binary_label(table: ibis.Table, columns: Columns) -> tuple[ibis.Table, dict[int | None, int]]:
@@ -118,7 +118,7 @@ def _positive(columns: Columns, values: list[Any]) -> Any:
 
 
 def _compare(table: ibis.Table, in_train: Any, columns: Columns, splitting: Splitting, dropped: int) -> SplitQuality:
-    names = numbers(table, [columns.key, columns.label])
+    names = numbers(table, [columns.key, columns.label, HASH])
     wanted: dict[str, Any] = {}
     for part, condition in (("train", in_train), ("test", ~in_train)):
         wanted[f"rows {part}"] = condition.sum()

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from firnflow import steps
+from firnflow.errors import DataError
+
+
+def keys(table):
+    return set(table.to_pyarrow()["id"].to_pylist())
+
+
+def test_parts_are_stratified_exactly_and_never_overlap(customers, columns):
+    parts = steps.split(customers, columns, steps.Splitting(test_share=0.2))
+    assert keys(parts.train) | keys(parts.test) == keys(customers)
+    assert not keys(parts.train) & keys(parts.test)
+    for value in (0, 1):
+        total = customers.filter(customers.left == value).count().execute()
+        assert parts.test.filter(parts.test.left == value).count().execute() == round(total * 0.2)
+    assert parts.quality.train_rows + parts.quality.test_rows == 2000
+    assert abs(parts.quality.train_rate - parts.quality.test_rate) < 0.001
+    assert {m.column for m in parts.quality.means} == {"spend", "calls"}
+
+
+def test_the_division_depends_on_keys_and_seed_only(customers, columns, make_table, helpers):
+    parts = steps.split(customers, columns, steps.Splitting())
+    shuffled = customers.to_pyarrow().take(np.random.default_rng(1).permutation(2000))
+    again = steps.split(make_table(**{n: shuffled[n] for n in shuffled.column_names}), columns, steps.Splitting())
+    other = steps.split(customers, columns, steps.Splitting(seed=43))
+    assert keys(parts.test) == keys(again.test)
+    assert parts.quality == again.quality
+    assert 250 < len(keys(parts.test) - keys(other.test)) < 400
+
+
+def test_other_columns_do_not_change_the_division(customers, columns):
+    parts = steps.split(customers, columns, steps.Splitting())
+    changed = customers.mutate(spend=customers.spend * 2, plan=customers.plan.upper())
+    assert keys(parts.test) == keys(steps.split(changed, columns, steps.Splitting()).test)
+
+
+@pytest.mark.parametrize(
+    ("label", "positive", "expected"),
+    [
+        (["Yes", "No"], "Yes", [1, 0]),
+        (["Yes", "No"], "No", [0, 1]),
+        ([True, False], True, [1, 0]),
+        ([2, 1], 2, [1, 0]),
+        ([1.0, 0.0], 1, [1, 0]),
+    ],
+)
+def test_labels_become_zero_and_one(make_table, label, positive, expected):
+    table = make_table(id=range(100), left=label * 50, x=range(100))
+    parts = steps.split(table, steps.Columns(key="id", label="left", positive=positive), steps.Splitting())
+    for part in parts[:2]:
+        for row in part.to_pyarrow().to_pylist():
+            assert row["left"] == expected[row["id"] % 2]
+        assert str(part.to_pyarrow().schema.field("left").type) == "int8"
+
+
+def test_rows_without_a_label_are_left_out_and_counted(make_table, columns):
+    table = make_table(id=range(120), left=[0, 1, None] * 40, x=[1.0] * 120)
+    parts = steps.split(table, columns, steps.Splitting())
+    assert (parts.quality.train_rows, parts.quality.test_rows, parts.quality.dropped) == (64, 16, 40)
+
+
+def test_ignored_columns_are_left_out(customers):
+    columns = steps.Columns(key="id", label="left", ignore=("plan",))
+    assert steps.split(customers, columns, steps.Splitting()).train.columns == ("id", "spend", "calls", "left")
+
+
+@pytest.mark.parametrize(
+    ("label", "positive", "message"),
+    [
+        ([0, 1, 2] * 40, 1, r"has the values 0, 1, 2; only binary classification is supported"),
+        (list(range(60)) * 2, 1, r"and more; only binary"),
+        ([1] * 120, 1, r"is constant \(1\)"),
+        ([None] * 120, 1, r"is constant \(none\)"),
+        (["Yes", "No"] * 60, "yes", r"columns\.positive 'yes' is no value of 'left', which has 'No', 'Yes'"),
+        (["1", "0"] * 60, 1, r"columns\.positive 1 is no value"),
+        ([1, *[0] * 119], 1, r"1 positives \(1 counts as positive\); each class needs at least 10 rows"),
+        ([0, *[1] * 119], 1, r"1 negatives"),
+    ],
+)
+def test_labels_that_are_not_binary(make_table, label, positive, message):
+    kind = pa.int64() if label[0] is None else None
+    table = make_table(id=range(120), left=pa.array(label, kind), x=range(120))
+    with pytest.raises(DataError, match=message):
+        steps.split(table, steps.Columns(key="id", label="left", positive=positive), steps.Splitting())
+
+
+def unlike(make_table):
+    """A column that follows the division itself, so that no seed makes the parts alike by it."""
+    table = make_table(id=range(4000), left=[0, 1] * 2000)
+    columns = steps.Columns(key="id", label="left")
+    test = keys(steps.split(table, columns, steps.Splitting()).test)
+    return make_table(id=range(4000), left=[0, 1] * 2000, x=[3.0 if i in test else 1.0 + i % 2 for i in range(4000)])
+
+
+def test_a_difference_of_means_is_an_error_or_a_warning(make_table, columns, caplog):
+    table = unlike(make_table)
+    with pytest.raises(DataError, match=r"mean of x: 1\.5 in training, 3 in test \(100\.0 % apart\)"):
+        steps.split(table, columns, steps.Splitting())
+    parts = steps.split(table, columns, steps.Splitting(on_failure="warn"))
+    assert parts.quality.failures == ("mean of x: 1.5 in training, 3 in test (100.0 % apart)",)
+    assert "the training and the test part differ" in caplog.text
+
+
+def test_a_difference_that_chance_explains_passes(make_table, columns):
+    rng = np.random.default_rng(3)
+    table = make_table(id=range(60), left=[0, 1] * 30, x=rng.lognormal(0, 2, 60))
+    quality = steps.split(table, columns, steps.Splitting()).quality
+    (mean,) = quality.means
+    assert mean.difference > 0.1
+    assert mean.passed
+
+
+def test_text_keys(make_table, columns):
+    table = make_table(id=[f"{i:04}-ABC" for i in range(500)], left=[0, 1] * 250, x=range(500))
+    parts = steps.split(table, columns, steps.Splitting())
+    assert (parts.quality.train_rows, parts.quality.test_rows) == (400, 100)
+
+
+def test_a_column_of_nulls_is_not_compared(make_table, columns):
+    table = make_table(id=range(100), left=[0, 1] * 50, x=pa.array([None] * 100, pa.float64()))
+    assert steps.split(table, columns, steps.Splitting()).quality.means == ()
