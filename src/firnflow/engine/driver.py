@@ -16,7 +16,7 @@ from firnflow.engine.events import Event
 from firnflow.engine.execute import Call, Outcome
 from firnflow.engine.mapping import expand
 from firnflow.engine.selection import gather_outputs, outputs_of
-from firnflow.engine.units import Unit, make_unit
+from firnflow.engine.units import Unit, make_unit, new_attempt
 from firnflow.errors import RunConflictError, TaskFailedError
 from firnflow.stores.state import COMMITTED, NewAttempt
 
@@ -187,7 +187,7 @@ class Driver:
         unit.number = self._job.next_number(unit.task, unit.element)
         unit.tries += 1
         self._started += 1
-        (unit.attempt,) = self._job.state.add_attempts(self._job.run, self._job.epoch, [_new(unit, "running")])
+        (unit.attempt,) = self._job.state.add_attempts(self._job.run, self._job.epoch, [new_attempt(unit, "running")])
         self._running[unit.attempt] = unit
         self._job.result(unit.task).attempts += 1
         self._tell("task_started", unit.task, unit, attempt=unit.number)
@@ -304,7 +304,7 @@ class Driver:
             self._notes.append(NewAttempt(task, -1, None, None, number, status, error=error))
             return
         unit.number = number
-        self._notes.append(_new(unit, status, found))
+        self._notes.append(new_attempt(unit, status, found))
 
     def _flush(self) -> None:
         if self._notes:
@@ -334,19 +334,3 @@ def _state(unit: Unit) -> str:
     if unit.error is None:
         return "succeeded"
     return "cancelled" if unit.error["kind"] == "cancelled" else "failed"
-
-
-def _new(unit: Unit, status: str, found: Attempt | None = None) -> NewAttempt:
-    return NewAttempt(
-        task=unit.task,
-        element=unit.element,
-        elements=unit.elements,
-        label=unit.label,
-        number=unit.number,
-        status=status,
-        key=unit.key,
-        inputs=unit.inputs,
-        outputs=found.outputs if found is not None else None,
-        metrics=found.metrics if found is not None else None,
-        cached_from=found.id if found is not None else None,
-    )

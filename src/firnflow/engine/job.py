@@ -84,13 +84,10 @@ class Job:
         return self._fingerprinter.of(self._tasks[node.key]).digest
 
     def libraries(self) -> list[str]:
-        """Return the libraries that the tasks use, for the fork server to load."""
-        used = (
-            self._fingerprinter.of(self._tasks[n.key]).libraries
-            for n in self.graph.tasks.values()
-            if n.key != SOURCE_KEY
-        )
-        return sorted(set().union(*used))
+        """Return the libraries that the tasks still to be settled use, for the fork server to load."""
+        left = [node for task, node in self.graph.tasks.items() if task not in self.scheduler.settled]
+        keys = {node.key for node in [*left, *filter(None, [self.graph.finalizer])]} - {SOURCE_KEY}
+        return sorted(set().union(*(self._fingerprinter.of(self._tasks[key]).libraries for key in keys)))
 
     def next_number(self, task: str, element: int) -> int:
         """Return the number of the next attempt of a task."""

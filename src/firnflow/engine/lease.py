@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.exc import DBAPIError
 
-from firnflow.errors import RunConflictError
+from firnflow.errors import RunConflictError, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from firnflow.stores.state import State
@@ -31,11 +31,15 @@ class Lease:
         run: its id.
         epoch: the fencing token of this process.
         seconds: how long a lease holds without being renewed.
+        on_lost: what to do, in the thread that renews it, when the run was taken over.
     """
 
-    def __init__(self, state: State, run: str, epoch: int, seconds: float) -> None:
+    def __init__(
+        self, state: State, run: str, epoch: int, seconds: float, on_lost: Callable[[], None] | None = None
+    ) -> None:
         self.cancelled: str | None = None
         self.lost = False
+        self._on_lost = on_lost
         self._state, self._run, self._epoch, self._seconds = state, run, epoch, seconds
         self._asked = 0
         self._heard = False
@@ -58,8 +62,10 @@ class Lease:
                     self.cancelled = self.cancelled or "firnflow cancel"
             except RunConflictError:
                 self.lost = True
+                if self._on_lost is not None:
+                    self._on_lost()
                 return
-            except DBAPIError:
+            except (DBAPIError, StateError):
                 continue  # the database is away: the lease holds until it ends, and commits wait for it too
 
     @contextlib.contextmanager

@@ -41,13 +41,9 @@ def expand(task: str, mapping: Mapping, arguments: dict[str, Bound], read_json: 
             "Give lists of one length, or take every combination with .cross_map(…)"
         )
     pairs = zip(*lists.values(), strict=True) if mapping.how == "zip" else itertools.product(*lists.values())
-    return [
-        Element(
-            _label(dict(zip(lists, combination, strict=True)), index),
-            {**arguments, **dict(zip(lists, combination, strict=True))},
-        )
-        for index, combination in enumerate(pairs)
-    ]
+    chosen = [dict(zip(lists, combination, strict=True)) for combination in pairs]
+    labels = _labels(chosen)
+    return [Element(label, {**arguments, **values}) for label, values in zip(labels, chosen, strict=True)]
 
 
 def _items(task: str, name: str, bound: Bound, read_json: Callable[[Ref], Any]) -> list[Bound]:
@@ -61,12 +57,27 @@ def _items(task: str, name: str, bound: Bound, read_json: Callable[[Ref], Any]) 
     return [Value(item) for item in value]
 
 
-def _label(values: dict[str, Bound], index: int) -> str:
-    """Return e.g. `max_depth=6`; the index where the elements are stored values."""
-    shown = [
-        f"{name}={json.dumps(bound.json, ensure_ascii=False).strip(chr(34))}"
-        for name, bound in values.items()
-        if isinstance(bound, Value)
-    ]
-    label = ", ".join(shown) or str(index)
-    return label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…"
+def _labels(elements: list[dict[str, Bound]]) -> list[str]:
+    """Return how people call the elements: `max_depth=6`, or their index where they are stored values.
+
+    Of sections (dicts) only the entries that differ between elements are named.
+    """
+    shown = [_flat({name: b.json for name, b in values.items() if isinstance(b, Value)}) for values in elements]
+    same = {name for name in set().union(*shown) if len({values.get(name) for values in shown}) == 1}
+    labels = []
+    for index, values in enumerate(shown):
+        names = [name for name in values if name not in same or len(elements) == 1]
+        label = ", ".join(f"{name.rpartition('.')[2]}={values[name]}" for name in names) or str(index)
+        labels.append(label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…")
+    return labels
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return the leaves of nested dicts by dotted name, as text."""
+    leaves: dict[str, str] = {}
+    for name, value in data.items():
+        if isinstance(value, dict) and value:
+            leaves |= _flat(value, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return leaves

@@ -20,6 +20,8 @@ from firnflow.engine.channel import Channel
 from firnflow.errors import ConfigError, WorkerLostError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firnflow.engine.execute import Call
 
 _DEATHS = 3
@@ -65,13 +67,14 @@ class Pool:
 
     Args:
         size: how many workers at the most.
-        setup: what the fork server loads: root, environment, pipeline, libraries.
+        setup: what the fork server loads: root, environment, pipeline.
+        libraries: returns the modules that it imports beforehand; asked when it starts.
     """
 
-    def __init__(self, size: int, setup: dict[str, Any]) -> None:
+    def __init__(self, size: int, setup: dict[str, Any], libraries: Callable[[], list[str]]) -> None:
         self.size = size
         self.workers: list[Worker] = []
-        self._setup = setup
+        self._setup, self._libraries = setup, libraries
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._selector = selectors.DefaultSelector()
@@ -87,7 +90,7 @@ class Pool:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "firnflow.engine.forkserver", str(theirs.fileno())]
-            command.append(json.dumps(self._setup))
+            command.append(json.dumps({**self._setup, "libraries": self._libraries()}))
             self._server = subprocess.Popen(  # noqa: S603 - our own module
                 command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
             )

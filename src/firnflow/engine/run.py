@@ -58,7 +58,7 @@ def run(project: Project, request: RunRequest, listeners: Sequence[Listener] = (
     """
     pipeline = project.pipeline(request.pipeline)
     graph = sources.replace_given(pipeline.build(), request.inputs, Path.cwd())
-    params = _params(project, pipeline, request.assignments)
+    params = params_of(project, pipeline, request.assignments)
     chosen = select(graph, request)
     sources.check(graph, project, chosen)
     place = open_workplace(project, echo)
@@ -129,7 +129,8 @@ def resume(
     return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given, source_run)
 
 
-def _params(project: Project, pipeline: Pipeline, assignments: Sequence[str]) -> dict[str, Any]:
+def params_of(project: Project, pipeline: Pipeline, assignments: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters of a run as JSON: defaults, then firnflow.toml, then `--set`. Raises ParameterError."""
     configured = project.settings.params.get(pipeline.name, {})
     return _plain(resolve_params(pipeline.params, configured, assignments, where="firnflow.toml"))
 
@@ -225,9 +226,8 @@ class _Session:
             "root": str(self._project.root),
             "environment": self._project.settings.environment,
             "pipeline": self._record.pipeline,
-            "libraries": self._job.libraries(),
         }
-        return Pool(self._request.workers or self._project.settings.workers, setup)
+        return Pool(self._request.workers or self._project.settings.workers, setup, self._job.libraries)
 
     def _recent(self) -> list[Attempt]:
         for earlier in self._place.state.runs(pipeline=self._record.pipeline, limit=5):

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.binding import Bound, digest, hash_json, stored
+from firnflow.stores.state import NewAttempt
 
 if TYPE_CHECKING:
     from firnflow.engine.execute import Outcome
     from firnflow.graph.model import TaskNode
+    from firnflow.stores.state import Attempt
     from firnflow.values.ref import Ref
 
 _KEY_VERSION = 1
@@ -68,3 +70,20 @@ def make_unit(
     inputs = {name: digest(bound) for name, bound in arguments.items()}
     element, elements, label = place
     return Unit(task, node, element, elements, label, arguments, inputs, hash_json([_KEY_VERSION, code, inputs]))
+
+
+def new_attempt(unit: Unit, status: str, found: Attempt | None = None) -> NewAttempt:
+    """Return the row of a unit's next attempt, or of what `found` was taken from instead."""
+    return NewAttempt(
+        task=unit.task,
+        element=unit.element,
+        elements=unit.elements,
+        label=unit.label,
+        number=unit.number,
+        status=status,
+        key=unit.key,
+        inputs=unit.inputs,
+        outputs=found.outputs if found is not None else None,
+        metrics=found.metrics if found is not None else None,
+        cached_from=found.id if found is not None else None,
+    )
