@@ -1,0 +1,1 @@
+"""A million rows of twenty numbers, five times."""

@@ -1,0 +1,1 @@
+"""Tasks that do next to nothing: what is measured is everything else."""

@@ -1,0 +1,127 @@
+"""Turns what was measured into `RESULTS.md`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import tomllib
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from harness import Samples
+    from venvs import Peer
+
+HERE = Path(__file__).resolve().parent
+LIBRARIES = ("duckdb", "ibis-framework", "pyarrow", "pandas", "pydantic", "sqlalchemy", "xgboost-cpu", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One budget, and what was measured; `met` is None where it could not be. `key`: the line of `reasons.toml`."""
+
+    what: str
+    budget: str
+    measured: str
+    met: bool | None
+    key: str = ""
+
+
+@dataclass
+class Result:
+    """What one measure found."""
+
+    title: str
+    how: str
+    verdicts: list[Verdict] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of Markdown; every column but the first and the last is of numbers."""
+    rule = ["---", *["---:"] * (len(head) - 2), "---"]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rows])
+
+
+def comparison(found: Mapping[str, Samples], floor: str, *, per_task: bool = True) -> str:
+    """Return the contenders side by side: seconds (median, least to most), time per task, ratio to the floor."""
+    base = _each(found[floor]) if floor in found and found[floor].runs else None
+    head = ["who", "runs", "tasks", "whole process, s", "inside, s", "inside per task, ms", f"× {floor}", "note"]
+    rows = []
+    for name, samples in found.items():
+        if not samples.runs:
+            rows.append([name, "0", *["–"] * 5, f"failed: {samples.error or 'not run'}"])
+            continue
+        walls = sorted(run.wall for run in samples.runs)
+        each = _each(samples)
+        rows.append(
+            [
+                name,
+                str(len(walls)),
+                str(samples.contender.units),
+                f"{samples.wall:.3f} ({walls[0]:.3f}–{walls[-1]:.3f})",
+                "–" if samples.inside is None else f"{samples.inside:.3f}",
+                "–" if each is None else f"{1000 * each:.2f}",
+                "–" if each is None or not base else f"{each / base:.2f}",
+                samples.contender.note + (f" (then failed: {samples.error})" if samples.error else ""),
+            ]
+        )
+    if not per_task:
+        head, rows = head[:2] + head[3:5] + head[6:], [r[:2] + r[3:5] + r[6:] for r in rows]
+    return table(head, rows)
+
+
+def _each(samples: Samples) -> float | None:
+    inside = samples.inside
+    return None if inside is None else inside / samples.contender.units
+
+
+def failed(found: Iterable[Samples]) -> str:
+    """Return what went wrong with the contenders that a verdict needs."""
+    return "not measured: " + "; ".join(f"{s.contender.name}: {s.error}" for s in found if not s.runs)
+
+
+def write(path: Path, results: Sequence[Result], peers: Sequence[Peer], *, quick: bool, began: float) -> None:
+    """Write everything to a file."""
+    reasons = tomllib.loads((HERE / "reasons.toml").read_text(encoding="utf-8"))
+    parts = [_head(peers, quick=quick, began=began), "## Budgets\n", _verdicts(results, reasons)]
+    for result in results:
+        parts += [f"\n## {result.title}\n", result.how, *(f"\n{text}" for text in result.tables)]
+    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _verdicts(results: Sequence[Result], reasons: Mapping[str, str]) -> str:
+    rows = []
+    for verdict in (v for result in results for v in result.verdicts):
+        met = {True: "met", False: "**not met**", None: "not measured"}[verdict.met]
+        why = reasons.get(verdict.key, "") if verdict.met is False else ""
+        rows.append([verdict.what, verdict.budget, verdict.measured, met, why])
+    return table(["what", "budget", "measured", "", "why not"], rows)
+
+
+def _head(peers: Sequence[Peer], *, quick: bool, began: float) -> str:
+    with Path("/proc/meminfo").open(encoding="utf-8") as file:
+        memory = int(file.readline().split()[1]) / 2**20
+    seconds, load = time.time() - began, os.getloadavg()[0]
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Written by `make bench`{' with `--quick`' if quick else ''} on {time.strftime('%Y-%m-%d', time.gmtime())}",
+        f"in {seconds / 60:.0f} minutes; load average at the end {load:.1f}.",
+        "",
+        f"- {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}",
+        f"- {', '.join(f'{name} {metadata.version(name)}' for name in ('firnflow', *LIBRARIES))}",
+        "- peers, each in an environment of its own with the same libraries: "
+        + ", ".join(f"{p.name} {p.version}" + (f" ({p.error})" if p.error else "") for p in peers),
+        "",
+        "Figures are medians; contenders take turns within one run (A B C, A B C, …), after one round that does not",
+        "count. *Whole process* is from starting the command to its end; *inside* is what it measured itself, without",
+        "starting Python and importing. Ratios are of the inside time per task.",
+        "",
+    ]
+    return "\n".join(lines)
