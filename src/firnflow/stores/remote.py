@@ -71,7 +71,7 @@ class ObjectStore:
     def download(self, name: str, path: Path) -> None:
         """Write the object `name` to the file `path`. Raises FileNotFoundError where there is no such object."""
         with self._reaching() as (filesystem, root):
-            filesystem.get_file(_join(root, name), str(path))
+            filesystem.get_file(f"{root}/{name}", str(path))
 
     def exists(self, name: str) -> bool:
         """Return whether there is an object `name`, asking the store and no cache."""
@@ -91,12 +91,13 @@ class ObjectStore:
             found: dict[str, Any] = filesystem.find(f"{root}/{prefix}", detail=True)
             return [_described(name.removeprefix(root).lstrip("/"), info) for name, info in sorted(found.items())]
 
-    def matching(self) -> list[RemoteObject]:
-        """Return the objects that the URL itself, read as a pattern, matches; their names are whole."""
+    def matching(self, pattern: str) -> list[RemoteObject]:
+        """Return the objects whose names match a pattern (`data/*.csv`), in order of name."""
         with self._reaching() as (filesystem, root):
             filesystem.invalidate_cache()
-            found: dict[str, Any] = filesystem.glob(root, detail=True)
-            return [_described(name, info) for name, info in sorted(found.items()) if info["type"] == "file"]
+            found: dict[str, Any] = filesystem.glob(f"{root}/{pattern}", detail=True)
+            files = ((name, info) for name, info in sorted(found.items()) if info["type"] == "file")
+            return [_described(name.removeprefix(root).lstrip("/"), info) for name, info in files]
 
     @contextlib.contextmanager
     def _reaching(self) -> Iterator[tuple[Any, str]]:
@@ -115,10 +116,6 @@ class ObjectStore:
             f"{self.url} cannot be used: {type(error).__name__}: {error}. Mend: check the URL, and the "
             "credentials in the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
         )
-
-
-def _join(root: str, name: str) -> str:
-    return f"{root}/{name}" if not name.startswith(root) else name
 
 
 def _described(name: str, info: dict[str, Any]) -> RemoteObject:

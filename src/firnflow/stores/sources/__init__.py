@@ -109,7 +109,11 @@ def _read(connection: Any, spec: Source, root: Path, scratch: Path) -> Raw:
 def _check_declared(spec: Source, raw: Raw) -> None:
     """Raise DataError where a column that is declared, or that a check names, was not read."""
     found = [column.name for column in raw.columns]
+    if not all(map(str.strip, found)):
+        raise DataError(f"{spec.name} ({raw.parts[0].shown}) has a column without a name")
     missing = [name for name in (*spec.columns, *spec.checks.unique) if name not in found]
     if missing:
-        lacks = "; ".join(f"{name!r}{nearest(name, found)}" for name in missing)
-        raise DataError(f"{spec.name} ({raw.parts[0].shown}) has no column {lacks} It has: {listing(found, 40)}")
+        raise DataError(
+            f"{spec.name} ({raw.parts[0].shown}) has no column {', '.join(map(repr, missing))}."
+            f"{nearest(missing[0], found)} It has: {listing(found, 40)}"
+        )

@@ -54,10 +54,10 @@ def check(connection: Any, spec: Source, raw: Raw) -> None:
         BadRowsError: some rows are not what is declared; says how many, and shows the first.
         DataError: there are too few or too many rows.
     """
+    _check_patterns(connection, spec)
     rules = [rule for column in raw.columns for rule in _rules(column, spec.columns.get(column.name), spec)]
-    counts = ", ".join(["count(*)", *(f"count(CASE WHEN {rule.bad} THEN 1 END)" for rule in rules)])
-    (found,) = connection.con.execute(f"SELECT {counts} FROM ({raw.relation})").fetchall()
-    rows, broken = found[0], [(rule, n) for rule, n in zip(rules, found[1:], strict=True) if n]
+    rows, counted = _count(connection, spec, raw, rules)
+    broken = [(rule, n) for rule, n in zip(rules, counted, strict=True) if n]
     for unique in _uniques(spec, raw):
         repeated = connection.con.execute(f"SELECT count(*) FROM ({_repeated(unique, raw)})").fetchone()[0]
         if repeated:
@@ -65,6 +65,35 @@ def check(connection: Any, spec: Source, raw: Raw) -> None:
     if broken:
         raise BadRowsError(_report(connection, spec, raw, rows, broken))
     _check_rows(spec, raw, rows)
+
+
+def _count(connection: Any, spec: Source, raw: Raw, rules: list[Rule]) -> tuple[int, list[int]]:
+    """Return how many rows there are, and how many break each rule."""
+    import duckdb
+
+    counts = ", ".join(["count(*)", *(f"count(CASE WHEN {rule.bad} THEN 1 END)" for rule in rules)])
+    try:
+        (found,) = connection.con.execute(f"SELECT {counts} FROM ({raw.relation})").fetchall()
+    except (duckdb.BinderException, duckdb.ConversionException) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"catalog.toml: the checks of [{spec.name}] do not fit the types of its columns: {reason}"
+        ) from error
+    return found[0], list(found[1:])
+
+
+def _check_patterns(connection: Any, spec: Source) -> None:
+    """Raise ConfigError where a pattern is none for the warehouse, whose expressions are RE2's."""
+    import duckdb
+
+    for name, declared in spec.columns.items():
+        try:
+            connection.con.execute("SELECT regexp_full_match('', ?)", [declared.pattern or ""]).fetchall()
+        except duckdb.Error as error:
+            raise ConfigError(
+                f"catalog.toml: column {name!r}: the pattern {declared.pattern!r} cannot be used: "
+                f"{str(error).rpartition(': ')[2]} (look-around and back-references are not known here)"
+            ) from error
 
 
 def _check_rows(spec: Source, raw: Raw, rows: int) -> None:
@@ -99,7 +128,8 @@ def _rules(column: RawColumn, declared: Column | None, spec: Source) -> Iterator
                 f"should be at {word} {bound}",
             )
     if declared.values is not None:
-        known = ", ".join(map(_sql, declared.values))
+        is_text = (declared.type or column.wanted or column.type) in {"string", "VARCHAR"}
+        known = ", ".join(literal(str(each)) if is_text else _sql(each) for each in declared.values)
         yield Rule(name, f"{typed} NOT IN ({known})", column.sql, f"is none of {', '.join(map(repr, declared.values))}")
     if declared.pattern is not None:
         matches = f"regexp_full_match(CAST({typed} AS VARCHAR), {literal(declared.pattern)})"

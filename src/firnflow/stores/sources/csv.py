@@ -112,13 +112,15 @@ def _check_rejects(connection: Any, rejects: str, text: Path, shown: str, spec: 
     if not count:
         return
     found = connection.con.execute(
-        f"SELECT line_byte_position - 1, any_value(error_type), any_value(csv_line)[:60] FROM {rejects} "
+        f"SELECT line_byte_position - 1, any_value(error_type), any_value(csv_line) FROM {rejects} "
         "GROUP BY 1 ORDER BY 1 LIMIT 10"
     ).fetchall()
-    lines = line_at(text, [int(offset) for offset, *_ in found])
+    # DuckDB counts the blank lines above a row to it.
+    starts = [int(offset) + len(line) - len(line.lstrip("\r\n")) for offset, _, line in found]
+    lines = line_at(text, starts)
     shown_rows = [
-        f"  {shown}, line {lines[int(offset)]}: {_REASONS.get(reason, reason)}: {line!r}"
-        for offset, reason, line in found
+        f"  {shown}, line {lines[start]}: {_REASONS.get(reason, reason)}: {line.strip(chr(13) + chr(10))[:60]!r}"
+        for start, (_, reason, line) in zip(starts, found, strict=True)
     ]
     head = f"{spec.name}: {count:,} rows of {shown} are no rows of {fields} fields; nothing was loaded"
     raise BadRowsError("\n".join([head, *shown_rows]))
@@ -165,9 +167,10 @@ def _check_separator(names: list[str], shown: str, spec: Source, delimiter: str)
 
 def _check_same(header: list[str], names: list[str], shown: str, first: str) -> None:
     """Raise DataError unless the file has the columns of the first one, in whatever order."""
-    for name in sorted({*header} ^ {*names}):
-        if name in names:
+    for name in names:
+        if name not in header:
             raise DataError(f"{shown} has no column {name!r}, which {first} has.{nearest(name, header)}")
+    for name in sorted({*header} - {*names}):
         raise DataError(f"{shown} has a column {name!r}, which {first} has not. That has: {listing(names)}")
 
 

@@ -57,16 +57,19 @@ def read(connection: Any, spec: Source, files: list[tuple[str, Path]], scratch: 
 
 
 def _explain(spec: Source, texts: list[tuple[str, Path]]) -> None:
-    """Raise BadRowsError where lines are no JSON objects."""
-    count = 0
+    """Raise BadRowsError where lines are no JSON objects, DataError where there are none."""
+    count = total = 0
     shown_lines: list[str] = []
     for shown, text in texts:
         for number, line in _lines(text):
             problem = _problem(line)
+            total += 1
             if problem is not None:
                 count += 1
                 if len(shown_lines) < _SHOWN:
                     shown_lines.append(f"  {shown}, line {number}: {problem}: {line[:60].rstrip()!r}")
+    if not total:
+        raise DataError(f"{spec.name} ({texts[0][0]}) has no lines with anything in them")
     if count:
         head = f"{spec.name}: {count:,} lines are no JSON objects; nothing was loaded"
         raise BadRowsError("\n".join([head, *shown_lines]))

@@ -17,8 +17,6 @@ from firnflow.stores.remote import PROTOCOLS, ObjectStore, RemoteObject, is_remo
 if TYPE_CHECKING:
     from firnflow.project.catalog import Source
 
-_CHUNK = 1 << 20
-
 
 def local_files(spec: Source, root: Path) -> list[tuple[str, Path]]:
     """Return the files of `spec.path` in order of name, each as (how to show it, path).
@@ -29,7 +27,7 @@ def local_files(spec: Source, root: Path) -> list[tuple[str, Path]]:
     """
     text = os.path.expanduser(spec.path or "")  # noqa: PTH111 - a pattern is no path
     whole = root / text
-    if whole.exists() or not glob.has_magic(text):
+    if os.path.exists(whole) or not glob.has_magic(text):  # noqa: PTH110 - Path.exists() raises for a name that is too long
         found = [whole]
     else:
         found = [Path(name) for name in sorted(glob.glob(str(whole), recursive=True)) if Path(name).is_file()]  # noqa: PTH207
@@ -39,17 +37,22 @@ def local_files(spec: Source, root: Path) -> list[tuple[str, Path]]:
 
 
 def remote_objects(spec: Source) -> tuple[ObjectStore, list[RemoteObject]]:
-    """Return the store and the objects of `spec.url` in order of name.
+    """Return the store (a bucket) and the objects of `spec.url` in order of name.
 
     Raises:
         NotFoundError: there are none.
         ConfigError: the URL is of no object store.
     """
     url = spec.url.reveal() if spec.url is not None else ""
-    if not is_remote(url):
-        raise ConfigError(f"{spec.name}: the URL is of no object store that is known: {', '.join(PROTOCOLS)}")
-    store = ObjectStore(url)
-    found = [each for each in store.matching() if each.size]
+    protocol, _, place = url.partition("://")
+    bucket, _, pattern = place.partition("/")
+    if not is_remote(url) or not bucket or not pattern:
+        raise ConfigError(f"{spec.name}: the URL is of no object in a store that is known: {', '.join(PROTOCOLS)}")
+    store = ObjectStore(f"{protocol}://{bucket}")
+    try:
+        found = [each for each in store.matching(pattern) if each.size]
+    except FileNotFoundError:  # there is no such bucket
+        found = []
     if not found:
         raise NotFoundError(f"{spec.name}: there is no object {spec.url.reference if spec.url else ''}, or it is empty")
     return store, found
@@ -58,13 +61,12 @@ def remote_objects(spec: Source) -> tuple[ObjectStore, list[RemoteObject]]:
 def downloaded(spec: Source, scratch: Path) -> list[tuple[str, Path]]:
     """Return the objects of `spec.url` as local files in `scratch`, each as (how to show it, path)."""
     store, objects = remote_objects(spec)
-    protocol = store.url.partition("://")[0]
     files = []
     for number, found in enumerate(objects):
         path = scratch / f"object-{number}"
         with writing(path):
             store.download(found.name, path)
-        files.append((f"{protocol}://{found.name}", path))
+        files.append((f"{store.url}/{found.name}", path))
     return files
 
 
@@ -84,8 +86,9 @@ def _checked(path: Path, spec: Source) -> Path:
     except FileNotFoundError:
         siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
         raise NotFoundError(f"{spec.name}: there is no file {path}.{nearest(path.name, siblings)}") from None
-    except OSError as error:
-        raise DataError(f"{spec.name}: {path} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{spec.name}: {path} cannot be read: {reason}") from error
     if stat.S_ISDIR(mode):
         raise DataError(f"{spec.name}: {path} is a folder. Mend: name its files with a pattern, e.g. {path.name}/*.csv")
     if not stat.S_ISREG(mode):

@@ -26,6 +26,8 @@ def read(connection: Any, spec: Source, files: list[tuple[str, Path]], _scratch:
     first, *others = schemas
     for other in others:
         _check_same(schemas[other], schemas[first], other, first, spec)
+    for shown, path in files:
+        _read_through(connection, shown, path, schemas[shown])
     names = list(schemas[first])
     parts = tuple(Part(shown, path, tuple(identifier(name) for name in names)) for shown, path in files)
     return Raw(parts, columns_of(connection, parts, names))
@@ -52,6 +54,19 @@ def _schema(connection: Any, shown: str, path: Path) -> dict[str, str]:
             reason = f"it begins with {start!r}, a Parquet file with b'PAR1'"
         raise DataError(f"{shown} is no Parquet file: {reason} ({str(error).partition(chr(10))[0][:200]})") from error
     return {row[0]: row[1] for row in described}
+
+
+def _read_through(connection: Any, shown: str, path: Path, schema: dict[str, str]) -> None:
+    """Decode every page, so that a damaged one is found here and not halfway through a task."""
+    import duckdb
+
+    hashes = ", ".join(f"bit_xor(hash({identifier(name)}))" for name in schema)
+    try:
+        connection.con.execute(f"SELECT {hashes} FROM read_parquet({literal(glob_escape(str(path)))})").fetchall()
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        raise DataError(f"{shown} is damaged: {str(error).partition(chr(10))[0][:200]}") from error
 
 
 def _check_same(schema: dict[str, str], expected: dict[str, str], shown: str, first: str, spec: Source) -> None:

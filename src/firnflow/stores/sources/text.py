@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 1 << 20
+_MARK = "\ufeff"
 _SIGNATURES = {
     b"PAR1": "a Parquet file. Mend: format = 'parquet'",
     b"PK\x03\x04": "an Excel workbook or a zip archive. Mend: export it as CSV",
@@ -27,7 +28,7 @@ _SIGNATURES = {
 
 
 def plain_text(path: Path, shown: str, encoding: str, scratch: Path) -> Path:
-    """Return a UTF-8 text with one kind of line end: `path` itself where it is one, else a copy in `scratch`.
+    """Return a UTF-8 text without a mark, with one kind of line end: `path` itself, else a copy in `scratch`.
 
     Raises:
         DataError: the file is empty, or no text in this encoding.
@@ -80,6 +81,8 @@ def _scan(file: IO[bytes], shown: str, encoding: str, *, check_bytes: bool) -> s
         before = "\r" if text.endswith("\r") else ""  # its line feed may begin the next chunk
         text = text.removesuffix("\r")
         ends |= _ends(text)
+        if first and text.startswith(_MARK):
+            ends |= {_MARK, ""}  # never the only one
         line, first = line + text.count("\n"), False
 
 
