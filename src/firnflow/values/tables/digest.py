@@ -40,20 +40,37 @@ def of_file(connection: Any, path: Path, *, ordered: bool) -> str:
         path: the file.
         ordered: whether the order of the rows counts.
     """
-    file = "'" + str(path).replace("'", "''") + "'"
-    schema = connection.execute(f"DESCRIBE FROM read_parquet({file})").fetchall()
+    source = f"read_parquet({_file(path)})"
+    schema = connection.execute(f"DESCRIBE FROM {source}").fetchall()
     columns = [_hashed(name, kind) for name, kind, *_ in schema]
     if ordered:
-        columns.append("file_row_number")
+        source, number = _numbered(path, [name for name, *_ in schema])
+        columns.append(number)
     row = ", ".join(columns)
     query = (
         "SELECT count(*), "  # noqa: S608 - names are quoted, the path is ours
-        f"sum(hash(hash(1, {row}))::HUGEINT), sum(hash(hash(2, {row}), 3)::HUGEINT) "
-        f"FROM read_parquet({file}, file_row_number = true)"
+        f"sum(hash(hash(1, {row}))::HUGEINT), sum(hash(hash(2, {row}), 3)::HUGEINT) FROM {source}"
     )
     sums = connection.execute(query).fetchone()
     content = [[list(column[:2]) for column in schema], [str(part) for part in sums], ordered]
     return digest.of_bytes(json.dumps(content).encode())
+
+
+def _numbered(path: Path, names: list[str]) -> tuple[str, str]:
+    """Return the file as a source that numbers its rows, and the name of the column that holds the number."""
+    number = "file_row_number"
+    taken = {name.lower() for name in names}
+    if number not in taken:
+        return f"read_parquet({_file(path)}, file_row_number = true)", number
+    while number in taken:
+        number += "_"
+    return f"(SELECT *, row_number() OVER () AS {number} FROM read_parquet({_file(path)}))", number  # noqa: S608 - ours
+
+
+def _file(path: Path) -> str:
+    """Return the path as a string of SQL in which DuckDB sees no pattern."""
+    plain = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))
+    return "'" + plain.replace("'", "''") + "'"
 
 
 def _hashed(name: str, kind: str) -> str:

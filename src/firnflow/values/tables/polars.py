@@ -85,4 +85,5 @@ def _from_arrow(table: pa.Table, ref: Ref) -> pl.DataFrame:
     except Exception as error:  # of polars' own tree
         raise DataError(f"The {ref.kind} of {ref.type} has a column that polars cannot hold: {error}") from error
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a Series is what an array gives
+    frame.columns = table.column_names  # polars renames a column without a name
     return frame

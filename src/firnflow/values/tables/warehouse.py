@@ -77,6 +77,8 @@ def _check_columns(columns: dict[str, str]) -> None:
         raise DataError("The table has no columns: the warehouse cannot hold it. Mend: annotate another table type")
     seen: dict[str, str] = {}
     for name, kind in columns.items():
+        if not name:
+            raise DataError("A column has no name: the warehouse cannot hold it. Mend: rename it")
         twin = seen.setdefault(name.lower(), name)
         if twin != name:
             raise DataError(
