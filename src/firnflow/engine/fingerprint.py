@@ -102,10 +102,19 @@ class Fingerprinter:
         if isinstance(thing, types.FunctionType | type | types.ModuleType):
             return self._read_code(thing)
         unit = _Unit(_constant(thing))
-        if isinstance(thing, functools.partial):
-            unit.refers.append(_plain(thing.func))
+        if isinstance(thing, dict):
+            held = [*thing, *thing.values()]
+        elif isinstance(thing, list | tuple | set | frozenset):
+            held = [*thing]
+        elif isinstance(thing, functools.partial):
+            held = [thing.func, thing.args, thing.keywords]
         elif self._is_ours(type(thing).__module__):
-            unit.refers.append(type(thing))
+            held = [type(thing), getattr(thing, "__dict__", {})]
+        else:
+            held = []
+        for part in held:
+            if not isinstance(part, str | int | float | bool | None):  # its text is in that of the whole
+                self._add(unit, part)
         return unit
 
     def _read_code(self, thing: types.FunctionType | type | types.ModuleType) -> _Unit:
@@ -250,6 +259,8 @@ def _constant(value: object) -> str:
         return f"{name}:{json.dumps(value, sort_keys=True)}"
     except (TypeError, ValueError):
         pass
+    if isinstance(value, types.FunctionType | types.BuiltinFunctionType | type):
+        return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, set | frozenset):
         return f"{name}:{sorted(map(_constant, value))}"
     if isinstance(value, dict):

@@ -1,0 +1,67 @@
+# Every target does its own set-up in .venv; nothing outside this folder is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check bench docs lock clean
+help:
+	@echo "make demo   set up, and run the churn example on 100,000 customers"
+	@echo "make test   set up, and run every test (25 minutes at the most)"
+	@echo "make check  the quick part: lint, types, import contracts, unit tests"
+	@echo "make bench  measure against the floor and the peers (about an hour); writes benchmarks/RESULTS.md"
+	@echo "make docs   draw the pictures of the README again"
+	@echo "make lock   resolve the pinned requirements again"
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Firnflow needs Python 3.11 to 3.13; $(PYTHON) is $$($(PYTHON) -V). Mend: make PYTHON=python3.12 …"; exit 2; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+# pip checks every file against the hashes in requirements/; the package itself is linked, not copied.
+.venv/.demo: requirements/demo.txt .venv/.made
+	$(BIN)/pip install --quiet --require-hashes -r requirements/demo.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.made
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: .venv/.demo
+	cd examples/churn && ../../$(BIN)/firnflow run churn
+	@cd examples/churn && ../../$(BIN)/firnflow show churn --format svg --output .firnflow/churn.svg
+	@echo "The graph: examples/churn/.firnflow/churn.svg"
+	@echo "Next: cd examples/churn, and again: ../../$(BIN)/firnflow run churn (everything comes from the cache)"
+
+check: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -q -n 2 -m "not slow and not server" tests
+
+test: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -q -n 2 tests examples/churn/tests
+
+bench: .venv/.dev
+	$(BIN)/python benchmarks/run.py
+
+docs: .venv/.demo
+	cd examples/churn && ../../$(BIN)/firnflow show churn --format svg --output ../../docs/images/churn.svg
+
+lock: .venv/.made
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" --all-extras --group dev --group build -o requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" --extra train --extra plots --group build -c requirements/dev.txt \
+	  -o requirements/demo.txt pyproject.toml
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks

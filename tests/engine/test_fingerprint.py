@@ -1,0 +1,217 @@
+"""The cache may be taken only while the code that a task reaches is the same: change one thing, look at the digest."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import textwrap
+import uuid
+
+import pytest
+
+from firnflow.engine.fingerprint import Fingerprinter
+
+MAIN = """
+    import functools
+    import json
+    import logging
+    import math
+    from dataclasses import dataclass
+    from enum import Enum
+
+    import firnflow as ff
+    import numpy as np
+    import PACKAGE.helpers
+    from PACKAGE import helpers as h
+    from PACKAGE.helpers import used, LIMIT
+
+    logger = logging.getLogger("x")
+    FACTOR = 2
+    STEPS = [lambda x: x + 5, abs]
+    TABLE = {"a": [1, 2], "b": {3, 4}}
+
+    class Color(Enum):
+        RED = 1
+
+    @dataclass
+    class Config:
+        depth: int = 3
+
+        def area(self):
+            return self.depth * FACTOR
+
+    CONFIG = Config()
+
+    def local(x):
+        # a comment
+        return x + FACTOR
+
+    def decorated(f):
+        @functools.wraps(f)
+        def inner(*args):
+            return f(*args) + 1
+        return inner
+
+    @decorated
+    def wrapped(x):
+        return local(x)
+
+    def unused(x):
+        return x
+
+    @ff.task
+    def main(x: int) -> int:
+        "A docstring."
+        logger.info("hello")
+        from PACKAGE.late import later
+        return (
+            wrapped(x) + used(x) + LIMIT + h.by_alias(x) + PACKAGE.helpers.by_path(x) + later(x)
+            + CONFIG.area() + TABLE["a"][0] + Color.RED.value + STEPS[0](x) + int(np.sum([x]))
+        )
+"""
+HELPERS = """
+    LIMIT = 10
+
+    def used(x):
+        return inner(x)
+
+    def inner(x):
+        return x * 2
+
+    def by_alias(x):
+        return x
+
+    def by_path(x):
+        return x
+
+    def not_used(x):
+        return x
+"""
+LATE = """
+    def later(x):
+        return x - 1
+"""
+
+
+@pytest.fixture
+def digest(tmp_path, monkeypatch):
+    """Return a function that writes the project with replacements and gives the fingerprint of `main`."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = f"package_{uuid.uuid4().hex[:8]}"
+
+    def compute(*replacements, of="main"):
+        folder = tmp_path / package
+        folder.mkdir(exist_ok=True)
+        for name, source in (("__init__", ""), ("main", MAIN), ("helpers", HELPERS), ("late", LATE)):
+            text = textwrap.dedent(source)
+            for old, new in replacements:
+                text = text.replace(old, new)
+            (folder / f"{name}.py").write_text(text.replace("PACKAGE", package))
+        for module in [m for m in sys.modules if m.startswith(package)]:
+            del sys.modules[module]
+        sys.path_importer_cache.clear()
+        importlib.invalidate_caches()
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        import linecache
+
+        linecache.clearcache()
+        module = importlib.import_module(f"{package}.main")
+        return Fingerprinter((tmp_path,)).of(getattr(module, of))
+
+    return compute
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("return x + FACTOR", "return x - FACTOR"),
+        ("FACTOR = 2", "FACTOR = 3"),
+        ("x * 2", "x * 3"),
+        ("LIMIT = 10", "LIMIT = 11"),
+        ("def by_alias(x):\n    return x", "def by_alias(x):\n    return -x"),
+        ("def by_path(x):\n    return x", "def by_path(x):\n    return -x"),
+        ("x - 1", "x - 2"),
+        ("depth: int = 3", "depth: int = 4"),
+        ("self.depth * FACTOR", "self.depth + FACTOR"),
+        ("CONFIG = Config()", "CONFIG = Config(5)"),
+        ('"a": [1, 2]', '"a": [1, 3]'),
+        ('"b": {3, 4}', '"b": {3, 5}'),
+        ("RED = 1", "RED = 2"),
+        ("x + 5", "x + 6"),
+        ("abs]", "int]"),
+        ("return f(*args) + 1", "return f(*args) + 2"),
+        ("wrapped(x) + used(x)", "used(x) + wrapped(x)"),
+    ],
+)
+def test_what_is_reached_counts(digest, old, new):
+    assert digest().digest != digest((old, new)).digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# a comment", "# another comment"),
+        ('"A docstring."', '"Another docstring."'),
+        ("def unused(x):\n    return x", "def unused(x):\n    return -x"),
+        ("def not_used(x):\n    return x", "def not_used(x):\n    return -x"),
+        ("return x + FACTOR", "return (x\n            + FACTOR)"),
+        ('logging.getLogger("x")', 'logging.getLogger("y")'),
+    ],
+)
+def test_what_is_not_reached_does_not(digest, old, new):
+    assert digest().digest == digest((old, new)).digest
+
+
+def test_libraries_are_named_and_the_standard_library_is_not(digest):
+    found = digest().libraries
+    assert "numpy" in found
+    assert not found & {"math", "json", "functools", "logging", "dataclasses"}
+
+
+def test_a_library_counts_by_its_version(digest, monkeypatch):
+    before = digest().digest
+    monkeypatch.setattr("firnflow.engine.fingerprint._version", lambda name: "99" if name == "numpy" else "1")
+    assert digest().digest != before
+
+
+def test_closures_and_partials(tmp_path):
+    import functools
+
+    def make(n):
+        def inner(x):
+            return x + n
+
+        return inner
+
+    read = Fingerprinter((tmp_path,))
+    assert read.of(make(1)).digest != read.of(make(2)).digest
+    assert read.of(make(1)).digest == Fingerprinter((tmp_path,)).of(make(1)).digest
+    one, two = functools.partial(max, 1), functools.partial(max, 2)
+    assert read.of(one).digest != read.of(two).digest
+
+
+def test_recursion_ends(tmp_path):
+    def even(n):
+        return n == 0 or odd(n - 1)
+
+    def odd(n):
+        return n != 0 and even(n - 1)
+
+    assert Fingerprinter((tmp_path,)).of(even).digest
+
+
+def test_the_same_in_every_process(digest, tmp_path):
+    import subprocess
+
+    here = digest()
+    folder = next(tmp_path.iterdir())
+    script = (
+        f"import sys, pathlib; sys.path.insert(0, {str(tmp_path)!r}); from {folder.name}.main import main; "
+        "from firnflow.engine.fingerprint import Fingerprinter; "
+        f"print(Fingerprinter((pathlib.Path({str(tmp_path)!r}),)).of(main).digest)"
+    )
+    for seed in ("0", "1"):
+        said = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, env={"PYTHONHASHSEED": seed}
+        )
+        assert said.stdout.strip() == here.digest, said.stderr
