@@ -32,7 +32,12 @@ def test_settings_reach_duckdb(warehouse: DuckDBWarehouse, tmp_path: Path) -> No
     assert setting(warehouse, "threads") == "2"
     assert setting(warehouse, "temp_directory").startswith(str(tmp_path / "spill"))
     assert setting(warehouse, "preserve_insertion_order") == "True"
-    for name in ("autoinstall_known_extensions", "allow_community_extensions", "allow_unsigned_extensions"):
+    for name in (
+        "enable_progress_bar",
+        "autoinstall_known_extensions",
+        "allow_community_extensions",
+        "allow_unsigned_extensions",
+    ):
         assert setting(warehouse, name) == "False"
 
 
@@ -153,6 +158,16 @@ def test_a_full_disk_is_called_so(warehouse: DuckDBWarehouse, tmp_path: Path) ->
         assert list(disk.iterdir()) == []
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.slow
+def test_a_long_query_writes_no_progress(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    warehouse = DuckDBWarehouse(memory=None, threads=1, temp=tmp_path)
+    table = warehouse.sql("SELECT sum(hash(a.range + b.range)) AS s FROM range(20000) a, range(20000) b", {})
+    table.execute()
+    warehouse.write_parquet(table, tmp_path / "t.parquet")
+    assert capfd.readouterr().out == ""
+    warehouse.close()
 
 
 def test_nothing_is_connected_before_it_is_used(tmp_path: Path) -> None:

@@ -64,14 +64,15 @@ class Secret:
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
         """Let pydantic read one from a string, the project's root from the validation context."""
 
-        def from_string(text: str, info: core_schema.ValidationInfo[Any]) -> Secret:
-            return cls(text, (info.context or {}).get("root"))
+        def validate(value: Any, info: core_schema.ValidationInfo[Any]) -> Secret:
+            if isinstance(value, cls):
+                return value
+            if not isinstance(value, str) or not value:
+                raise ValueError("it should be a text")
+            return cls(value, (info.context or {}).get("root"))
 
-        return core_schema.with_info_after_validator_function(
-            from_string,
-            core_schema.str_schema(min_length=1),
-            serialization=core_schema.plain_serializer_function_ser_schema(repr),
-        )
+        shown = core_schema.plain_serializer_function_ser_schema(repr)
+        return core_schema.with_info_plain_validator_function(validate, serialization=shown)
 
 
 def is_reference(text: str) -> bool:

@@ -56,6 +56,7 @@ class DuckDBWarehouse:
         if self.threads is not None:
             config["threads"] = self.threads
         backend = ibis.duckdb.connect(**config)
+        backend.con.execute("SET enable_progress_bar = false")  # it would write between the lines of --json
         weakref.finalize(backend.con, shutil.rmtree, spill, ignore_errors=True)
         return backend
 
@@ -103,11 +104,12 @@ class DuckDBWarehouse:
         """
         import duckdb
 
-        named = (f"{identifier(name)} AS ({_compiled(self.connection, table)})" for name, table in tables.items())
+        connection = self.connection
+        named = (f"{identifier(name)} AS ({_compiled(connection, table)})" for name, table in tables.items())
         ctes = f"WITH {', '.join(named)} " if tables else ""
         statement = f"{ctes}SELECT * FROM (\n{query.rstrip().rstrip(';')}\n)"  # noqa: S608 - the user's own query
         try:
-            answer: ibis.Table = self.connection.sql(statement)
+            answer: ibis.Table = connection.sql(statement)
         except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
             raise UsageError(f"The query cannot be run: {error}\nTables: {listing(tables)}") from error
         return answer

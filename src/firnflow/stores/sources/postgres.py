@@ -114,7 +114,9 @@ def _describe(session: Any, spec: Source) -> dict[str, str]:
     query = (spec.query or "").encode()
     for result in (session.pgconn.prepare(b"", query), session.pgconn.describe_prepared(b"")):
         if result.status != pq.ExecStatus.COMMAND_OK:
-            raise DataError(f"{spec.name}: the query fails: {redact(result.error_message().strip())}")
+            raise DataError(
+                f"{spec.name}: the query fails: {redact(result.error_message.decode(errors='replace').strip())}"
+            )
     columns: dict[str, str] = {}
     for i in range(result.nfields):
         name = (result.fname(i) or b"").decode()
