@@ -48,37 +48,42 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rows])
 
 
-def comparison(found: Mapping[str, Samples], floor: str, *, per_task: bool = True) -> str:
-    """Return the contenders side by side: seconds (median, least to most), time per task, ratio to the floor."""
-    base = _each(found[floor]) if floor in found and found[floor].runs else None
+def comparison(found: Mapping[str, Samples], floor: str, *, whole: bool = False) -> str:
+    """Return the contenders side by side.
+
+    Args:
+        found: what was measured.
+        floor: whose time the ratios are of.
+        whole: ratios of whole processes, instead of the inside time per task.
+    """
+    base = _compared(found[floor], whole=whole)
     head = ["who", "runs", "tasks", "whole process, s", "inside, s", "inside per task, ms", f"× {floor}", "note"]
-    rows = []
-    for name, samples in found.items():
-        if not samples.runs:
-            rows.append([name, "0", *["–"] * 5, f"failed: {samples.error or 'not run'}"])
-            continue
-        walls = sorted(run.wall for run in samples.runs)
-        each = _each(samples)
-        rows.append(
-            [
-                name,
-                str(len(walls)),
-                str(samples.contender.units),
-                f"{samples.wall:.3f} ({walls[0]:.3f}–{walls[-1]:.3f})",
-                "–" if samples.inside is None else f"{samples.inside:.3f}",
-                "–" if each is None else f"{1000 * each:.2f}",
-                "–" if each is None or not base else f"{each / base:.2f}",
-                samples.contender.note + (f" (then failed: {samples.error})" if samples.error else ""),
-            ]
-        )
-    if not per_task:
-        head, rows = head[:2] + head[3:5] + head[6:], [r[:2] + r[3:5] + r[6:] for r in rows]
-    return table(head, rows)
+    return table(head, [_row(name, samples, base, whole=whole) for name, samples in found.items()])
 
 
-def _each(samples: Samples) -> float | None:
-    inside = samples.inside
-    return None if inside is None else inside / samples.contender.units
+def _row(name: str, samples: Samples, base: float | None, *, whole: bool) -> list[str]:
+    if not samples.runs:
+        return [name, "0", *["–"] * 5, f"failed: {samples.error or 'not run'}"]
+    walls = sorted(run.wall for run in samples.runs)
+    inside, compared, units = samples.inside, _compared(samples, whole=whole), samples.contender.units
+    return [
+        name,
+        str(len(walls)),
+        str(units),
+        f"{samples.wall:.3f} ({walls[0]:.3f}–{walls[-1]:.3f})",
+        "–" if inside is None else f"{inside:.3f}",
+        "–" if inside is None else f"{1000 * inside / units:.2f}",
+        "–" if compared is None or not base else f"{compared / base:.2f}",
+        samples.contender.note + (f" (then failed: {samples.error})" if samples.error else ""),
+    ]
+
+
+def _compared(samples: Samples, *, whole: bool) -> float | None:
+    if not samples.runs:
+        return None
+    if whole:
+        return samples.wall
+    return None if samples.inside is None else samples.inside / samples.contender.units
 
 
 def failed(found: Iterable[Samples]) -> str:

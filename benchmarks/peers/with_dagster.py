@@ -1,6 +1,6 @@
 """The pipelines in dagster: executed in this process, events in its SQLite instance, values pickled to files.
 
-python with_dagster.py chain|fan|frames N
+python with_dagster.py chain|fan|frames|churn N
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def chain(n: int) -> dg.JobDefinition:
@@ -77,12 +81,33 @@ def frames(rows: int) -> dg.JobDefinition:
     return job
 
 
+def churn(customers: int) -> dg.JobDefinition:
+    from churn_steps import Arrow, Step, churn_steps
+
+    def op(step: Step) -> dg.OpDefinition:
+        def compute(_, inputs: dict[str, object]) -> Iterator[dg.Output]:
+            for name, value in zip(step.gives, step(Arrow(), *(inputs[n] for n in step.needs)), strict=True):
+                yield dg.Output(value, name)
+
+        ins, outs = {n: dg.In() for n in step.needs}, {n: dg.Out() for n in step.gives}
+        return dg.OpDefinition(compute_fn=compute, name=step.name, ins=ins, outs=outs)
+
+    @dg.job
+    def job() -> None:
+        values = {}
+        for step in churn_steps(customers):
+            made = op(step)(**{name: values[name] for name in step.needs})
+            values.update({name: getattr(made, name) if len(step.gives) > 1 else made for name in step.gives})
+
+    return job
+
+
 def main(what: str, n: int) -> None:
     home = Path(os.environ["DAGSTER_HOME"])
     home.mkdir(parents=True, exist_ok=True)
     (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
     began = time.perf_counter()
-    job = {"chain": chain, "fan": fan, "frames": frames}[what](n)
+    job = {"chain": chain, "fan": fan, "frames": frames, "churn": churn}[what](n)
     stored = {"io_manager": dg.FilesystemIOManager(base_dir=str(Path.cwd()))}
     result = job.execute_in_process(resources=stored, instance=dg.DagsterInstance.get())
     assert result.success

@@ -1,6 +1,6 @@
 """The pipelines in kedro: its SequentialRunner, datasets in memory except where said.
 
-python with_kedro.py chain|fan|frames N        frames: every table through kedro's ParquetDataset
+python with_kedro.py chain|fan|frames|churn N        frames: every table through kedro's ParquetDataset
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline, node
@@ -38,9 +39,25 @@ def frames(rows: int) -> tuple[Pipeline, dict[str, AbstractDataset]]:
     return Pipeline([node(make_frame, "rows", "x0", name="make"), *steps]), {"rows": MemoryDataset(rows), **stored}
 
 
+def churn(customers: int) -> tuple[Pipeline, dict[str, AbstractDataset]]:
+    from churn_steps import Memory, Step, churn_steps
+
+    holder = Memory()
+
+    def call(step: Step) -> Any:
+        return lambda *values: step(holder, *values) if len(step.gives) > 1 else step(holder, *values)[0]
+
+    steps = churn_steps(customers)
+    nodes = [
+        node(call(s), list(s.needs) or None, list(s.gives) if len(s.gives) > 1 else s.gives[0], name=s.name)
+        for s in steps
+    ]
+    return Pipeline(nodes), {name: MemoryDataset(copy_mode="assign") for s in steps for name in s.gives}
+
+
 def main(what: str, n: int) -> None:
     began = time.perf_counter()
-    pipeline, datasets = {"chain": chain, "fan": fan, "frames": frames}[what](n)
+    pipeline, datasets = {"chain": chain, "fan": fan, "frames": frames, "churn": churn}[what](n)
     SequentialRunner().run(pipeline, DataCatalog(datasets))
     print(json.dumps({"inside": time.perf_counter() - began}))
 

@@ -1,6 +1,6 @@
 """The pipelines in metaflow: a process a step, artifacts in its local datastore.
 
-python with_metaflow.py chain|fan|frames N
+python with_metaflow.py chain|fan|frames|churn N
 
 A chain is one method a step, so its file is written first. `inside` is the whole `run` command, which starts the
 processes of the steps: that is how metaflow runs.
@@ -73,8 +73,26 @@ def frames(rows: int) -> str:
     return "".join(steps)
 
 
+def churn(customers: int) -> str:
+    from churn_steps import churn_steps
+
+    all_steps = churn_steps(customers)
+    names = ["start", *(step.name for step in all_steps[1:-1]), "end"]
+    methods = []
+    for i, (name, step) in enumerate(zip(names, all_steps, strict=True)):
+        needs = "".join(f", self.{n}" for n in step.needs)
+        body = [
+            "from churn_steps import Arrow, churn_steps",
+            f"returned = churn_steps({customers})[{i}](Arrow(){needs})",
+            f"{', '.join(f'self.{n}' for n in step.gives)}, = returned",
+        ]
+        after = [f"self.next(self.{names[i + 1]})"] if name != "end" else []
+        methods.append(method(name, *body, *after))
+    return "".join(methods)
+
+
 def main(what: str, n: int) -> None:
-    body = {"chain": chain, "fan": fan, "frames": frames}[what](n)
+    body = {"chain": chain, "fan": fan, "frames": frames, "churn": churn}[what](n)
     Path("bench_flow.py").write_text(HEAD + body + TAIL, encoding="utf-8")
     command = [sys.executable, "bench_flow.py", "--no-pylint", "--quiet", "run", "--max-workers", "2"]
     command += ["--max-num-splits", "1000"]

@@ -1,6 +1,6 @@
 """The pipelines in prefect: its own ephemeral API on SQLite; tables as persisted results (pickled files).
 
-python with_prefect.py chain|fan|frames N
+python with_prefect.py chain|fan|frames|churn N
 
 One task runs before the clock of `inside` starts, so that starting the API is not in it. The API writes task runs down
 in the background, and what it has not written when the process ends is lost: `inside` ends when all are written, and
@@ -51,15 +51,24 @@ def frames(rows: int) -> None:
         x = change(x)
 
 
+def churn(customers: int) -> None:
+    from churn_steps import Arrow, churn_steps
+
+    values: dict[str, object] = {}
+    for step in churn_steps(customers):
+        call = task(step.__call__, name=step.name, **KEPT)
+        values.update(zip(step.gives, call(Arrow(), *(values[name] for name in step.needs)), strict=True))
+
+
 def main(what: str, n: int) -> None:
     before = recorded()
     flow(chain, name="warm")(1)
     wait_for(before + 1)
-    pipeline = flow({"chain": chain, "fan": fan, "frames": frames}[what], name=what)
+    pipeline = flow({"chain": chain, "fan": fan, "frames": frames, "churn": churn}[what], name=what)
     before, began = recorded(), time.perf_counter()
     pipeline(n)
     returned = time.perf_counter() - began
-    wait_for(before + {"chain": n, "fan": n + 1, "frames": STEPS}[what])
+    wait_for(before + {"chain": n, "fan": n + 1, "frames": STEPS, "churn": 16}[what])
     print(json.dumps({"inside": time.perf_counter() - began, "returned": returned}))
 
 
