@@ -25,10 +25,13 @@ def command(
     """Ask a run to stop: what is under way is ended, its finalizer still runs."""
     from firnflow.cli import _project
     from firnflow.cli._print import print_json
+    from firnflow.engine import outside
 
     _, _, state = _project.open_state(environment)
     record = _project.find_run(state, run)
-    if state.request_cancel(record.id):
+    if outside.cancel(state, record):
+        record = state.run(record.id)
+    elif state.request_cancel(record.id):
         record = _wait(state, record, wait)
     if as_json:
         print_json({"run": record.id, "status": record.status})

@@ -320,7 +320,7 @@ class State:
             for some in _batches(list(keys)):
                 rows = connection.execute(
                     sa.select(_attempt)
-                    .where(_attempt.c.key.in_(some), _attempt.c.status == "succeeded")
+                    .where(_attempt.c.key.in_(some), _attempt.c.status.in_(COMMITTED))
                     .order_by(_attempt.c.id)
                 )
                 found.update((row.key, Attempt(**row._mapping)) for row in rows)  # noqa: SLF001 - likewise

@@ -1,0 +1,65 @@
+"""`firnflow exec`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from firnflow.cli import _options
+
+_GRAPH = typer.Option(..., "--graph", metavar="FILE", help="What `firnflow show PIPELINE --format json` wrote.")
+_TASK = typer.Option(..., "--task", metavar="NAME", help="The task; `finalizer` ends the run.")
+_RUN = typer.Option(..., "--run", metavar="ID", help="The run; the first call makes it.")
+_ELEMENT = typer.Option(None, "--element", metavar="N", help="Of a map, one element, from 0; default: all.")
+_ASSIGNMENTS = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="Set a parameter of a new run.")
+_CACHE = typer.Option(True, "--cache/--no-cache", help="Take what is there already.")  # noqa: FBT003 - Typer's way
+_EXIT_CODES = {"succeeded": 0, "cached": 0, "skipped": 0, "stopped by SIGINT": 130, "stopped by SIGTERM": 143}
+
+
+def command(
+    graph: str = _GRAPH,
+    task: str = _TASK,
+    run: str = _RUN,
+    element: int | None = _ELEMENT,
+    assignments: list[str] = _ASSIGNMENTS,
+    cache: bool = _CACHE,
+    environment: str | None = _options.ENVIRONMENT,
+) -> int:
+    """Execute one task of a run: for schedulers other than Firnflow's own.
+
+    Takes the task's inputs from what the run has committed, and prints what came of it as JSON, its outputs as refs.
+    What the task prints goes to stderr and into its log. `--task finalizer` comes last: it runs the pipeline's
+    finalizer, if it has one, ends the run, and fails if the run did.
+    """
+    from firnflow.cli import _project
+    from firnflow.cli._print import print_json, stdout_is_data
+    from firnflow.graph.check import read_graph
+
+    with stdout_is_data():
+        read = read_graph(_bytes(graph))
+        project = _project.load(environment)
+        from firnflow.engine.execone import Wish, execute_one
+
+        wish = Wish(read, run, task, element, tuple(assignments), cache)
+        answer = execute_one(project, wish, sys.stderr)
+    print_json(answer)
+    error = answer["error"] or {}
+    if answer.get("status") == "failed":
+        return 1
+    return _EXIT_CODES.get(answer["state"], _EXIT_CODES.get(error.get("message", ""), 1))
+
+
+def _bytes(path: str) -> bytes:
+    """Return what a file holds, without more than a graph can be."""
+    from firnflow.errors import NotFoundError
+    from firnflow.graph.check import MAX_BYTES
+
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise NotFoundError(
+            f"--graph {path}: {error.strerror}. Mend: firnflow show PIPELINE --format json --output {path}"
+        ) from error

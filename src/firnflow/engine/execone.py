@@ -1,0 +1,286 @@
+"""Executes one task of a run for somebody else's scheduler: what `firnflow exec` calls, one process a task.
+
+The inputs are what the run has committed; `outside` says who holds the run. What it has committed with the same code
+and inputs is not done again. An attempt of the same task that is under way was given up by the scheduler: it can commit
+nothing any more. Time and memory limits, and retries, are the scheduler's business.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from firnflow._text import listing
+from firnflow.context import RunSummary
+from firnflow.engine import foreign, limits, outside, sources
+from firnflow.engine.binding import Value
+from firnflow.engine.driver import FINALIZER
+from firnflow.engine.execute import Call, Outcome, execute
+from firnflow.engine.fingerprint import Fingerprinter
+from firnflow.engine.job import Job
+from firnflow.engine.lease import Lease
+from firnflow.engine.logs import attempt_file
+from firnflow.engine.mapping import expand
+from firnflow.engine.run import params_of
+from firnflow.engine.scheduler import BAD, Scheduler, reads
+from firnflow.engine.selection import committed, gather_outputs, outputs_of
+from firnflow.engine.units import make_unit, new_attempt
+from firnflow.engine.workplace import open_workplace
+from firnflow.errors import RunConflictError, UsageError
+from firnflow.stores.state import NewAttempt
+from firnflow.values import Ref
+
+if TYPE_CHECKING:
+    from firnflow.engine.execute import Workplace
+    from firnflow.engine.units import Unit
+    from firnflow.graph.model import Graph, TaskNode
+    from firnflow.graph.task import Task
+    from firnflow.project import Project
+    from firnflow.stores.state import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to execute.
+
+    Attributes:
+        graph: the graph, checked by `read_graph`.
+        run: the run's id.
+        task: the task, or `finalizer`.
+        element: of a map, the index of the element; None: all, one after the other.
+        assignments: `name=value` as typed after `--set`.
+        cache: take what this run or an earlier one has made of the same code and inputs.
+    """
+
+    graph: Graph
+    run: str
+    task: str
+    element: int | None = None
+    assignments: tuple[str, ...] = ()
+    cache: bool = True
+
+
+def execute_one(project: Project, wish: Wish, echo: Any = None) -> dict[str, Any]:
+    """Execute one task and return what came of it as JSON; a failure is an answer, not an exception.
+
+    Args:
+        project: the loaded project.
+        wish: what to execute.
+        echo: where the task's output is shown as well as logged.
+
+    Raises:
+        UsageError: the graph does not fit the project's code, or the task's inputs are not committed.
+        RunConflictError: somebody else holds the run, or has cancelled it or given up this attempt meanwhile.
+    """
+    pipeline = project.pipeline(wish.graph.pipeline)
+    place = open_workplace(project, echo)
+    tasks = sources.with_builtins(pipeline, project, place)
+    foreign.check_code(wish.graph, wish.task, tasks)
+    params = params_of(project, pipeline, wish.assignments)
+    foreign.check_params(wish.graph, params)
+    place.state.reap()
+    run = outside.join(place.state, project, wish.graph, wish.run, params, wish.assignments)
+    foreign.check_params(wish.graph, run.params)
+    lease = Lease(place.state, run.id, run.epoch, outside.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        with lease, lease.signals(at_once=True):
+            return _Execution(project, wish, place, tasks, run, lease).answer()
+    finally:
+        place.stores.close()
+
+
+class _Execution:
+    """One task of one run."""
+
+    def __init__(
+        self,
+        project: Project,
+        wish: Wish,
+        place: Workplace,
+        tasks: dict[str, Task[...]],
+        run: Run,
+        lease: Lease,
+    ) -> None:
+        self._wish, self._place, self._tasks, self._run, self._lease = wish, place, tasks, run, lease
+        self._attempts = place.state.attempts(run.id)
+        self._job = Job(
+            run=run.id,
+            epoch=run.epoch,
+            graph=wish.graph,
+            tasks=tasks,
+            state=place.state,
+            stores=place.stores,
+            logs=place.logs,
+            fingerprinter=Fingerprinter((project.root,)),
+            source_code=lambda node: sources.fingerprint(node, project),
+            attempts=self._attempts,
+            recent=(),
+            cache=wish.cache and project.settings.cache,
+            listeners=(),
+        )
+        self._scheduler = Scheduler(wish.graph, wish.graph.tasks, {}, run.params, self._job.read_json)
+        self._skipped: list[str] = []
+        self._can_run = self._replay()
+
+    def answer(self) -> dict[str, Any]:
+        """Return what came of the task."""
+        if self._wish.task == FINALIZER:
+            return self._finish()
+        task, node = self._wish.task, self._wish.graph.tasks[self._wish.task]
+        if not self._can_run:
+            missing = [other for other in reads(node) if other not in self._scheduler.settled]
+            raise UsageError(f"task {task!r} reads {listing(missing)}, which run {self._run.id} has not committed yet")
+        if self._scheduler.decide(task) == "skipped":
+            self._note(task, "skipped")
+            return self._as_json("skipped")
+        return self._all([self._unit(unit) for unit in self._units(task, node)], node)
+
+    def _replay(self) -> bool:
+        """Settle what the run has committed and what its branches skip; return whether the task's inputs are there."""
+        done = committed(self._wish.graph, self._attempts)
+        can_run = False
+        for task in self._scheduler.take_ready():
+            if task == self._wish.task:
+                can_run = True
+            elif task in done:
+                self._scheduler.settle(task, "skipped" if done[task] is None else "succeeded", done[task])
+            elif self._scheduler.decide(task) == "skipped":
+                self._skipped.append(task)
+                self._scheduler.settle(task, "skipped")
+        return can_run
+
+    # -- a task -------------------------------------------------------------------------------------------------------
+
+    def _units(self, task: str, node: TaskNode) -> list[Unit]:
+        code, arguments = self._job.code(node), self._scheduler.arguments(task)
+        if node.mapping is None:
+            if self._wish.element is not None:
+                raise UsageError(f"--element: task {task!r} is no map")
+            return [make_unit(task, node, code, arguments)]
+        elements = expand(task, node.mapping, arguments, self._job.read_json)
+        units = [
+            make_unit(task, node, code, element.arguments, (index, len(elements), element.label))
+            for index, element in enumerate(elements)
+        ]
+        if not units:
+            self._note(task, "succeeded", elements=0)
+        if self._wish.element is None:
+            return units
+        if not 0 <= self._wish.element < len(units):
+            raise UsageError(f"--element {self._wish.element}: the map {task!r} has {len(units)} elements, from 0")
+        return [units[self._wish.element]]
+
+    def _unit(self, unit: Unit) -> dict[str, Any]:
+        """Execute a unit, or take what is there."""
+        state = self._place.state
+        if self._wish.cache and (found := self._job.find_committed(unit)) is not None:
+            return self._as_json("succeeded", unit, Outcome("succeeded", outputs_of(found), found.metrics or {}))
+        unit.number = self._job.next_number(unit.task, unit.element)
+        if (found := self._job.find_cached(unit)) is not None:
+            state.add_attempts(self._run.id, self._run.epoch, [new_attempt(unit, "cached", found)])
+            return self._as_json("cached", unit, Outcome("succeeded", outputs_of(found), found.metrics or {}))
+        for stale in self._attempts:
+            if (stale.task, stale.element, stale.status) == (unit.task, unit.element, "running"):
+                state.fail(stale.id, "lost", limits.explain("worker_lost", unit.node, "it was started again", ""))
+        (unit.attempt,) = state.add_attempts(self._run.id, self._run.epoch, [new_attempt(unit, "running")])
+        outcome = self._execute(unit)
+        return self._as_json(outcome.status, unit, outcome)
+
+    def _execute(self, unit: Unit) -> Outcome:
+        call = Call(
+            run=self._run.id,
+            task=unit.task,
+            key=unit.node.key,
+            element=unit.element,
+            label=unit.label,
+            number=unit.number,
+            attempt=unit.attempt,
+            arguments=unit.arguments,
+        )
+        try:
+            return execute(call, self._tasks[call.key], self._place)
+        except KeyboardInterrupt:
+            if self._lease.lost:
+                raise RunConflictError(f"run {self._run.id} was cancelled, or taken over; this attempt stops") from None
+            error = limits.explain("cancelled", unit.node, f"stopped by {self._lease.cancelled}", "")
+            error["message"] = f"stopped by {self._lease.cancelled}"
+            self._place.state.fail(unit.attempt, "cancelled", error)
+            return Outcome("cancelled", error=error)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> dict[str, Any]:
+        """Run the finalizer, where there is one, and end the run."""
+        states, error = self._states()
+        for task in self._skipped:
+            self._note(task, "skipped")
+        status = "failed" if set(states.values()) & BAD else "succeeded"
+        node = self._wish.graph.finalizer
+        answer = self._as_json("skipped")
+        if node is not None:
+            seconds = time.time() - self._run.started_at
+            summary = RunSummary(self._run.id, self._run.pipeline, status, seconds, states, error)
+            plain = {name: getattr(summary, name) for name in summary.__dataclass_fields__}
+            wanted = next(name for name, port in node.arguments.items() if "RunSummary" in port.type)
+            answer = self._unit(make_unit(FINALIZER, node, self._job.code(node), {wanted: Value(plain)}))
+            if answer["state"] not in {"succeeded", "cached"} and status == "succeeded":
+                status, error = "failed", f"the finalizer {answer['state']}"
+        self._place.state.end_run(self._run.id, self._run.epoch, status, error)
+        return {**answer, "status": status}
+
+    def _states(self) -> tuple[dict[str, str], str | None]:
+        """Return how each task stands, and the first failure."""
+        newest = {(attempt.task, attempt.element): attempt for attempt in self._attempts}
+        failed = {task: a for (task, _), a in newest.items() if a.status in {"failed", "lost", "cancelled"}}
+        states: dict[str, str] = {}
+        for task, node in self._wish.graph.tasks.items():
+            settled = self._scheduler.settled.get(task)
+            above = any(states[other] in BAD for other in reads(node))
+            ended = "failed" if task in failed else "upstream_failed" if above else "cancelled"
+            states[task] = settled.status if settled is not None else ended
+        first = next((failed[task] for task, state in states.items() if state == "failed"), None)
+        said = first.error or {} if first is not None else {}
+        error = f"task {first.task}: {said.get('type')}: {said.get('message')}".partition("\n")[0] if first else None
+        return states, error
+
+    # -- writing down -------------------------------------------------------------------------------------------------
+
+    def _note(self, task: str, status: str, elements: int | None = None) -> None:
+        number = self._job.next_number(task, -1)
+        outputs: dict[str, Any] | None = {} if elements == 0 else None
+        new = NewAttempt(task, -1, elements, None, number, status, outputs=outputs)
+        self._place.state.add_attempts(self._run.id, self._run.epoch, [new])
+
+    def _all(self, answers: list[dict[str, Any]], node: TaskNode) -> dict[str, Any]:
+        """Return the answer of a task: that of its one unit, or of all elements together."""
+        if node.mapping is None or self._wish.element is not None:
+            return answers[0]
+        bad = next((each for each in answers if each["state"] not in {"succeeded", "cached"}), None)
+        state = bad["state"] if bad else "cached" if all(a["state"] == "cached" for a in answers) else "succeeded"
+        parts = [{name: Ref.from_json(ref) for name, ref in each["outputs"].items()} for each in answers]
+        outputs = {} if bad else gather_outputs(node, parts)
+        seconds = sum(each["seconds"] for each in answers)
+        whole = self._as_json(state, outcome=Outcome(state, outputs, error=bad and bad["error"], seconds=seconds))
+        return {**whole, "elements": answers}
+
+    def _as_json(self, state: str, unit: Unit | None = None, outcome: Outcome | None = None) -> dict[str, Any]:
+        outcome = outcome or Outcome(state)
+        answer: dict[str, Any] = {
+            "run": self._run.id,
+            "task": self._wish.task,
+            "state": state,
+            "seconds": round(outcome.seconds, 4),
+            "peak_memory": outcome.peak_memory,
+            "outputs": {name: ref.to_json() for name, ref in outcome.outputs.items()},
+            "metrics": outcome.metrics,
+            "error": outcome.error,
+        }
+        if unit is not None:
+            log = attempt_file(self._place.logs, self._run.id, unit.task, unit.element, unit.number)
+            answer |= {"attempt": unit.number or None, "log": str(log) if unit.number else None}
+        if unit is not None and unit.element >= 0:
+            answer |= {"element": unit.element, "label": unit.label}
+        return answer
