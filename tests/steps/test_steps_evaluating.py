@@ -133,7 +133,7 @@ class TestReport:
     def page(self, case, **settings):
         model, test, trial = case
         evaluation, _ = steps.evaluate(model, test, steps.Evaluating())
-        return _page.page(evaluation, steps.Reporting(**settings), [trial], 15)
+        return _page.page(evaluation, steps.Reporting(**settings), [trial])
 
     def test_it_needs_nothing_from_elsewhere(self, case):
         page = self.page(case)
@@ -172,11 +172,11 @@ class TestReport:
             for e in evaluation.examples
         )
         evaluation = evaluation.model_copy(update={"importance": weights, "examples": examples, "notes": (hostile,)})
-        page = _page.page(evaluation, steps.Reporting(title=hostile, positive=hostile, row=hostile), [trial], 15)
+        page = _page.page(evaluation, steps.Reporting(title=hostile, positive=hostile, row=hostile), [trial])
         assert "<script" not in page
         assert "&lt;script&gt;" in page
 
     def test_without_trials_there_is_no_search(self, case):
         model, test, _ = case
         evaluation, _ = steps.evaluate(model, test, steps.Evaluating())
-        assert "<h2>Search" not in _page.page(evaluation, steps.Reporting(), [], 15)
+        assert "<h2>Search" not in _page.page(evaluation, steps.Reporting(), [])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def page(found: Evaluation, reporting: Reporting, trials: list[CrossValidation], top: int) -> str:
+def page(found: Evaluation, reporting: Reporting, trials: list[CrossValidation]) -> str:
     """Return the page; every text that comes from data is escaped."""
     style = files("firnflow.steps").joinpath("report.css").read_text(encoding="utf-8")
     title = escape(reporting.title)
@@ -28,7 +28,7 @@ def page(found: Evaluation, reporting: Reporting, trials: list[CrossValidation],
         _decisions(found, reporting),
         _ranking(found, reporting),
         _probabilities(found, reporting),
-        _why(found, top),
+        _why(found),
         _examples(found, reporting),
         _trials(trials),
         _all_figures(found),
@@ -145,8 +145,8 @@ def _probabilities(found: Evaluation, reporting: Reporting) -> str:
     )
 
 
-def _why(found: Evaluation, top: int) -> str:
-    weights = found.importance[:top]
+def _why(found: Evaluation) -> str:
+    weights = tuple(weight for weight in found.importance if weight.effects)
     height = 0.9 + 0.36 * len(weights)
     bars = figures.svg(figures.contributions(weights), "importance", (5.4, height))
     swarm = figures.svg(figures.summary(weights), "summary", (5.4, height))

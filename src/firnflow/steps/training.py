@@ -97,7 +97,7 @@ def candidates(training: Training, tuning: Tuning) -> list[Training]:
 def cross_validate(train_features: ibis.Table, columns: Columns, training: Training) -> CrossValidation:
     """Return how well trees with these settings do on rows that they did not learn from.
 
-    Metrics: the means of the five scores as `cv_…`, and `cv_rows`.
+    Metric: `cv_roc_auc`, the mean over the folds.
 
     Raises:
         DataError: a feature is no number, the label is not 0 and 1, or a class has fewer rows than there are folds.
@@ -114,9 +114,7 @@ def cross_validate(train_features: ibis.Table, columns: Columns, training: Train
         trees.append(booster.best_iteration + 1)
         probabilities[held_out] = _predict(booster, rows.features[held_out], training.threads)
     found = _scored(rows, probabilities, fold_of, training=training, trees=trees, total=total)
-    for name, value in found.mean.model_dump().items():
-        log_metric(f"cv_{name}", value)
-    log_metric("cv_rows", found.rows)
+    log_metric("cv_roc_auc", found.mean.roc_auc)
     log.info("cross-validation: AUC %.4f ± %.4f, %s trees", found.mean.roc_auc, found.deviation.roc_auc, found.trees)
     return found
 
@@ -222,7 +220,7 @@ def train(train_features: ibis.Table, preprocessing: Preprocessing, trials: list
 
     `metadata` holds the threshold, the number of trees, the rows, and what cross-validation found of each candidate.
     Above `training.max_rows` the model learns from a sample, which the log, the metrics and the metadata say.
-    Metrics: `train_rows`, `train_rows_available`, `trees`, `threshold`.
+    Metrics: `train_rows`, `train_rows_available`, `trees`, `threshold`, and the best candidate's scores as `cv_…`.
 
     Raises:
         DataError: a feature is no number, or the label is not 0 and 1.
@@ -241,7 +239,8 @@ def train(train_features: ibis.Table, preprocessing: Preprocessing, trials: list
         "trees": best.trees,
         "threshold": best.threshold,
     }
-    for name, value in figures.items():
+    scores = {f"cv_{name}": value for name, value in best.mean.model_dump().items()}
+    for name, value in {**figures, **scores}.items():
         log_metric(name, value)
     return Model(
         estimator=booster,
