@@ -187,7 +187,14 @@ def environment(*, scripted: bool) -> dict[str, str]:
     """
     home = WORK / "home"
     home.mkdir(parents=True, exist_ok=True)
-    paths = [ROOT / "src", PROJECTS / "small", PROJECTS / "frames", BENCHMARKS / "shared", ROOT / "examples/churn"]
+    paths = [
+        ROOT / "src",
+        PROJECTS / "small",
+        PROJECTS / "frames",
+        BENCHMARKS,
+        BENCHMARKS / "shared",
+        ROOT / "examples/churn",
+    ]
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
