@@ -29,7 +29,7 @@ def explain(error: Exception, *, debug: bool) -> int:
     if isinstance(error, FirnflowError):
         _say(_user_first(str(error)))
         return error.exit_code
-    known = _of_the_system(error)
+    known = of_the_system(error)
     if known is not None:
         _say(f"Error: {known}")
         return 1
@@ -49,7 +49,7 @@ def _user_first(message: str) -> str:
     return f"{quoted}\n\nError: {said}" if colon and '  File "' in quoted else f"Error: {message}"
 
 
-def _of_the_system(error: Exception) -> str | None:
+def of_the_system(error: Exception) -> str | None:
     """Return the message for what a disk, a folder or a database did not allow; None for anything else."""
     if isinstance(error, OSError):
         return _of_a_file(error)
