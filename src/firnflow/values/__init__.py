@@ -16,7 +16,7 @@ from firnflow.values.containers import element_of, gather
 from firnflow.values.digest import verify_bytes
 from firnflow.values.pickles import is_allowed
 from firnflow.values.ref import Ref
-from firnflow.values.registry import registry
+from firnflow.values.registry import value_types
 
 __all__ = [
     "Ref",
@@ -51,9 +51,9 @@ def save(value: Any, annotation: Any, storage: Storage) -> Ref:
 
 
 def _save(value: Any, annotation: Any, storage: Storage) -> Ref:
-    found = registry().for_class(type(value))
+    found = value_types().for_class(type(value))
     if found is None and is_allowed(value, storage):
-        found = registry().named("pickle")
+        found = value_types().named("pickle")
     if found is not None:
         _check_fits(value, found, annotation)
         return _save_file(value, found, storage)
@@ -82,7 +82,7 @@ def load(ref: Ref, annotation: Any, storage: Storage) -> Any:
     if ref.where is None:
         raise StoreError(f"The ref of a {ref.kind} says no place: it is damaged")
     path = storage.local(ref.where)
-    registry().named(ref.type).verify(path, ref)
+    value_types().named(ref.type).verify(path, ref)
     return loader.load(path, ref, wanted, storage)
 
 
@@ -100,7 +100,7 @@ def verify(ref: Ref, storage: Storage) -> None:
         if ref.kind == "json":
             verify_bytes(path, ref)
         else:
-            registry().named(ref.type).verify(path, ref)
+            value_types().named(ref.type).verify(path, ref)
 
 
 def describe(ref: Ref) -> str:
@@ -111,7 +111,7 @@ def describe(ref: Ref) -> str:
         return f"{ref.kind} of {len(ref.items)}"
     if ref.kind == "json":
         return f"json {ref.size:,} bytes"
-    return registry().named(ref.type).describe(ref)
+    return value_types().named(ref.type).describe(ref)
 
 
 def _save_file(value: Any, found: ValueType, storage: Storage) -> Ref:
@@ -130,7 +130,7 @@ def _save_file(value: Any, found: ValueType, storage: Storage) -> Ref:
 
 def _loader(ref: Ref, annotation: Any) -> tuple[ValueType, Any]:
     """Return the type that loads the ref for a consumer, and the member of its annotation."""
-    writer = registry().named(ref.type)
+    writer = value_types().named(ref.type)
     options = members(annotation)
     for option in options:
         if option in (Any, object) or (ref.kind == "pickle" and option is not type(None)):
@@ -144,7 +144,7 @@ def _loader(ref: Ref, annotation: Any) -> tuple[ValueType, Any]:
 
 def _type_of(annotation: Any) -> ValueType | None:
     cls = typing.get_origin(plain(annotation)) or plain(annotation)
-    return registry().for_class(cls) if isinstance(cls, type) else None
+    return value_types().for_class(cls) if isinstance(cls, type) else None
 
 
 def _check_fits(value: Any, found: ValueType, annotation: Any) -> None:
@@ -175,7 +175,7 @@ def _is_stored(annotation: Any) -> bool:
 
 
 def _holds_stored(value: Any) -> bool:
-    if registry().for_class(type(value)) is not None:
+    if value_types().for_class(type(value)) is not None:
         return True
     return containers.is_container(value) and any(map(_holds_stored, containers.items(value)))
 

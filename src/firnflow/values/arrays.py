@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import DataError, UnsafeFormatError
@@ -45,7 +46,8 @@ class ArrayType(ValueType):
                 f"The array holds Python objects (dtype {value.dtype}), which would have to be pickled. "
                 "Mend: convert it by `astype` (float, 'U20', 'datetime64[us]'), or return a list or a table"
             )
-        with path.open("wb") as file:
+        with path.open("wb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that names of fields in Unicode need a NumPy of this decade
             np.lib.format.write_array(file, np.asarray(value), allow_pickle=False)
         return Saved({"shape": list(value.shape), "dtype": str(value.dtype)})
 

@@ -12,7 +12,7 @@ from typing import Any
 from firnflow.errors import DataError
 from firnflow.graph.annotations import class_name
 from firnflow.values.refusal import refusal
-from firnflow.values.registry import registry
+from firnflow.values.registry import value_types
 
 SCALARS = (
     type(None),
@@ -79,7 +79,7 @@ def refuse_objects(value: Any) -> None:
     elif hasattr(value, "__get_pydantic_core_schema__") or dataclasses.is_dataclass(value):
         for item in vars(value).values():
             refuse_objects(item)
-    elif registry().for_class(type(value)):
+    elif value_types().for_class(type(value)):
         raise DataError(
             f"A {class_name(type(value))} inside of a pydantic model cannot be stored. "
             "Mend: return a dataclass or a NamedTuple, whose fields are stored one by one"

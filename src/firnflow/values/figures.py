@@ -32,7 +32,7 @@ SUFFIXES = {
 
 
 class _FigureType(ValueType):
-    """What all figures have in common: as `ff.Figure` a consumer gets the stored file."""
+    """What figures have in common: as `ff.Figure` a consumer gets the stored file."""
 
     kind = "figure"
     media_type: ClassVar[str]
@@ -46,7 +46,7 @@ class _FigureType(ValueType):
         """Return the figure, or its file as `ff.Figure`."""
         if annotation is Figure:
             return Figure(path, self.media_type)
-        return self._read(path, ref)
+        return self._read(path, ref, annotation)
 
     def describe(self, ref: Ref) -> str:
         """Return e.g. `figure matplotlib 35,000 bytes`."""
@@ -56,7 +56,7 @@ class _FigureType(ValueType):
     def _write(self, value: Any, path: Path) -> None: ...
 
     @abstractmethod
-    def _read(self, path: Path, ref: Ref) -> Any: ...
+    def _read(self, path: Path, ref: Ref, annotation: Any) -> Any: ...
 
 
 class MatplotlibType(_FigureType):
@@ -73,7 +73,9 @@ class MatplotlibType(_FigureType):
         if pyplot is not None:
             pyplot.close(value)  # a warm process would collect the figures of all its tasks
 
-    def _read(self, path: Path, ref: Ref) -> Any:  # noqa: ARG002 - a picture is not parsed
+    def _read(self, path: Path, ref: Ref, annotation: Any) -> Any:  # noqa: ARG002 - a picture is not parsed
+        if annotation not in (Any, object):
+            raise DataError("A figure of matplotlib is kept as a picture. Mend: annotate the argument `ff.Figure`")
         return Figure(path, self.media_type)
 
 
@@ -88,7 +90,7 @@ class PlotlyType(_FigureType):
     def _write(self, value: Any, path: Path) -> None:
         path.write_bytes(_canonical(value.to_json()))
 
-    def _read(self, path: Path, ref: Ref) -> Any:
+    def _read(self, path: Path, ref: Ref, annotation: Any) -> Any:  # noqa: ARG002 - the JSON says which it is
         import plotly.io
 
         try:
@@ -111,7 +113,7 @@ class AltairType(_FigureType):
         except Exception as error:  # MaxRowsError, and what the schema says
             raise DataError(f"The chart cannot be stored: {error}") from error
 
-    def _read(self, path: Path, ref: Ref) -> Any:
+    def _read(self, path: Path, ref: Ref, annotation: Any) -> Any:  # noqa: ARG002 - the JSON says which it is
         import altair as alt
 
         try:

@@ -59,7 +59,7 @@ class Registry:
 
 
 @cache
-def registry() -> Registry:
+def value_types() -> Registry:
     """Return the value types: Firnflow's own, then each plugin's; a broken plugin does not break others."""
     by_name = {found.name: found for found in _own()}
     problems: list[str] = []

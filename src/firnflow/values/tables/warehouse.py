@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from firnflow._text import listing
@@ -37,19 +38,25 @@ class IbisType(parquet.TableType):
     types = ("ibis.Table",)
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:
-        """Let the warehouse compute the table; the file may differ between equal tables, the digest does not."""
+        """Let the warehouse compute the table; the file may differ between equal tables, the digest does not.
+
+        Raises:
+            DataError: a column has a type of which Parquet would lose a part.
+        """
         import pyarrow.parquet as pq
 
         warehouse = storage.warehouse
         warehouse.write_parquet(_exact(value, warehouse.connection), path)
         metadata = pq.read_metadata(path)
         ordered = table_digest.is_ordered(value)
-        found = table_digest.of_file(warehouse.connection.con, path, ordered=ordered)
-        footer = parquet.footer_digest(path)
-        meta = {**parquet.meta_of(metadata.schema.to_arrow_schema(), metadata.num_rows), "footer": footer}
+        with ThreadPoolExecutor(1) as beside:
+            content = beside.submit(digest.of_file, path)
+            found = table_digest.of_file(warehouse.connection.con, path, ordered=ordered)
+        meta = parquet.meta_of(metadata.schema.to_arrow_schema(), metadata.num_rows)
+        meta["footer"] = parquet.footer_digest(path)
         if ordered:
             meta["ordered"] = True
-        return Saved(meta, digest=found, name=digest.of_bytes(f"{found} {footer}".encode()))
+        return Saved(meta, digest=found, name=content.result())
 
     def load(self, path: Path, ref: Ref, annotation: Any, storage: Storage) -> Any:  # noqa: ARG002 - the protocol's
         """Return the table; its rows are read when it is used.
