@@ -41,11 +41,12 @@ def text(graph: Graph, states: Mapping[str, str] | None = None, *, width: int = 
     drawn = picture(graph, states)
     layout = _narrow(drawn, width)
     canvas = _Canvas(layout)
-    for path, (x, y, w, h) in layout.groups.items():
+    for x, y, w, h in layout.groups.values():
         canvas.frame(int(x), int(y), int(w), int(h), "group")
-        canvas.write(int(x) + 2, int(y), f" {path.rpartition('.')[2]} ")
     for piece in layout.pieces:
         canvas.line(piece)
+    for path, (x, y, w, _) in layout.groups.items():
+        canvas.caption(int(x), int(y), int(w), f" {path.rpartition('.')[2]} ")
     for path, (x, y, w, _) in layout.boxes.items():
         canvas.box(drawn.boxes[path], int(x), int(y), int(w))
     for piece in layout.pieces:
@@ -71,7 +72,7 @@ def _finalizer(box: Box, *, colour: bool) -> list[str]:
     canvas = _Canvas(Layout(width=width, height=3))
     canvas.box(box, 0, 0, width)
     top, middle, bottom = canvas.lines(colour=colour)
-    return [top, f"{middle} finally, whatever happened", bottom]
+    return [top, f"{middle.rstrip()} finally, whatever happened", bottom]
 
 
 def columns(words: str) -> int:
@@ -110,7 +111,7 @@ class _Canvas:
     """Cells of lines that join by themselves, and characters over them."""
 
     def __init__(self, layout: Layout) -> None:
-        self._width, self._height = int(layout.width), int(layout.height)
+        self._width, self._height = int(layout.width) + 2, int(layout.height)  # a detour may go round all
         self._lines = [[0] * self._width for _ in range(self._height)]
         self._origins: dict[tuple[int, int], set[str]] = {}
         self._over: list[list[str]] = [[""] * self._width for _ in range(self._height)]
@@ -118,18 +119,25 @@ class _Canvas:
 
     def line(self, piece: Piece) -> None:
         """Draw a piece: down, along its track, down."""
-        x1, x2, y1, y2 = int(piece.x1), int(piece.x2), int(piece.y1), int(piece.y2)
-        turn = y1 + piece.track if x1 != x2 else y2
-        for y in range(y1, turn):
-            self._join(x1, y, _UP | _DOWN, piece)
-        for y in range(turn + 1, y2):
-            self._join(x2, y, _UP | _DOWN, piece)
-        if x1 == x2:
-            return
-        self._join(x1, turn, _UP | (_RIGHT if x2 > x1 else _LEFT), piece)
-        self._join(x2, turn, _DOWN | (_LEFT if x2 > x1 else _RIGHT), piece)
+        stops = [int(x) for x in (piece.x1, piece.via, piece.x2) if x is not None]
+        turns = [int(piece.y1) + piece.track, int(piece.y1) + piece.second_track][: len(stops) - 1]
+        at = int(piece.y1)
+        for x, other, turn in zip(stops, stops[1:], turns, strict=False):
+            if x != other:
+                self._vertical(x, at, turn, piece)
+                self._turn(x, other, turn, piece)
+                at = turn + 1
+        self._vertical(stops[-1], at, int(piece.y2), piece)
+
+    def _vertical(self, x: int, start: int, end: int, piece: Piece) -> None:
+        for y in range(start, end):
+            self._join(x, y, _UP | _DOWN, piece)
+
+    def _turn(self, x1: int, x2: int, y: int, piece: Piece) -> None:
+        self._join(x1, y, _UP | (_RIGHT if x2 > x1 else _LEFT), piece)
+        self._join(x2, y, _DOWN | (_LEFT if x2 > x1 else _RIGHT), piece)
         for x in range(min(x1, x2) + 1, max(x1, x2)):
-            self._join(x, turn, _LEFT | _RIGHT, piece)
+            self._join(x, y, _LEFT | _RIGHT, piece)
 
     def _join(self, x: int, y: int, directions: int, piece: Piece) -> None:
         self._lines[y][x] |= directions
@@ -168,6 +176,13 @@ class _Canvas:
         for row in range(y + 1, y + height - 1):
             self._over[row][x] = self._over[row][x + width - 1] = side
         self.write(x, y + height - 1, left + top * (width - 2) + low)
+
+    def caption(self, x: int, y: int, width: int, words: str) -> None:
+        """Write into the upper border of a group, where no line enters if there is such a place."""
+        size = columns(words)
+        starts = range(x + 2, x + width - size)
+        free = (at for at in starts if not any(self._lines[y][at : at + size]))
+        self.write(next(free, x + 2), y, words)
 
     def write(self, x: int, y: int, words: str) -> None:
         """Write characters over whatever is there; a wide one takes two cells."""

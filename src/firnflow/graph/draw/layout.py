@@ -26,6 +26,14 @@ class Piece:
     target: str = ""
     label: str = ""
     track: int = 0
+    via: float | None = None
+    """In a text: a column by which the piece makes a detour, from its track to a second one."""
+    second_track: int = 0
+
+    def move(self, dx: float, dy: float) -> None:
+        """Shift the piece."""
+        self.x1, self.x2, self.y1, self.y2 = self.x1 + dx, self.x2 + dx, self.y1 + dy, self.y2 + dy
+        self.via = None if self.via is None else self.via + dx
 
 
 @dataclass
@@ -193,5 +201,5 @@ def _put(row: list[Item], layout: Layout, metric: Metric) -> None:
             for origin, at in item.outs.items():
                 layout.pieces.append(Piece(origin, item.x + at, dy + inner.height, item.x + at, item.y + item.height))
             for piece in inner.pieces:
-                piece.x1, piece.x2, piece.y1, piece.y2 = piece.x1 + dx, piece.x2 + dx, piece.y1 + dy, piece.y2 + dy
+                piece.move(dx, dy)
                 layout.pieces.append(piece)

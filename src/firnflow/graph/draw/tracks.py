@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from firnflow.graph.draw.layout import Piece
 
 
-@dataclass(eq=False)
 class _Net:
-    """The pieces that leave one port; they share one horizontal line."""
+    """The pieces that leave one port: they share one horizontal line, on one track. `after`: what must be above it."""
 
-    start: float
-    pieces: list[Piece]
-
-    def __post_init__(self) -> None:
-        ends = [piece.x2 for piece in self.pieces]
-        self.low, self.high = min(self.start, *ends), max(self.start, *ends)
-        self.columns = {*ends} - {self.start}
+    def __init__(self, start: float, ends: set[float], pieces: list[Piece], after: _Net | None = None) -> None:
+        self.start, self.ends, self.pieces, self.after = start, ends - {start}, pieces, after
+        self.low, self.high = min(start, *ends), max(start, *ends)
+        self.level = -1
 
     def meets(self, other: _Net) -> bool:
         """Whether the horizontal lines would touch."""
@@ -27,45 +22,62 @@ class _Net:
 
 
 def assign_tracks(pieces: list[Piece]) -> int:
-    """Set the track of each piece so that lines only ever cross at right angles; return how many tracks there are.
+    """Set the track of each piece so that lines only cross at right angles; return how many tracks there are.
 
-    A net that ends in the column in which another begins goes below it. Where that is a circle, an arrow is moved by a
-    column.
+    A net that ends in the column in which another begins goes below it. Where that is a circle, one net makes a detour
+    by a free column (a dogleg, as in the routing of circuit boards: Deutsch, A dogleg channel router, 1976).
     """
     by_start: dict[float, list[Piece]] = {}
     for piece in pieces:
         by_start.setdefault(piece.x1, []).append(piece)
-    waiting = [net for start, found in sorted(by_start.items()) if (net := _Net(start, found)).columns]
-    starts = {net.start: net for net in waiting}
+    nets = [_Net(start, {piece.x2 for piece in found}, found) for start, found in sorted(by_start.items())]
+    waiting = [net for net in nets if net.ends]
     tracks: list[list[_Net]] = []
-    placed: dict[_Net, int] = {}
+    placed: dict[float, _Net] = {}  # by the column in which they begin
     while waiting:
-        free = [net for net in waiting if all(_is_placed(column, net, starts, placed) for column in net.columns)]
-        net = min(free or waiting, key=lambda net: (net.high - net.low, net.low))
+        starts = {net.start for net in waiting}
+        free = [net for net in waiting if not net.ends & starts and (net.after is None or net.after.level >= 0)]
         if not free:
-            _move_arrows(net, starts, pieces)
+            waiting = _detour(waiting, pieces, tracks, placed)
+            continue
+        net = min(free, key=lambda net: (net.high - net.low, net.low))
         waiting.remove(net)
-        level = max((placed[starts[c]] + 1 for c in net.columns if c in starts and starts[c] in placed), default=0)
-        while level < len(tracks) and any(net.meets(other) for other in tracks[level]):
-            level += 1
-        if level == len(tracks):
-            tracks.append([])
-        tracks[level].append(net)
-        placed[net] = level
-        for piece in net.pieces:
-            piece.track = level
+        _place(net, tracks, placed)
     return len(tracks)
 
 
-def _move_arrows(net: _Net, starts: dict[float, _Net], pieces: list[Piece]) -> None:
-    """Move the arrows of a net out of the columns in which others begin."""
+def _place(net: _Net, tracks: list[list[_Net]], placed: dict[float, _Net]) -> None:
+    """Put a net on the first track that is free and below all that it must be below."""
+    above = [placed[column].level for column in net.ends if column in placed]
+    level = max([*above, net.after.level if net.after else -1]) + 1 if above or net.after else 0
+    while level < len(tracks) and any(net.meets(other) for other in tracks[level]):
+        level += 1
+    if level == len(tracks):
+        tracks.append([])
+    tracks[level].append(net)
+    net.level, placed[net.start] = level, net
     for piece in net.pieces:
-        taken = {column for other in pieces for column in (other.x1, other.x2)}
-        if piece.target and starts.get(piece.x2, net) is not net:
-            piece.x2 = next((x for x in (piece.x2 + 1, piece.x2 - 1) if x not in taken), piece.x2)
-    net.__post_init__()
+        if net.after:
+            piece.second_track = level
+        else:
+            piece.track = level
 
 
-def _is_placed(column: float, net: _Net, starts: dict[float, _Net], placed: dict[_Net, int]) -> bool:
-    above = starts.get(column)
-    return above is None or above is net or above in placed
+def _detour(
+    waiting: list[_Net], pieces: list[Piece], tracks: list[list[_Net]], placed: dict[float, _Net]
+) -> list[_Net]:
+    """Cut a net of a circle in two: place its way to a free column; return what waits, with its way on from there."""
+    ends = {column for net in waiting for column in net.ends}
+    starts = {net.start for net in waiting}
+    circle = [net for net in waiting if net.start in ends and net.ends & starts and not net.after]
+    net = min(circle, key=lambda net: (net.high - net.low, net.low))
+    taken = {column for piece in pieces for column in (piece.x1, piece.x2, piece.via) if column is not None}
+    last = int(max(taken))
+    columns = [column for column in range(last) if column not in taken] or [last + 1]
+    via = float(min(columns, key=lambda column: abs(column - net.start)))
+    rest = {piece.x2 for piece in net.pieces}
+    for piece in net.pieces:
+        piece.via = via
+    first = _Net(net.start, {via}, net.pieces)
+    _place(first, tracks, placed)
+    return [other for other in waiting if other is not net] + [_Net(via, rest, net.pieces, first)]
