@@ -25,12 +25,12 @@ def enforce(pool: Pool | InlinePool, running: dict[int, TaskNode]) -> None:
     now = time.monotonic()
     for worker in list(pool.workers):
         node = running.get(worker.call.attempt) if worker.call is not None else None
-        if node is None or worker.killed_for is not None:
+        if node is None or not worker.pid or worker.killed_for is not None:
             continue
         options = node.options
         if options.timeout is not None and now - worker.since > options.timeout:
             pool.kill(worker, "timeout")
-        elif options.resources.memory is not None and worker.pid and resident(worker.pid) > options.resources.memory:
+        elif options.resources.memory is not None and resident(worker.pid) > options.resources.memory:
             pool.kill(worker, "memory")
 
 

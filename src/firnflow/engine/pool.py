@@ -126,7 +126,9 @@ class Pool:
                 continue
             message = worker.channel.receive()
             if message is not None and "pid" in message:
-                worker.pid = message["pid"]
+                worker.pid, worker.since = message["pid"], time.monotonic()  # starting up is not the task's time
+                if worker.killed_for is not None:
+                    _kill_tree(worker.pid)
             elif message is not None:
                 call, worker.call = worker.call, None
                 worker.holds = set(message.get("holds", ()))
@@ -136,7 +138,7 @@ class Pool:
         return reports
 
     def kill(self, worker: Worker, reason: str) -> None:
-        """End a worker and whatever it started; `wait` reports it with the reason."""
+        """End a worker and whatever it started, or as soon as it has started; `wait` reports it with the reason."""
         worker.killed_for = reason
         if worker.pid:
             _kill_tree(worker.pid)
