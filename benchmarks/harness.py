@@ -7,6 +7,7 @@ the time that it measured itself, without the start of its process.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -20,9 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from venvs import ROOT, WORK
 
 if TYPE_CHECKING:
+    import resource
     from collections.abc import Callable, Sequence
 
     from venvs import Peer
@@ -31,6 +34,7 @@ BENCHMARKS = ROOT / "benchmarks"
 PROJECTS = BENCHMARKS / "projects"
 FIRNFLOW = str(Path(sys.executable).with_name("firnflow"))
 TIMEOUT = 1800.0
+ORPHAN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,18 @@ class Contender:
 
 @dataclass(frozen=True)
 class Sample:
-    """One run: seconds of the whole process, seconds inside, peak resident bytes of its largest process, its JSON."""
+    """One run of a command.
+
+    Attributes:
+        wall: seconds from its start to its end.
+        cpu: seconds of processor, of it and of the processes that it started and waited for.
+        inside: seconds as it measured itself, where it did.
+        peak: resident bytes of the largest of its processes.
+        said: the JSON that it printed.
+    """
 
     wall: float
+    cpu: float
     inside: float | None
     peak: int
     said: dict[str, Any]
@@ -122,7 +135,10 @@ class Bench:
                     continue
                 label = f"run {turn + 1}" if turn >= 0 else "warm-up"
                 inside = "" if sample.inside is None else f", inside {sample.inside:.3f} s"
-                print(f"    {contender.name}: {label}: {sample.wall:.3f} s{inside}", flush=True)
+                print(
+                    f"    {contender.name}: {label}: {sample.wall:.3f} s, processor {sample.cpu:.3f} s{inside}",
+                    flush=True,
+                )
                 if turn >= 0:
                     mine.runs.append(sample)
         return found
@@ -137,6 +153,7 @@ def once(contender: Contender) -> Sample:
     if contender.reset is not None:
         contender.reset()
     cwd = contender.cwd or fresh("cwd")
+    _adopt_orphans()
     out, err = WORK / "out.txt", WORK / "err.txt"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         began = time.perf_counter()
@@ -159,6 +176,7 @@ def once(contender: Contender) -> Sample:
             alarm.cancel()
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # what it left behind
+            left = _reap_orphans()
     said = read_json(out.read_text(encoding="utf-8", errors="replace"))
     if process.returncode != 0:
         lines = err.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"]
@@ -167,7 +185,32 @@ def once(contender: Contender) -> Sample:
     other = {task["state"] for task in said.get("tasks", {}).values()} - {contender.state}
     if contender.state is not None and other:
         raise RunError(f"tasks were {', '.join(sorted(other))} instead of {contender.state}")
-    return Sample(wall, said.get("inside", said.get("seconds")), usage.ru_maxrss * 1024, said)
+    cpu = sum(used.ru_utime + used.ru_stime for used in (usage, *left))
+    peak = max(used.ru_maxrss for used in (usage, *left)) * 1024
+    return Sample(wall, cpu, said.get("inside", said.get("seconds")), peak, said)
+
+
+def _adopt_orphans() -> None:
+    """Ask Linux to make this process the parent of what a command leaves behind (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    ctypes.CDLL(None).prctl(36, 1)
+
+
+def _reap_orphans() -> list[resource.struct_rusage]:
+    """Wait for what a command has left behind, end what does not end by itself, and return what each process used."""
+    used: list[resource.struct_rusage] = []
+    until = time.monotonic() + ORPHAN_SECONDS
+    while True:
+        try:
+            pid, _, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return used
+        if pid:
+            used.append(usage)
+        elif time.monotonic() > until:
+            for child in psutil.Process().children(recursive=True):
+                child.kill()
+        else:
+            time.sleep(0.01)
 
 
 def read_json(text: str) -> dict[str, Any]:

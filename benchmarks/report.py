@@ -57,13 +57,23 @@ def comparison(found: Mapping[str, Samples], floor: str, *, whole: bool = False)
         whole: ratios of whole processes, instead of the inside time per task.
     """
     base = _compared(found[floor], whole=whole)
-    head = ["who", "runs", "tasks", "whole process, s", "inside, s", "inside per task, ms", f"× {floor}", "note"]
+    head = [
+        "who",
+        "runs",
+        "tasks",
+        "whole process, s",
+        "processor, s",
+        "inside, s",
+        "inside per task, ms",
+        f"× {floor}",
+        "note",
+    ]
     return table(head, [_row(name, samples, base, whole=whole) for name, samples in found.items()])
 
 
 def _row(name: str, samples: Samples, base: float | None, *, whole: bool) -> list[str]:
     if not samples.runs:
-        return [name, "0", *["–"] * 5, f"failed: {samples.error or 'not run'}"]
+        return [name, "0", *["–"] * 6, f"failed: {samples.error or 'not run'}"]
     walls = sorted(run.wall for run in samples.runs)
     inside, compared, units = samples.inside, _compared(samples, whole=whole), samples.contender.units
     return [
@@ -71,6 +81,7 @@ def _row(name: str, samples: Samples, base: float | None, *, whole: bool) -> lis
         str(len(walls)),
         str(units),
         f"{samples.wall:.3f} ({walls[0]:.3f}–{walls[-1]:.3f})",
+        f"{samples.median(lambda run: run.cpu):.3f}",
         "–" if inside is None else f"{inside:.3f}",
         "–" if inside is None else f"{1000 * inside / units:.2f}",
         "–" if compared is None or not base else f"{compared / base:.2f}",
@@ -125,8 +136,9 @@ def _head(peers: Sequence[Peer], *, quick: bool, began: float) -> str:
         + ", ".join(f"{p.name} {p.version}" + (f" ({p.error})" if p.error else "") for p in peers),
         "",
         "Figures are medians; contenders take turns within one run (A B C, A B C, …), after one round that does not",
-        "count. *Whole process* is from starting the command to its end; *inside* is what it measured itself, without",
-        "starting Python and importing. Ratios are of the inside time per task.",
+        "count. *Whole process* is from starting the command to its end; *processor* is what it and all processes that",
+        "it started used of the cores; *inside* is what it measured itself, without starting Python and importing.",
+        "Ratios are of the inside time per task, unless said otherwise.",
         "",
     ]
     return "\n".join(lines)
