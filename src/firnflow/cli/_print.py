@@ -7,8 +7,11 @@ import json
 import math
 import os
 import re
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _NUMBER = re.compile(r"-?[0-9][0-9.,e+-]*|NULL|")
-_WIDE = 1000  # columns of a table that goes into a file or a pipe, where nothing is cut
+_COLOURS = {"succeeded": "green", "failed": "red", "crashed": "red", "cancelled": "yellow", "running": "blue"}
 
 STYLES = {
     "succeeded": "green",
@@ -49,20 +52,47 @@ def print_json(data: Any) -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], states: str = "") -> None:
-    """Print rows under a head on stdout; the column named `states` is coloured."""
-    from rich.table import Table
-    from rich.text import Text
+    """Print rows under a head on stdout, columns of figures to the right, the one named `states` coloured.
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, name in enumerate(head):
-        whole = max(len(name), *(len(row[index]) for row in rows)) if name != head[-1] else None
-        right = bool(rows) and all(_NUMBER.fullmatch(row[index]) for row in rows)
-        table.add_column(name, justify="right" if right else "left", overflow="ellipsis", no_wrap=True, min_width=whole)
-    for row in rows:
-        styles = [STYLES.get(text, "") if name == states else "" for name, text in zip(head, row, strict=True)]
-        table.add_row(*(Text(text, style) for text, style in zip(row, styles, strict=True)))
-    out = console()
-    out.print(table, soft_wrap=False, width=None if out.is_terminal else _WIDE)
+    In a terminal a line that is too long is cut. Without rich, which would take longer to load than all the rest.
+    """
+    screen = sys.stdout.isatty()
+    room = shutil.get_terminal_size().columns if screen else None
+    widths = [max(map(_cells, column)) for column in zip(head, *rows, strict=True)]
+    right = [bool(rows) and all(_NUMBER.fullmatch(row[index]) for row in rows) for index in range(len(head))]
+    for row in (head, *rows):
+        cells = [_pad(text, width, right=side) for text, width, side in zip(row, widths, right, strict=True)]
+        line = "  ".join(cells).rstrip()
+        if room is not None and _cells(line) > room:
+            line = line[: room - 1] + "…"
+        if screen:
+            line = _coloured(line, row, head, states)
+        sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _pad(text: str, width: int, *, right: bool) -> str:
+    blank = " " * (width - _cells(text))
+    return blank + text if right else text + blank
+
+
+def _cells(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _coloured(line: str, row: Sequence[str], head: Sequence[str], states: str) -> str:
+    if "NO_COLOR" in os.environ:
+        return line
+    if row is head:
+        return typer.style(line, bold=True)
+    state = row[head.index(states)] if states else ""
+    colour = _COLOURS.get(state)
+    return line.replace(f"  {state} ", f"  {typer.style(state, fg=colour)} ", 1) if colour else line
 
 
 @contextlib.contextmanager
