@@ -46,7 +46,7 @@ def explain(error: Exception, *, debug: bool) -> int:
 def _user_first(message: str) -> str:
     """Return a message with the traceback that it quotes, of the user's own code, before it."""
     said, colon, quoted = message.partition(":\n")
-    return f"{quoted}\n\nError: {said}" if colon and '  File "' in quoted else f"Error: {message}"
+    return f"Traceback (most recent call last):\n{quoted}\n\nError: {said}" if colon and '  File "' in quoted else f"Error: {message}"
 
 
 def of_the_system(error: Exception) -> str | None:

@@ -64,19 +64,21 @@ def print_failure(result: RunResult) -> None:
     for name, task in failed.items():
         _print_error(name, task, result.run, full=name == next(iter(failed)))
     if not failed and result.error:
-        err.print(f"Error: the run {result.status}: {redact(result.error)}", style="red")
+        err.print(f"Error: {result.status}: {redact(result.error)}", style="red")
     if result.status != "succeeded":
         err.print(f"To go on from what is done: firnflow resume {result.run}")
 
 
 def _print_error(name: str, task: TaskResult, run: str, *, full: bool) -> None:
+    """Print why a task failed; `full`: with its traceback, or where it has none, all lines of its message."""
     err, error = console(stderr=True), task.error or {}
-    if full and error.get("traceback"):
-        err.print(redact(error["traceback"].rstrip()))
-        err.print()
+    traceback = redact(error.get("traceback") or "").rstrip() if full else ""
+    if traceback:
+        err.print(f"\n{traceback}\n")
     again = f" after {task.attempts} attempts" if task.attempts > 1 and task.elements is None else ""
-    message = f"{error.get('type')}: {error.get('message')}"
-    err.print(f"Error: task {name} failed{again}: {redact(message.partition(chr(10))[0])}", style="red")
+    message = redact(f"{error.get('type')}: {error.get('message')}")
+    shown = message if full and not traceback else message.partition("\n")[0]
+    err.print(f"Error: task {name} failed{again}: {shown}", style="red")
     err.print(f"Its log: firnflow logs {run} {name}")
 
 

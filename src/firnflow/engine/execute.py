@@ -10,6 +10,7 @@ import shutil
 import time
 import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firnflow import context, values
@@ -20,13 +21,14 @@ from firnflow.errors import DamagedArtifactError, FirnflowError, RunConflictErro
 from firnflow.values.ref import Ref
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from firnflow.engine.memory import Memory
     from firnflow.graph.signature import Signature
     from firnflow.graph.task import Task
     from firnflow.stores import Stores
     from firnflow.stores.state import State
+
+
+_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ def load(bound: Bound, annotation: Any, place: Workplace) -> Any:
 def describe(error: Exception) -> dict[str, Any]:
     """Return an error as plain data: kind, type, message, and the user's own traceback where there is one."""
     cause = error.__cause__ if isinstance(error, TaskFailedError) and error.__cause__ is not None else error
-    ours = isinstance(cause, FirnflowError) and cause is error
+    ours = isinstance(cause, FirnflowError) and (cause is error or _raised_by_us(cause))
     shown = "" if ours else "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
     return {
         "kind": "exception",
@@ -182,3 +184,9 @@ def describe(error: Exception) -> dict[str, Any]:
         "traceback": shown,
         "mendable": isinstance(error, FirnflowError) and not isinstance(error, TaskFailedError),
     }
+
+
+def _raised_by_us(error: BaseException) -> bool:
+    """Whether the function that failed is one of ours, such as a source: its message says all, its frames nothing."""
+    trace = error.__traceback__
+    return trace is not None and Path(trace.tb_frame.f_code.co_filename).is_relative_to(_PACKAGE)
