@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+_UNSAFE = re.compile(r"^\.+|[^A-Za-z0-9_.-]")  # no separators, and no `..`
 
 
 def attempt_file(folder: Path, run: str, task: str, element: int, number: int) -> Path:

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import warnings
+
+from firnflow.engine.logs import AttemptLog, attempt_file, capture, read
+
+
+def test_what_is_printed_logged_and_warned_is_kept_line_by_line(tmp_path):
+    path = tmp_path / "a.jsonl"
+    with capture(AttemptLog(path)):
+        print("one\ntwo", end="")
+        print(" and more")
+        print("to stderr", file=sys.stderr)
+        logging.getLogger("lib").info("logged %d", 7)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("careful", stacklevel=1)
+        print("no line end", end="")
+    lines, _ = read(path)
+    said = [(line["source"], line["message"]) for line in lines]
+    assert said[:4] == [("stdout", "one"), ("stdout", "two and more"), ("stderr", "to stderr"), ("lib", "logged 7")]
+    assert said[4][0] == "py.warnings"
+    assert "careful" in said[4][1]
+    assert said[5] == ("stdout", "no line end")
+    assert [line["level"] for line in lines] == ["info", "info", "warning", "info", "warning", "info"]
+
+
+def test_streams_and_loggers_are_put_back(tmp_path):
+    before = sys.stdout, sys.stderr, logging.getLogger().level, list(logging.getLogger().handlers)
+    with capture(AttemptLog(tmp_path / "a.jsonl")):
+        pass
+    assert (sys.stdout, sys.stderr, logging.getLogger().level, list(logging.getLogger().handlers)) == before
+    assert not (tmp_path / "a.jsonl").exists()
+
+
+def test_a_progress_bar_leaves_its_last_state(tmp_path):
+    with capture(AttemptLog(tmp_path / "a.jsonl")):
+        print("10 %\r50 %\r100 %")
+    assert [line["message"] for line in read(tmp_path / "a.jsonl")[0]] == ["100 %"]
+
+
+def test_a_torn_last_line_is_left_for_later(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"message": "whole"}\n{"mess')
+    lines, offset = read(path)
+    assert [line["message"] for line in lines] == ["whole"]
+    with path.open("ab") as file:
+        file.write(b'age": "rest"}\n')
+    assert [line["message"] for line in read(path, offset)[0]] == ["rest"]
+    assert read(tmp_path / "none", 5) == ([], 5)
+
+
+def test_names_become_safe_file_names(tmp_path):
+    path = attempt_file(tmp_path, "../run", "a/../../b", 3, 1)
+    assert path.parent.parent == tmp_path
+    assert "/" not in path.name
+    assert attempt_file(tmp_path, "..", "..", -1, 1).resolve().is_relative_to(tmp_path.resolve())
+    assert attempt_file(tmp_path, "..", "x", -1, 1).resolve().parent.parent == tmp_path.resolve()
+
+
+def test_secrets_are_hidden(tmp_path):
+    log = AttemptLog(tmp_path / "a.jsonl", lambda text: text.replace("hunter2", "***"))
+    log.write("x", "password hunter2")
+    log.close()
+    assert "hunter2" not in (tmp_path / "a.jsonl").read_text()
+
+
+def test_libraries_and_children_that_write_to_the_descriptors_are_heard(lab):
+    project = lab("""
+        import os, subprocess
+
+        @ff.task
+        def loud() -> None:
+            os.write(1, b"from a C library\\n")
+            subprocess.run(["echo", "from a child"])
+
+        @ff.pipeline
+        def flow():
+            loud()
+    """)
+    result = project.run()
+    path = attempt_file(project.root / ".firnflow" / "logs", result.run, "loud", -1, 1)
+    said = "\n".join(line["message"] for line in read(path)[0])
+    assert "from a C library" in said
+    assert "from a child" in said
+    assert subprocess.run(["true"]).returncode == 0

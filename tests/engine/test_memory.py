@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from firnflow.engine.memory import Memory
+from firnflow.values import Ref
+
+
+def ref(digest):
+    return Ref("table", "pandas", digest, where=f"objects/{digest}")
+
+
+def test_a_frame_is_handed_out_as_a_copy_in_both_directions():
+    memory = Memory(10**6)
+    frame = pd.DataFrame({"x": [1, 2, 3]})
+    memory.keep(ref("a"), frame)
+    frame.loc[0, "x"] = 99
+    first = memory.find(ref("a"), pd.DataFrame)
+    first.loc[1, "x"] = 99
+    assert memory.find(ref("a"), pd.DataFrame)["x"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("value", [pa.table({"x": [1]}), pl.DataFrame({"x": [1]})])
+def test_immutable_tables_are_handed_out_as_they_are(value):
+    memory = Memory(10**6)
+    memory.keep(ref("a"), value)
+    assert memory.find(ref("a"), type(value)) is value
+    assert memory.find(ref("a"), pd.DataFrame) is None
+    assert memory.find(ref("b"), type(value)) is None
+
+
+def test_the_oldest_go_first():
+    memory = Memory(2500)
+    for name in "abc":
+        memory.keep(ref(name), pd.DataFrame({"x": np.zeros(125)}))
+    assert memory.digests() == ["b", "c"]
+    memory.find(ref("b"), pd.DataFrame)
+    memory.keep(ref("d"), pd.DataFrame({"x": np.zeros(125)}))
+    assert memory.digests() == ["b", "d"]
+
+
+def test_what_is_too_large_or_mutable_is_not_kept():
+    memory = Memory(100)
+    memory.keep(ref("a"), pd.DataFrame({"x": np.zeros(1000)}))
+    memory.keep(ref("b"), [1, 2])
+    memory.keep(ref("c"), np.zeros(3))
+    assert memory.digests() == []
