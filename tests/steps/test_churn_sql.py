@@ -21,8 +21,9 @@ def by_hand(monkeypatch):
     spec = importlib.util.spec_from_file_location("churn_sql", ROOT / "benchmarks" / "churn_sql.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    before = set(sys.modules)
     yield module
-    for name in [name for name in sys.modules if name == "churn" or name.startswith("churn.")]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "churn" and name not in before]:
         del sys.modules[name]
 
 

@@ -116,7 +116,7 @@ def calibration(found: Evaluation) -> Callable[[Any], None]:
     def draw(axes: Any) -> None:
         predicted = [b.predicted for b in found.calibration]
         observed = [b.observed for b in found.calibration]
-        top = min(1.0, 1.12 * max(*predicted, *observed))
+        top = min(1.0, 1.12 * max(*predicted, *observed, 0.01))
         axes.plot([0, top], [0, top], color=MUTED, linewidth=1, linestyle=(0, (4, 4)))
         axes.plot(predicted, observed, color=FIRST, linewidth=2, marker="o", markersize=5)
         axes.set(xlim=(0, top), ylim=(0, top), xlabel="mean predicted probability", ylabel="observed share")
