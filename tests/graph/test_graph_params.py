@@ -192,3 +192,13 @@ def test_what_json_writes_is_read_back(rows: int, rate: float, note: str | None,
     assert resolve_params(Settings, {}, typed) == wanted
     assert resolve_params(Settings, wanted.model_dump()) == wanted
     assert resolve_params(Settings, wanted.model_dump(mode="json")) == wanted
+
+
+def test_names_are_those_of_the_fields_whatever_their_aliases():
+    class Aliased(Params):
+        rows: int = pydantic.Field(default=1, alias="n_rows")
+
+    assert resolve_params(Aliased, {"rows": 2}).rows == 2
+    assert list(describe(Aliased)[0]) == ["rows"]
+    with pytest.raises(ParameterError, match="No parameter 'n_rows'"):
+        resolve_params(Aliased, {"n_rows": 2})

@@ -8,11 +8,12 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import ibis
 import pandas as pd  # noqa: TC002 - a field of a NamedTuple is resolved
 import pyarrow as pa
+import pydantic
 import pytest
 
 from firnflow.errors import GraphError
@@ -85,6 +86,7 @@ def want(
     a_path: Path | None = None,
     anything: Any = None,
     a_list: Sequence[int] = (),
+    a_share: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.5,
     a_batch: pa.RecordBatchReader | None = None,
 ) -> None: ...
 
@@ -183,6 +185,10 @@ CASES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "of another pipeline": (
         lambda p: train(leaked[0], 3),  # here
         "'train_set': the result of task 'table' belongs to another pipeline .*Call the task inside",
+    ),
+    "out of bounds": (
+        lambda p: want(a_share=1.5),  # here
+        "'a_share': wants float, but got 1.5 .*less than 1",
     ),
     "a reserved name": (
         lambda p: number.options(name="finalizer")(),  # here

@@ -8,6 +8,8 @@ import types
 import typing
 from typing import Any, Literal, Union
 
+from pydantic import JsonValue
+
 
 def plain(annotation: Any) -> Any:
     """Return the annotation without `Annotated`, `NewType` and type aliases."""
@@ -16,10 +18,15 @@ def plain(annotation: Any) -> Any:
             annotation = typing.get_args(annotation)[0]
         elif isinstance(annotation, typing.NewType):
             annotation = annotation.__supertype__
-        elif type(annotation).__name__ == "TypeAliasType":  # Python 3.12
+        elif _is_alias(annotation) and annotation is not JsonValue:
             annotation = annotation.__value__
         else:
             return type(None) if annotation is None else annotation
+
+
+def _is_alias(annotation: Any) -> bool:
+    """Whether the annotation is `type X = …` of Python 3.12, or the like, which may refer to itself."""
+    return type(annotation).__name__ == "TypeAliasType"
 
 
 def class_name(cls: type) -> str:
@@ -31,6 +38,8 @@ def class_name(cls: type) -> str:
 
 def readable(annotation: Any) -> str:
     """Return the annotation as one reads it: `ibis.Table`, `list[int]`, `Literal["promote", "alert"]`, `int | None`."""
+    if _is_alias(annotation):
+        return str(annotation.__name__)
     annotation = plain(annotation)
     if annotation in (type(None), ...):
         return "None" if annotation is type(None) else "..."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zoneinfo
 
 from firnflow._text import nearest
 
@@ -54,6 +53,8 @@ def _number(text: str | None, low: int, names: tuple[str, ...]) -> int | None:
 
 def check_timezone(name: str) -> str:
     """Return the name of an IANA time zone. Raises ValueError with the nearest name."""
+    import zoneinfo
+
     try:
         zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):

@@ -98,13 +98,14 @@ def constant(value: Any, annotation: Any, site: Site) -> JsonValue:
     try:
         if wanted is Any or wanted is object:
             return _finite(_JSON.validate_python(value), site)
-        typed = adapter(wanted)
+        typed = adapter(annotation)
         checked = typed.validate_python(value, strict=True)
         return _finite(typed.dump_python(checked, mode="json"), site)
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"[{part!r}]" for part in first["loc"])
-        item = f" ({where}: {first['msg']})" if where and wanted is not Any else ""
+        told = not where and (wanted is Any or first["type"].endswith(("_type", "literal_error")))
+        item = "" if told else f" ({f'{where}: ' if where else ''}{first['msg']})"
         hint = _hint_list(value, wanted)
         site.fail(f"wants {readable(wanted)}, but got {shortened(value)}{item}", hint)
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from pydantic import BaseModel
 
@@ -23,6 +23,8 @@ from firnflow.graph.task import Task
 from firnflow.graph.where import definition, fail, here, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firnflow.graph.where import Place
 
 SCHEDULES = (Cron, Every, OnUpdate, AllOf, AnyOf)
@@ -40,7 +42,7 @@ class Pipeline:
         finalizer: the task that always runs last and receives a `RunSummary`, or None.
     """
 
-    function: FunctionType
+    function: Callable[..., Any]
     name: str
     params: type[Params] | None = None
     schedule: Schedule | None = None
@@ -151,8 +153,18 @@ class Pipeline:
         return given if isinstance(given, Section) else Section(model, (), given)
 
 
+@overload
+def pipeline(function: Callable[..., Any], /) -> Pipeline: ...
+@overload
 def pipeline(
-    function: FunctionType | None = None,
+    *,
+    params: type[Params] | None = None,
+    schedule: Schedule | None = None,
+    finalizer: Task[...] | None = None,
+    name: str | None = None,
+) -> Callable[[Callable[..., Any]], Pipeline]: ...
+def pipeline(
+    function: Callable[..., Any] | None = None,
     /,
     *,
     params: type[Params] | None = None,
@@ -174,7 +186,7 @@ def pipeline(
     """
     place = here()
 
-    def decorate(found: FunctionType) -> Pipeline:
+    def decorate(found: Callable[..., Any]) -> Pipeline:
         if not isinstance(found, FunctionType):
             fail(f"{found!r} cannot be a pipeline", place, "Decorate a function that is written with `def`.")
         _check_name(name or found.__name__, place)
@@ -198,7 +210,7 @@ def _check_name(name: str, place: Place) -> None:
         fail(f"pipeline {name!r}: a name is letters, digits and `_`, a letter first", place, "Give it one: `name=…`.")
 
 
-def _check_params(params: Any, function: FunctionType, place: Place) -> None:
+def _check_params(params: Any, function: Callable[..., Any], place: Place) -> None:
     if not (isinstance(params, type) and issubclass(params, Params)):
         fail(
             f"pipeline {function.__name__!r}: params={params!r} is no class of parameters",

@@ -74,7 +74,7 @@ class Section(Placeholder):
         annotation, path = fields[name].annotation, (*self._path, name)
         inner = section(annotation)
         if inner is not None:
-            return Section(inner, path, getattr(self._constant, name) if self._constant else None)
+            return Section(inner, path, getattr(self._constant, name) if self._constant is not None else None)
         return Parameter(".".join(path), annotation, self._source(annotation, path))
 
     def _source(self, annotation: Any, path: tuple[str, ...]) -> FromParam | FromConstant:

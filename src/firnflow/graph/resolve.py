@@ -50,7 +50,7 @@ def resolve_params(
     if params is None:
         return None
     try:
-        return params.model_validate(changes.values)
+        return params.model_validate(changes.values, by_name=True, by_alias=False)
     except ValidationError as error:
         raise ParameterError(_explain(error, params, changes.given_by)) from None
 

@@ -10,13 +10,12 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
-import json
 import typing
 import uuid
 from functools import lru_cache
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from firnflow.graph.annotations import class_name, is_union, members, plain, readable
 
@@ -73,20 +72,21 @@ def _is_any_of(annotation: Any, names: frozenset[str]) -> bool:
     return isinstance(cls, type) and any(class_name(base) in names for base in cls.__mro__)
 
 
-@lru_cache(maxsize=4096)
-def is_json_like(annotation: Any) -> bool:
+def is_json_like(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
     """Whether values are stored as JSON: scalars, containers of JSON-like values, pydantic models, dataclasses."""
-    annotation = plain(annotation)
+    if annotation in seen:
+        return True  # a class that refers to itself
+    seen, annotation = (*seen, annotation), plain(annotation)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    if annotation is Any or origin is Literal:
+    if annotation is Any or annotation is JsonValue or origin is Literal:
         return True
     if is_union(annotation) or origin in _CONTAINERS:
-        return all(is_json_like(arg) for arg in args if arg is not ...)
+        return all(is_json_like(arg, seen) for arg in args if arg is not ...)
     cls = origin or annotation
     if not isinstance(cls, type):
         return False
     if dataclasses.is_dataclass(cls) or typing.is_typeddict(cls) or hasattr(cls, "_fields"):
-        return all(is_json_like(hint) for hint in typing.get_type_hints(cls).values())
+        return all(is_json_like(hint, seen) for hint in typing.get_type_hints(cls).values())
     return issubclass(cls, _SCALARS) or cls in _CONTAINERS or hasattr(cls, "__get_pydantic_core_schema__")
 
 
@@ -95,6 +95,8 @@ def assignable(given: Any, wanted: Any) -> bool:
     given, wanted = plain(given), plain(wanted)
     if given == wanted or _is_open(given) or _is_open(wanted) or wanted is object:
         return True
+    if wanted is JsonValue:
+        return is_json_like(given)
     if is_union(given):
         return all(assignable(member, wanted) for member in typing.get_args(given))
     if typing.get_origin(given) is Literal:
@@ -145,15 +147,14 @@ def _arguments_fit(given: Any, wanted: Any) -> bool:
     return len(given_args) == len(wanted_args) and all(map(assignable, given_args, wanted_args))
 
 
-@lru_cache(maxsize=4096)
 def adapter(annotation: Any) -> TypeAdapter[Any]:
     """Return the pydantic adapter of a JSON-like annotation."""
+    try:
+        return _adapter(annotation)
+    except TypeError:  # `Annotated` with something that has no hash
+        return TypeAdapter(annotation)
+
+
+@lru_cache(maxsize=4096)
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
-
-
-def from_json(annotation: Any, value: Any) -> Any:
-    """Return a constant of the graph as the annotation wants it: a tuple for a list, a date for a text.
-
-    Raises pydantic.ValidationError where it does not fit.
-    """
-    return adapter(annotation).validate_json(json.dumps(value))
