@@ -137,6 +137,8 @@ def _read(path: Path) -> tuple[dict[str, Any], Packed]:
         raise ValueError(f"its format is {manifest['format']} {manifest['version']}")
     if list(members) != [manifest["file"]]:
         raise ValueError(f"its members are {sorted(members)}")
+    if not members[manifest["file"]]:
+        raise ValueError("the model is empty")  # XGBoost would abort the process
     return manifest, Packed(members[manifest["file"]], manifest["file"].rpartition(".")[2], manifest["info"])
 
 

@@ -38,7 +38,7 @@ class PickleType(ValueType):
             value = loads(path.read_bytes(), str((ref.meta or {}).get("pickle")), storage)
         except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
             raise digest.damaged(ref, error) from error
-        if isinstance(annotation, type) and not isinstance(value, annotation):
+        if annotation is not Any and isinstance(annotation, type) and not isinstance(value, annotation):
             raise DataError(f"A pickled {full_name(type(value))} cannot be loaded as {full_name(annotation)}")
         return value
 

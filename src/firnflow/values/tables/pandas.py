@@ -39,12 +39,10 @@ class PandasType(parquet.TableType):
     def load(self, path: Path, ref: Ref, annotation: Any, storage: Storage) -> Any:  # noqa: ARG002 - the protocol's
         """Return the frame; of another table type, nullable dtypes where integers or booleans have nulls."""
         table, notes = parquet.read(path, ref)
-        own = notes.get("pandas", {})
-        special = {int(i): str(kind) for i, kind in own.get("dtypes", {}).items()}
-        if ref.type != self.name:
-            special = dtypes.nullable(table)
         try:
-            frame: Any = dtypes.to_frame(table, special)
+            own = notes.get("pandas", {})
+            special = {int(i): str(kind) for i, kind in own.get("dtypes", {}).items()}
+            frame: Any = dtypes.to_frame(table, special if ref.type == self.name else dtypes.nullable(table))
             if "freq" in own:
                 frame.index.freq = own["freq"]
         except Exception as error:  # whatever a damaged file makes of it

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-from firnflow.errors import DataError
+from firnflow.errors import DataError, FirnflowError
 from firnflow.values import digest
 from firnflow.values.tables import parquet, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import polars as pl
@@ -52,13 +53,10 @@ class PolarsLazyType(parquet.TableType):
         import polars as pl
         import pyarrow.parquet as pq
 
-        try:
-            arrow_schema = pq.read_schema(path)
-            wanted = _from_arrow(schema.restore(arrow_schema.empty_table())[0], ref).schema
+        with _naming(lambda error: digest.damaged(ref, error)):
+            wanted = _from_arrow(schema.restore(pq.read_schema(path).empty_table())[0], ref).schema
             lazy = pl.scan_parquet(path, glob=False, hive_partitioning=False)
             found = lazy.collect_schema()
-        except Exception as error:  # whatever a damaged file makes of it
-            raise digest.damaged(ref, error) from error
         casts = {name: dtype for name, dtype in wanted.items() if found[name] != dtype}
         hidden = parquet.hidden_columns(ref)
         return lazy.drop(hidden).cast({name: dtype for name, dtype in casts.items() if name not in hidden})
@@ -80,10 +78,22 @@ def _check(dtypes: pl.Schema) -> None:
 def _from_arrow(table: pa.Table, ref: Ref) -> pl.DataFrame:
     import polars as pl
 
-    try:
+    says = f"The {ref.kind} of {ref.type} has a column that polars cannot hold"
+    with _naming(lambda error: DataError(f"{says}: {error}")):
         frame = pl.from_arrow(table)
-    except Exception as error:  # of polars' own tree
-        raise DataError(f"The {ref.kind} of {ref.type} has a column that polars cannot hold: {error}") from error
     assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a Series is what an array gives
     frame.columns = table.column_names  # polars renames a column without a name
     return frame
+
+
+@contextlib.contextmanager
+def _naming(make: Callable[[BaseException], FirnflowError]) -> Iterator[None]:
+    """Turn what polars raises into one of our errors: its panics too, which are no Exceptions."""
+    try:
+        yield
+    except FirnflowError:
+        raise
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise make(error) from error
+        raise
