@@ -12,4 +12,5 @@ def test_the_graph_loads_nothing_heavy():
         "print(*sorted(new - set(sys.stdlib_module_names)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= {"firnflow", "annotated_types", "pydantic", "pydantic_core", "typing_extensions"}
+    found = {name for name in done.stdout.split() if not name.startswith("_sysconfigdata")}
+    assert found <= {"firnflow", "annotated_types", "pydantic", "pydantic_core", "typing_extensions"}
