@@ -27,7 +27,7 @@ def explain(error: Exception, *, debug: bool) -> int:
     if debug:
         _say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, FirnflowError):
-        _say(_user_first(str(error)))
+        _say(_user_first(_mended(error)))
         return error.exit_code
     known = of_the_system(error)
     if known is not None:
@@ -43,17 +43,43 @@ def explain(error: Exception, *, debug: bool) -> int:
     return 1
 
 
+def _mended(error: FirnflowError) -> str:
+    """Return an error's message, with what mends it where only the database's driver knew."""
+    said = _of_the_database(error.__cause__)
+    message = str(error)
+    return message if said is None or "Mend:" in message else f"{message}. {said.partition('. ')[2]}"
+
+
 def _user_first(message: str) -> str:
     """Return a message with the traceback that it quotes, of the user's own code, before it."""
     said, colon, quoted = message.partition(":\n")
-    return f"Traceback (most recent call last):\n{quoted}\n\nError: {said}" if colon and '  File "' in quoted else f"Error: {message}"
+    return (
+        f"Traceback (most recent call last):\n{quoted}\n\nError: {said}"
+        if colon and '  File "' in quoted
+        else f"Error: {message}"
+    )
 
 
-def of_the_system(error: Exception) -> str | None:
+def of_the_system(error: BaseException) -> str | None:
     """Return the message for what a disk, a folder or a database did not allow; None for anything else."""
     if isinstance(error, OSError):
         return _of_a_file(error)
-    if not (type(error).__module__.startswith("sqlalchemy") and hasattr(error, "orig")):
+    said = _of_the_database(error)
+    return f"the state database cannot be used: {said}" if said is not None else None
+
+
+def _of_a_file(error: OSError) -> str | None:
+    place = f": {error.filename}" if error.filename else ""
+    if error.errno in _DISK_FULL:
+        return f"the disk is full{place}. {_ROOM}"
+    if error.errno in _READ_ONLY:
+        return f"{error.strerror}{place}. {_WRITABLE}"
+    return f"{error.strerror}{place}" if error.filename and error.strerror else None
+
+
+def _of_the_database(error: BaseException | None) -> str | None:
+    """Return what a database's driver said, and what mends it; None where the error is none of a database."""
+    if error is None or not type(error).__module__.startswith("sqlalchemy") or not hasattr(error, "orig"):
         return None
     said = str(error.orig).strip().partition("\n")[0]
     mend = "Mend: firnflow doctor"
@@ -61,16 +87,9 @@ def of_the_system(error: Exception) -> str | None:
         mend = _ROOM
     elif "readonly" in said or "unable to open" in said:
         mend = _WRITABLE
-    return f"the state database cannot be used: {said}. {mend}"
-
-
-def _of_a_file(error: OSError) -> str | None:
-    place = str(error.filename) if error.filename else "a file"
-    if error.errno in _DISK_FULL:
-        return f"the disk is full: {place}. {_ROOM}"
-    if error.errno in _READ_ONLY:
-        return f"{place} cannot be written ({error.strerror}). {_WRITABLE}"
-    return f"{place}: {error.strerror}" if error.filename and error.strerror else None
+    elif "malformed" in said or "not a database" in said:
+        mend = "Mend: put a copy of the file back, or move it away: the next run makes a new one"
+    return f"{said}. {mend}"
 
 
 def _say(text: str) -> None:

@@ -30,12 +30,25 @@ def command(folder: str = _FOLDER) -> None:
         raise UsageError(
             f"{root.absolute()} has {listing(there)}, and nothing is overwritten. Mend: firnflow init ANOTHER_FOLDER"
         )
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text, encoding="utf-8")
-        typer.echo(f"  {root / path}")
+    _write(root, files)
     enter = "" if root.resolve() == Path.cwd() else f"cd {folder} && "
     typer.echo(f"\nRun it: {enter}firnflow run sales\nSee its graph: {enter}firnflow show sales")
+
+
+def _write(root: Path, files: dict[str, str]) -> None:
+    """Write all files, or none."""
+    written: list[Path] = []
+    try:
+        for path in map(root.joinpath, files):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            written.append(path)
+            path.write_text(files[path.relative_to(root).as_posix()], encoding="utf-8")
+    except OSError:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    for path in written:
+        typer.echo(f"  {path}")
 
 
 def _name(folder: str) -> str:
