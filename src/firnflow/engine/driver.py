@@ -59,7 +59,8 @@ class Driver:
         self._loop()
         if self._lease.cancelled:
             then = "the finalizer still runs" if self._job.graph.finalizer else "nothing more starts"
-            said = f"{self._lease.cancelled}: what is under way is ended, {then}. Ctrl-C once more ends all at once."
+            again = " Ctrl-C once more ends all at once." if self._lease.cancelled == "SIGINT" else ""
+            said = f"{self._lease.cancelled}: what is under way is ended, {then}.{again}"
             self._tell("notice", message=said)
             self._stop_all()
         self._flush()
