@@ -342,17 +342,21 @@ def test_foreign_types_in_a_skops_file_are_refused(storage, trap):
     with zipfile.ZipFile(io.BytesIO(skops.io.dumps(estimator))) as file:
         members = {name: file.read(name) for name in file.namelist()}
     schema = json.loads(members.pop("schema.json"))
-    schema["content"]["content"]["extra"] = {
+    function = {
         "__class__": "function",
         "__module__": "os",
         "__loader__": "FunctionNode",
         "content": {"module_path": "os", "function": "system"},
         "__id__": 10**9,
     }
-    for hostile in (skops_file(schema, **members), skops_file(foreign(trap))):
-        content = model_file("sklearn", "model.skops", hostile)
-        with pytest.raises(StoreError, match=r"not known to be safe|cannot be read as model"):
+    for extra in (function, {**foreign(trap), "__loader__": "TypeNode"}):
+        schema["content"]["content"]["extra"] = extra
+        content = model_file("sklearn", "model.skops", skops_file(schema, **members))
+        with pytest.raises(UnsafeFormatError, match=r"not known to be safe: (os|pathlib)\."):
             values.load(planted(storage, content, SAVED["sklearn"](storage)), Model, storage)
+    content = model_file("sklearn", "model.skops", skops_file(foreign(trap)))
+    with pytest.raises(DamagedArtifactError, match="ReduceNode"):
+        values.load(planted(storage, content, SAVED["sklearn"](storage)), Model, storage)
 
 
 def test_a_hostile_archive_in_an_archive(storage):
