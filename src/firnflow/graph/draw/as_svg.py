@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from firnflow.graph.model import Graph
 
 _MARGIN, _HEADER = 24.0, 44.0
+_STACK = 8.0
+"""How far the lowest box of a map's stack stands out."""
 _STYLE = """
 .ff{--page:#ffffff;--ink:#1c2430;--soft:#667085;--box:#f7f9fc;--edge:#b6c0cf;--line:#8793a5;--group:#eef3f9;--rim:#c9d5e4;
 --accent:#2563a8;font-family:system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif}
@@ -110,11 +112,12 @@ def _case(piece: Piece) -> str:
 
 def _box(box: Box, x: float, y: float, width: float, height: float) -> str:
     state = f" {box.state}" if box.state in MARKS else ""
+    height -= _STACK if box.kind == "map" else 0.0
     radius = height / 2 if box.kind == "source" else 7
     rect = (
         f'<rect class="box" x="{{x:.1f}}" y="{{y:.1f}}" width="{width:.1f}" height="{height:.1f}" rx="{radius:.0f}"/>'
     )
-    shadows = (8, 4) if box.kind == "map" else ()
+    shadows = (_STACK, _STACK / 2) if box.kind == "map" else ()
     middle = x + width / 2
     return "".join(
         [
@@ -165,7 +168,9 @@ class _Pixels:
     padding = (18.0, 14.0)
 
     def size(self, box: Box) -> tuple[float, float]:
-        return max(_text_width(box.title, 7.7), _text_width(_under(box), 6.2), 60.0) + 28.0, 44.0
+        return max(_text_width(box.title, 8.1), _text_width(_under(box), 6.2), 60.0) + 28.0, 44.0 + (
+            _STACK if box.kind == "map" else 0.0
+        )
 
     def slot(self, label: str) -> float:
         return _text_width(label, 7.2) + 22.0 if label else 18.0
