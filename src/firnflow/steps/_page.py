@@ -208,12 +208,13 @@ def _trials(trials: list[CrossValidation]) -> str:
         settings = trial.training.model_dump()
         cells = "".join(f'<td class="n">{settings[name]:g}</td>' for name in varied)
         cells += f'<td class="n">{trial.trees}</td>'
-        cells += "".join(f'<td class="n">{mean[n]:.3f} <small>±{deviation[n]:.3f}</small></td>' for n in names)
+        cells += "".join(f'<td class="n">{mean[n]:.4f} <small>±{deviation[n]:.3f}</small></td>' for n in names)
         rows += f'<tr class="{"best" if trial is best else ""}">{cells}</tr>'
+    learnt = "all" if best.rows == best.total_rows else f"a sample of {best.rows:,} of {best.total_rows:,}"
     return (
-        f"<h2>Search</h2><p>Each line is a candidate, judged by {best.training.folds}-fold cross-validation on"
-        f" {best.rows:,} training rows: the mean over the folds and its standard deviation. The best by AUC was trained"
-        f' on all of them.</p><div class="card scroll"><table><tr>{head}</tr>{rows}</table></div>'
+        f"<h2>Search</h2><p>Each line is a candidate, judged by {best.training.folds}-fold cross-validation on {learnt}"
+        " training rows: the mean over the folds and its standard deviation. The best by AUC became the model.</p>"
+        f'<div class="card scroll"><table><tr>{head}</tr>{rows}</table></div>'
     )
 
 
