@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 import uuid
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from firnflow.project import load_project
 from firnflow.stores.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from firnflow.engine.events import Event
@@ -37,7 +38,7 @@ class Lab:
     def resume(self, run_id: str | None = None, **wishes: Any) -> RunResult:
         return resume(self.project, run_id, [self.events.append], **wishes)
 
-    @property
+    @cached_property
     def state(self) -> State:
         return State(self.project.settings.state.reveal())
 
@@ -50,8 +51,9 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Callable[..., Lab]:
+def lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
     """Return a function that makes a project of one module's source."""
+    labs: list[Lab] = []
 
     def make(source: str, settings: str = "", root: Path | None = None) -> Lab:
         root = root or tmp_path / "project"
@@ -61,6 +63,9 @@ def lab(tmp_path: Path) -> Callable[..., Lab]:
         (root / "firnflow.toml").write_text(
             f'[project]\nname = "lab"\npipelines = ["{name}"]\n[environments.local]\nlease = 5\n{settings}\n'
         )
-        return Lab(root, load_project(root))
+        labs.append(Lab(root, load_project(root)))
+        return labs[-1]
 
-    return make
+    yield make
+    for each in labs:
+        each.__dict__.get("state") and each.state.close()

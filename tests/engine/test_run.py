@@ -529,3 +529,68 @@ def _gone(pid):
             return True
         time.sleep(0.05)
     return False
+
+
+def test_a_resumed_partial_run_keeps_its_inputs_though_a_newer_run_has_others(lab, tmp_path):
+    flag = tmp_path / "mended"
+    project = lab(f"""
+        from pathlib import Path
+
+        class P(ff.Params):
+            n: int = 1
+
+        @ff.task
+        def make(n: int) -> int:
+            return n
+
+        @ff.task(cache=False)
+        def use(x: int) -> int:
+            if x == 1 and not Path({str(flag)!r}).exists():
+                raise RuntimeError("not yet")
+            return x
+
+        @ff.pipeline(params=P)
+        def flow(p):
+            use(make(p.n))
+    """)
+    project.run(stop=("make",))
+    failed = project.run(only=("use",))
+    project.run("flow", "n=2")
+    flag.touch()
+    result = project.resume(failed.run)
+    assert (result.status, result.outputs["use"].inline) == ("succeeded", "1")
+
+
+def test_a_file_given_for_a_source_or_a_task_is_found_again_from_elsewhere(lab, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "given.csv").write_text("x\n1\n2\n")
+    flag = tmp_path / "mended"
+    project = lab(f"""
+        from pathlib import Path
+        import ibis
+
+        @ff.task
+        def orders() -> ibis.Table:
+            return ibis.memtable({{"x": [5]}})
+
+        @ff.task(cache=False)
+        def total(orders: ibis.Table) -> int:
+            if not Path({str(flag)!r}).exists():
+                raise RuntimeError("not yet")
+            return int(orders.x.sum().to_pyarrow().as_py())
+
+        @ff.pipeline
+        def flow():
+            total(orders())
+    """)
+    monkeypatch.chdir(tmp_path / "data")
+    failed = project.run(inputs={"orders": "given.csv"})
+    assert failed.status == "failed"
+    flag.touch()
+    monkeypatch.chdir(tmp_path)
+    result = project.resume(failed.run)
+    assert (result.status, result.outputs["total"].inline) == ("succeeded", "3")
+    with pytest.raises(NotFoundError, match="Did you mean 'orders'"):
+        project.run(inputs={"order": "x.csv"})
+    with pytest.raises(UsageError, match="returns one table"):
+        project.run(inputs={"total": "x.csv"})

@@ -18,6 +18,7 @@ from firnflow.engine.mapping import expand
 from firnflow.engine.selection import gather_outputs, outputs_of
 from firnflow.engine.units import Unit, make_unit, new_attempt
 from firnflow.errors import RunConflictError, TaskFailedError
+from firnflow.project import redact
 from firnflow.stores.state import COMMITTED, NewAttempt
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ class Driver:
     def _lost(self, unit: Unit, why: str, said: str) -> None:
         """Settle a unit whose worker is gone, unless it had committed before."""
         kind = why if why in {"timeout", "memory", "cancelled"} else "worker_lost"
-        error = limits.explain(kind, unit.node, why, said)
+        error = limits.explain(kind, unit.node, why, redact(said))
         self._job.log(unit.task, unit.element, unit.number, f"{said}\n{error['message']}".strip())
         status = {"worker_lost": "lost", "cancelled": "cancelled"}.get(kind, "failed")
         if not self._job.state.fail(unit.attempt, status, error):

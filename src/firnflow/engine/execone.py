@@ -76,20 +76,17 @@ def execute_one(project: Project, wish: Wish, echo: Any = None) -> dict[str, Any
         RunConflictError: somebody else holds the run, or has cancelled it or given up this attempt meanwhile.
     """
     pipeline = project.pipeline(wish.graph.pipeline)
-    place = open_workplace(project, echo)
-    tasks = sources.with_builtins(pipeline, project, place)
-    foreign.check_code(wish.graph, wish.task, tasks)
-    params = params_of(project, pipeline, wish.assignments)
-    foreign.check_params(wish.graph, params)
-    place.state.reap()
-    run = outside.join(place.state, project, wish.graph, wish.run, params, wish.assignments)
-    foreign.check_params(wish.graph, run.params)
-    lease = Lease(place.state, run.id, run.epoch, outside.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    try:
+    with open_workplace(project, echo) as place:
+        tasks = sources.with_builtins(pipeline, project, place)
+        foreign.check_code(wish.graph, wish.task, tasks)
+        params = params_of(project, pipeline, wish.assignments)
+        foreign.check_params(wish.graph, params)
+        place.state.reap()
+        run = outside.join(place.state, project, wish.graph, wish.run, params, wish.assignments)
+        foreign.check_params(wish.graph, run.params)
+        lease = Lease(place.state, run.id, run.epoch, outside.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with lease, lease.signals(at_once=True):
             return _Execution(project, wish, place, tasks, run, lease).answer()
-    finally:
-        place.stores.close()
 
 
 class _Execution:

@@ -11,7 +11,7 @@ import time
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from firnflow import context, values
 from firnflow._crash import crash_point
@@ -21,6 +21,8 @@ from firnflow.errors import DamagedArtifactError, FirnflowError, RunConflictErro
 from firnflow.values.ref import Ref
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firnflow.engine.memory import Memory
     from firnflow.graph.signature import Signature
     from firnflow.graph.task import Task
@@ -79,7 +81,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What executing needs besides the call: the stores, the state, where logs go."""
+    """What executing needs besides the call: the stores, the state, where logs go. Closed by `with`."""
 
     stores: Stores
     state: State
@@ -87,6 +89,13 @@ class Workplace:
     memory: Memory
     redact: Any = str
     echo: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stores.close()
+        self.state.close()
 
 
 def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
@@ -115,7 +124,7 @@ def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: a task may raise anything
             _set_aside(error, call, place)
-            said = describe(error)
+            said = describe(error, place.redact)
             log.write("firnflow", said["traceback"] or said["message"], "error")
             place.state.fail(call.attempt, "failed", said, peak.read())
             return Outcome("failed", error=said, seconds=time.perf_counter() - began, peak_memory=peak.read())
@@ -172,16 +181,21 @@ def load(bound: Bound, annotation: Any, place: Workplace) -> Any:
     return [load(item, inner, place) for item in bound]
 
 
-def describe(error: Exception) -> dict[str, Any]:
-    """Return an error as plain data: kind, type, message, and the user's own traceback where there is one."""
+def describe(error: Exception, redact: Callable[[str], str]) -> dict[str, Any]:
+    """Return an error as plain data: kind, type, message, and the user's own traceback where there is one.
+
+    Args:
+        error: what was raised.
+        redact: hides secrets in a text.
+    """
     cause = error.__cause__ if isinstance(error, TaskFailedError) and error.__cause__ is not None else error
     ours = isinstance(cause, FirnflowError) and (cause is error or _raised_by_us(cause))
     shown = "" if ours else "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
     return {
         "kind": "exception",
         "type": type(cause).__name__,
-        "message": str(cause),
-        "traceback": shown,
+        "message": redact(str(cause)),
+        "traceback": redact(shown),
         "mendable": isinstance(error, FirnflowError) and not isinstance(error, TaskFailedError),
     }
 

@@ -23,6 +23,7 @@ class RunRequest:
         cache: take results of earlier runs where code and inputs are the same.
         workers: how many processes; None: as the environment says.
         inline: run everything in this process, for a debugger.
+        given_by: the run whose outputs stand for tasks that are not chosen; `run` writes it down for `resume`.
     """
 
     pipeline: str
@@ -34,6 +35,7 @@ class RunRequest:
     cache: bool = True
     workers: int | None = None
     inline: bool = False
+    given_by: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""

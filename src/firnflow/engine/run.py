@@ -28,6 +28,7 @@ from firnflow.engine.selection import given_outputs, select
 from firnflow.engine.workplace import open_workplace
 from firnflow.errors import FirnflowError, NotFoundError, RunConflictError
 from firnflow.graph.resolve import resolve_params
+from firnflow.project import redact
 from firnflow.stores.state import COMMITTED, Run, this_process
 
 if TYPE_CHECKING:
@@ -57,34 +58,19 @@ def run(project: Project, request: RunRequest, listeners: Sequence[Listener] = (
         RunConflictError: another process has taken over the run.
     """
     pipeline = project.pipeline(request.pipeline)
-    graph = sources.replace_given(pipeline.build(), request.inputs, Path.cwd())
+    request = dataclasses.replace(request, inputs=sources.absolute(request.inputs, Path.cwd()))
+    graph = sources.replace_given(pipeline.build(), request.inputs)
     params = params_of(project, pipeline, request.assignments)
     chosen = select(graph, request)
     sources.check(graph, project, chosen)
-    place = open_workplace(project, echo)
-    text = graph.model_dump_json()
-    now = time.time()
-    record = Run(
-        id=_new_id(pipeline.name),
-        pipeline=pipeline.name,
-        environment=project.settings.environment,
-        status="running",
-        graph=hashlib.sha256(text.encode()).hexdigest(),
-        params=params,
-        request=request.to_json(),
-        origin=origin.describe(project.root),
-        owner=this_process(),
-        epoch=1,
-        lease_until=now + project.settings.lease,
-        cancel_requested=0,
-        started_at=now,
-        ended_at=None,
-        error=None,
-    )
-    place.state.reap()
-    given, source_run = given_outputs(graph, chosen, place.state)
-    place.state.create_run(record, text)
-    return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given, source_run)
+    with open_workplace(project, echo) as place:
+        place.state.reap()
+        given, given_by = given_outputs(graph, chosen, place.state)
+        request = dataclasses.replace(request, given_by=given_by)
+        text = graph.model_dump_json()
+        record = _record(project, request, params, hashlib.sha256(text.encode()).hexdigest())
+        place.state.create_run(record, text)
+        return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given)
 
 
 def resume(
@@ -110,23 +96,45 @@ def resume(
         NotFoundError: there is no such run.
         RunConflictError: it is under way in another process.
     """
-    place = open_workplace(project, echo)
-    place.state.reap()
-    newest = place.state.runs(limit=1)
-    if run_id is None and not newest:
-        raise NotFoundError("there is no run yet. Start one: firnflow run")
-    record = place.state.run(run_id) if run_id is not None else newest[0]
-    if record.status == "succeeded":
-        return finished(place.state, record)
-    request = RunRequest.from_json(record.request)
-    request = dataclasses.replace(request, workers=workers or request.workers, inline=inline or request.inline)
-    pipeline = project.pipeline(record.pipeline)
-    graph = sources.replace_given(pipeline.build(), request.inputs, Path.cwd())
-    chosen = select(graph, request)
-    given, source_run = given_outputs(graph, chosen, place.state, exclude=record.id)
-    epoch = place.state.claim(record.id, this_process(), time.time() + project.settings.lease)
-    record = dataclasses.replace(record, epoch=epoch, params=_still_valid(pipeline, record.params))
-    return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given, source_run)
+    with open_workplace(project, echo) as place:
+        place.state.reap()
+        newest = place.state.runs(limit=1)
+        if run_id is None and not newest:
+            raise NotFoundError("there is no run yet. Start one: firnflow run")
+        record = place.state.run(run_id) if run_id is not None else newest[0]
+        if record.status == "succeeded":
+            return finished(place.state, record)
+        request = RunRequest.from_json(record.request)
+        request = dataclasses.replace(request, workers=workers or request.workers, inline=inline or request.inline)
+        pipeline = project.pipeline(record.pipeline)
+        graph = sources.replace_given(pipeline.build(), request.inputs)
+        chosen = select(graph, request)
+        given, _ = given_outputs(graph, chosen, place.state, request.given_by)
+        epoch = place.state.claim(record.id, this_process(), time.time() + project.settings.lease)
+        record = dataclasses.replace(record, epoch=epoch, params=_still_valid(pipeline, record.params))
+        return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given)
+
+
+def _record(project: Project, request: RunRequest, params: dict[str, Any], graph: str) -> Run:
+    """Return the row of a new run that this process holds."""
+    now = time.time()
+    return Run(
+        id=_new_id(request.pipeline),
+        pipeline=request.pipeline,
+        environment=project.settings.environment,
+        status="running",
+        graph=graph,
+        params=params,
+        request=request.to_json(),
+        origin=origin.describe(project.root),
+        owner=this_process(),
+        epoch=1,
+        lease_until=now + project.settings.lease,
+        cancel_requested=0,
+        started_at=now,
+        ended_at=None,
+        error=None,
+    )
 
 
 def params_of(project: Project, pipeline: Pipeline, assignments: Sequence[str]) -> dict[str, Any]:
@@ -183,13 +191,14 @@ class _Session:
             listeners=[*listeners, EventLog(place.logs, record.id, place.redact)],
         )
 
-    def go(self, chosen: set[str], given: dict[str, Outputs | None], given_by: str | None) -> RunResult:
+    def go(self, chosen: set[str], given: dict[str, Outputs | None]) -> RunResult:
         """Run to the end and write down how it ended."""
         job, record = self._job, self._record
         job.scheduler = Scheduler(self._graph, chosen, given, record.params, job.read_json)
         job.tell(Event("run_started", data={"run": record.id, "tasks": job.scheduler.selected, "epoch": record.epoch}))
-        if given_by is not None:
-            job.tell(Event("notice", data={"message": f"inputs from run {given_by}: {listing(given)}"}))
+        if given:
+            said = f"inputs from run {self._request.given_by}: {listing(given)}"
+            job.tell(Event("notice", data={"message": said}))
         pool = self._pool()
         lease = Lease(job.state, record.id, record.epoch, self._project.settings.lease)
         try:
@@ -210,11 +219,10 @@ class _Session:
             job.state.end_run(record.id, record.epoch, status, error)
         except FirnflowError as broken:
             if not isinstance(broken, RunConflictError):
-                job.state.end_run(record.id, record.epoch, "failed", str(broken))
+                job.state.end_run(record.id, record.epoch, "failed", redact(str(broken)))
             raise
         finally:
             pool.close()
-            self._place.stores.close()
         crash_point("run.ended")
         job.tell(Event("run_finished", data={"status": status, "seconds": self._seconds()}))
         return self._result(status, error)

@@ -42,7 +42,7 @@ def select(graph: Graph, request: RunRequest) -> set[str]:
 
 
 def given_outputs(
-    graph: Graph, chosen: set[str], state: State, exclude: str = ""
+    graph: Graph, chosen: set[str], state: State, given_by: str | None = None
 ) -> tuple[dict[str, Outputs | None], str | None]:
     """Return the outputs that the chosen tasks read and do not make, from the newest run that committed them all.
 
@@ -50,7 +50,7 @@ def given_outputs(
         graph: the graph.
         chosen: the tasks that run.
         state: where runs are looked up.
-        exclude: a run that does not count (the one that is about to start).
+        given_by: the run to take them from; None: the newest that has them all.
 
     Returns:
         task → outputs (None for one that was skipped there), and the run that they come from.
@@ -61,9 +61,7 @@ def given_outputs(
     wanted = {other for task in chosen for other in reads(graph.tasks[task])} - chosen
     if not wanted:
         return {}, None
-    for run in state.runs(pipeline=graph.pipeline, limit=1000):
-        if run.id == exclude:
-            continue
+    for run in [state.run(given_by)] if given_by else state.runs(pipeline=graph.pipeline, limit=1000):
         found = committed(graph, state.attempts(run.id))
         if wanted <= set(found):
             return {task: found[task] for task in wanted}, run.id

@@ -30,13 +30,17 @@ def with_builtins(pipeline: Pipeline, project: Project, place: Workplace) -> dic
     return {**{task.key: task for task in pipeline.tasks.values()}, SOURCE_KEY: Task(source, "source")}
 
 
-def replace_given(graph: Graph, inputs: dict[str, str], folder: Path) -> Graph:
+def absolute(inputs: dict[str, str], folder: Path) -> dict[str, str]:
+    """Return the given files with absolute paths, so that they are found again from elsewhere; URLs stay."""
+    return {name: path if "://" in path else str((folder / path).resolve()) for name, path in inputs.items()}
+
+
+def replace_given(graph: Graph, inputs: dict[str, str]) -> Graph:
     """Return the graph in which the named sources and tasks read a file instead.
 
     Args:
         graph: the graph.
-        inputs: source or task → path, relative to `folder`, or URL.
-        folder: the working directory of who typed it.
+        inputs: source or task → absolute path, or URL.
 
     Raises:
         NotFoundError: there is no such source or task.
@@ -53,7 +57,6 @@ def replace_given(graph: Graph, inputs: dict[str, str], folder: Path) -> Graph:
         node = tasks[name]
         if node.key != SOURCE_KEY and (set(node.outputs) != {"result"} or not _is_table(node.outputs["result"])):
             raise UsageError(f"--input {name}: a file can stand for a source or for a task that returns one table")
-        full = path if "://" in path else str((folder / path).resolve())
         old = node.inputs.get("name", FromConstant(value=name))
         tasks[name] = TaskNode(
             key=SOURCE_KEY,
@@ -61,7 +64,7 @@ def replace_given(graph: Graph, inputs: dict[str, str], folder: Path) -> Graph:
             location=node.location,
             inputs={
                 "name": old if node.key == SOURCE_KEY else FromConstant(value=name),
-                "path": FromConstant(value=full),
+                "path": FromConstant(value=path),
             },
             arguments={"name": Port(type="str"), "path": Port(type="str", optional=True)},
             outputs=node.outputs,
