@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import html
 import json
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from pydantic_core import core_schema
 
@@ -129,7 +130,9 @@ def _forms(secret: str) -> Iterator[str]:
     if password:
         texts |= {password, unquote(password)}
     for text in texts:
-        yield from (text, quote(text, safe=""), quote(text), json.dumps(text)[1:-1], repr(text)[1:-1])
+        yield from (text, quote(text, safe=""), quote(text), quote_plus(text), html.escape(text))
+        yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+        yield from (repr(text)[1:-1], repr(text.encode("utf-8", "surrogateescape"))[2:-1])
 
 
 def _resolve(reference: str, root: Path) -> str:
