@@ -43,9 +43,8 @@ from __future__ import annotations
 from html import escape
 from typing import Literal
 
-import ibis
-
 import firnflow as ff
+import ibis
 
 
 class SalesParams(ff.Params):
@@ -133,6 +132,7 @@ _TESTS = '''\
 from __future__ import annotations
 
 import ibis
+
 from pipelines import by_country, clean, sales
 
 ORDERS = ibis.memtable(

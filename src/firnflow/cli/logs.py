@@ -23,6 +23,7 @@ _TASK = typer.Argument(None, metavar="[TASK]", help="Only of this task.", autoco
 _FOLLOW = typer.Option(False, "--follow", "-f", help="Go on until the run has ended.")  # noqa: FBT003 - Typer's way
 _ATTEMPT = typer.Option(None, "--attempt", metavar="N", min=1, help="Only of the attempt of this number.")
 _POLL = 0.4  # seconds
+_LAST_POLLS = 12  # how often a process that has ended its run, but not itself, is waited for
 _STYLES = {"debug": "dim", "warning": "yellow", "error": "red", "critical": "bold red"}
 
 
@@ -45,7 +46,7 @@ def command(
     record, task = _find(state, run, task)
     reader = _Reader(state, logs_folder(root), record.id, task, attempt)
     show = _print_json if as_json else _printer()
-    shown = _follow(state, reader, show) if follow else _show(reader, show)
+    shown = _follow(state, record.id, reader, show) if follow else _show(reader, show)
     if not shown:
         host = record.origin.get("host")
         what = f"run {record.id}" if task is None else f"task {task} in run {record.id}"
@@ -122,14 +123,17 @@ def _show(reader: _Reader, show: Callable[[Line], None]) -> bool:
     return bool(lines)
 
 
-def _follow(state: State, reader: _Reader, show: Callable[[Line], None]) -> bool:
-    """Show lines until the run has ended; return whether there was one."""
-    shown = False
+def _follow(state: State, run: str, reader: _Reader, show: Callable[[Line], None]) -> bool:
+    """Show lines until the run has ended and its process has said its last; return whether there was one."""
+    from firnflow.stores.state.owner import is_alive
+
+    shown, polls_left = False, _LAST_POLLS
     while True:
         state.reap()
-        over = state.run(reader._run).status != "running"  # noqa: SLF001 - looked up before reading: no line is missed
+        record = state.run(run)  # before reading, so that no line is missed
         shown = _show(reader, show) or shown
-        if over:
+        polls_left -= record.status != "running"
+        if record.status != "running" and (not is_alive(record.owner) or polls_left < 0):
             return shown
         time.sleep(_POLL)
 

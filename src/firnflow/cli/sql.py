@@ -62,7 +62,7 @@ def command(
         if query is None:
             _list(record, refs, form)
         else:
-            _print(_answer(query, refs, stores), form, limit)
+            _print(_answer(query, record, refs, stores), form, limit)
     finally:
         stores.close()
 
@@ -111,7 +111,7 @@ def _count(ref: Ref) -> str:
     return f"{rows:,}" if isinstance(rows, int) else ""
 
 
-def _answer(query: str, refs: dict[str, Ref], stores: Stores) -> ibis.Table:
+def _answer(query: str, record: Run, refs: dict[str, Ref], stores: Stores) -> ibis.Table:
     """Return the answer of a query; only tables whose names stand in it are read."""
     import ibis
 
@@ -128,8 +128,8 @@ def _answer(query: str, refs: dict[str, Ref], stores: Stores) -> ibis.Table:
         said = str(error).partition("\nTables: ")[0]
         missing = re.search(r"Table with name (\S+) does not exist", said)
         if missing is not None:
-            said = f"There is no table {missing[1]!r} in this run.{nearest(missing[1], names)}"
-        raise UsageError(f"{said}\nTables: {listing(refs, 30)}") from error
+            said = f"There is no table {missing[1]!r}.{nearest(missing[1], names)}"
+        raise UsageError(f"{said}\nTables of run {record.id}: {listing(refs, 30)}") from error
 
 
 def _print(answer: ibis.Table, form: Format, limit: int | None) -> None:
@@ -142,12 +142,18 @@ def _print(answer: ibis.Table, form: Format, limit: int | None) -> None:
 
         print_json([_plain(row) for row in (answer if limit is None else answer.limit(limit)).to_pyarrow().to_pylist()])
     else:
-        import csv
+        _print_csv(answer if limit is None else answer.limit(limit))
 
-        batches = (answer if limit is None else answer.limit(limit)).to_pyarrow_batches()
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(answer.columns)
-        for batch in batches:
+
+def _print_csv(answer: ibis.Table) -> None:
+    import csv
+    import warnings
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(answer.columns)
+    with warnings.catch_warnings():  # ibis calls DuckDB by a name that is going away
+        warnings.filterwarnings("ignore", "fetch_record_batch", DeprecationWarning)
+        for batch in answer.to_pyarrow_batches():
             writer.writerows(row.values() for row in batch.to_pylist())
 
 
