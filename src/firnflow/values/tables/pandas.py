@@ -59,7 +59,7 @@ def _to_arrow(frame: pd.DataFrame) -> pa.Table:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it warns of is refused by _check
-            return pa.Table.from_pandas(frame, preserve_index=keep_index)
+            return pa.Table.from_pandas(_with_close_cells(frame), preserve_index=keep_index)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         reason = error.args[0] if error.args else error
         where = f" ({error.args[1]})" if len(error.args) > 1 else ""
@@ -67,6 +67,16 @@ def _to_arrow(frame: pd.DataFrame) -> pa.Table:
             f"The data frame cannot be stored: {reason}{where}. Mend: give the column one plain type "
             "(`astype`; `.sparse.to_dense()` for a sparse one), or drop it"
         ) from error
+
+
+def _with_close_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with the cells of each column together: Arrow is slow to gather those of a 2-D array."""
+    import numpy as np
+
+    for i, dtype in enumerate(frame.dtypes):
+        if isinstance(dtype, np.dtype) and not frame.iloc[:, i].to_numpy().flags.c_contiguous:
+            return frame.copy()
+    return frame
 
 
 def _check(frame: Any, table: pa.Table, special: dict[int, str]) -> None:

@@ -151,10 +151,10 @@ def _as_stored(table: pa.Table, stored: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
     columns = [
-        column.combine_chunks() if column.type == field.type else column.cast(field.type).combine_chunks()
+        column if column.type == field.type else column.cast(field.type)
         for column, field in zip(table.columns, stored, strict=True)
     ]
-    return pa.Table.from_arrays(columns, schema=stored)
+    return pa.Table.from_arrays(columns, schema=stored).combine_chunks()  # which copies no column of one chunk
 
 
 def _chained(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
