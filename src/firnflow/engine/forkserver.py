@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -51,6 +52,7 @@ def main(control: socket.socket, setup: dict[str, Any]) -> None:
     for pid in workers:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
+    shutil.rmtree(setup["streams"], ignore_errors=True)  # a driver that was killed cannot
 
 
 def _load(setup: dict[str, Any]) -> Project:

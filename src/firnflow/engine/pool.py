@@ -90,7 +90,7 @@ class Pool:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "firnflow.engine.forkserver", str(theirs.fileno())]
-            command.append(json.dumps({**self._setup, "libraries": self._libraries()}))
+            command.append(json.dumps({**self._setup, "libraries": self._libraries(), "streams": self._streams.name}))
             self._server = subprocess.Popen(  # noqa: S603 - our own module
                 command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
             )

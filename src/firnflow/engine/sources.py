@@ -10,6 +10,7 @@ from firnflow.errors import NotFoundError, UsageError
 from firnflow.graph.model import FromConstant, Graph, Port, TaskNode
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.graph.task import Task
+from firnflow.project.secrets import has_password
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,10 +45,12 @@ def replace_given(graph: Graph, inputs: dict[str, str]) -> Graph:
 
     Raises:
         NotFoundError: there is no such source or task.
-        UsageError: the task returns something else than one table.
+        UsageError: the task returns something else than one table, or a URL holds a password.
     """
     tasks = dict(graph.tasks)
     for name, path in inputs.items():
+        if has_password(path):
+            raise UsageError(f"--input {name}: the URL holds a password. Mend: url = 'env:NAME' in catalog.toml")
         if name not in tasks:
             known = [n for n, node in tasks.items() if set(node.outputs) == {"result"}]
             raise NotFoundError(

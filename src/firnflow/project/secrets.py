@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import html
+import itertools
 import json
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote
 
 from pydantic_core import core_schema
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 HIDDEN = "***"
 _REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0/][^\0]*|file:/[^\0/][^\0]*)")
-_PASSWORD = re.compile(r"://[^/?#\s]*:[^@\s]+@")
+_PASSWORD = re.compile(r"://(?:[^/?#\s]*:([^@\s]+)@|\S*[?&](?:ssl)?password=([^&#\s]+))", re.IGNORECASE)
 _MOST_BYTES = 65_536
 _known: set[str] = set()
 
@@ -123,11 +124,7 @@ def _pattern() -> re.Pattern[str] | None:
 def _forms(secret: str) -> Iterator[str]:
     """Yield a secret, the password in it where it is a URL, long lines of it, and how URLs and JSON write them."""
     texts = {secret, *(line for line in secret.splitlines() if len(line) >= 8)}
-    try:
-        password = urlsplit(secret).password
-    except ValueError:
-        password = None
-    if password:
+    for password in filter(None, itertools.chain.from_iterable(_PASSWORD.findall(secret))):
         texts |= {password, unquote(password)}
     for text in texts:
         yield from (text, quote(text, safe=""), quote(text), quote_plus(text), html.escape(text))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, JsonValue
 
 from firnflow._text import listing, nearest
 from firnflow.errors import ConfigError, NotFoundError
@@ -40,6 +40,11 @@ def _dates_as_text(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.date | dt.time) else value
 
 
+def _without_password(text: str) -> str:
+    Secret(text)
+    return text
+
+
 class ProjectSection(BaseModel):
     """`[project]`: its name, and the modules that hold its pipelines."""
 
@@ -68,7 +73,7 @@ class Environment(BaseModel):
 
     model_config = STRICT
     inherits: str | None = None
-    artifacts: Annotated[str, Field(min_length=1)] | None = None
+    artifacts: Annotated[str, Field(min_length=1), AfterValidator(_without_password)] | None = None
     state: Secret | None = None
     workers: Count | None = None
     memory: Memory | None = None
@@ -223,7 +228,7 @@ def _variables() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for variable, text in os.environ.items():
         key = keys.get(variable)
-        if key == "state" and has_password(text):
+        if key in {"artifacts", "state"} and has_password(text):
             found[key] = f"env:{variable}"  # a variable is where a password may stand
         elif key is not None:
             found[key] = text if key in {"artifacts", "state"} else _scalar(text)
