@@ -1,0 +1,196 @@
+"""Small projects driven through the command line, as a person would: what it says, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from firnflow.stores.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+PATIENCE = 90.0
+"""Seconds after which a call is taken to hang."""
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a call of the command line came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def well(self, *codes: int) -> Said:
+        """Check that the call ended as it may: with one of these codes, by a message if not 0, and no mistake of ours.
+
+        Returns itself.
+        """
+        assert self.code in (codes or (0, 1, 2)), self
+        assert "this should not happen" not in self.err, self
+        assert "Traceback" not in self.err + self.out, self
+        found = _CONTROLS.search(self.err + self.out)
+        assert found is None, (found, self)
+        assert self.code == 0 or (self.out + self.err).strip(), self
+        return self
+
+
+@dataclass
+class Place:
+    """A project in a folder, and the environment in which it is called."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    forked: Quick | None = None
+
+    def start(self, *arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.Popen[str]:
+        """Start `firnflow …` in a session of its own."""
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith("FIRNFLOW_")}
+        return subprocess.Popen(
+            [sys.executable, "-m", "firnflow", *arguments],
+            cwd=cwd or self.root,
+            env={**inherited, "FIRNFLOW_WORKERS": "2", **self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="surrogateescape",
+            start_new_session=True,
+        )
+
+    def call(self, *arguments: str, cwd: Path | None = None, **environment: str) -> Said:
+        """Call `firnflow …` to its end."""
+        return end(self.start(*arguments, cwd=cwd, **environment))
+
+    def quick(self, *arguments: str, cwd: Path | None = None, **environment: str) -> Said:
+        """Call `firnflow …` to its end in a fork of a process that has loaded it: in a tenth of the time."""
+        assert self.forked is not None
+        return self.forked(cwd or self.root, *arguments, environment={**self.environment, **environment})
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        """Write a file of the project."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else textwrap.dedent(text).encode())
+        return path
+
+    @property
+    def own(self) -> Path:
+        return self.root / ".firnflow"
+
+    @property
+    def state(self) -> State:
+        return State(self.environment.get("FIRNFLOW_STATE", f"sqlite:///{self.own}/state.db"))
+
+    def objects(self) -> list[Path]:
+        """The files that stand among the objects."""
+        return sorted(path for path in (self.own / "artifacts" / "objects").rglob("*") if path.is_file())
+
+    def wait(self, done: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:
+        """Wait until `done` returns something that is true, and return it."""
+        until = time.monotonic() + PATIENCE
+        while not (found := done()):
+            if time.monotonic() > until or (process is not None and process.poll() is not None):
+                said = end(process) if process is not None and process.poll() is not None else None
+                pytest.fail(f"what was waited for did not happen: {said}")
+            time.sleep(0.02)
+        return found
+
+
+def end(process: subprocess.Popen[str]) -> Said:
+    """Return what a call came to; one that hangs is killed, and fails the test."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        pytest.fail(f"it hangs: {process.args}\n{out}\n{err}")
+    return Said(process.returncode, out, err)
+
+
+@pytest.fixture
+def finish() -> Callable[[subprocess.Popen[str]], Said]:
+    return end
+
+
+@pytest.fixture
+def place(tmp_path: Path, quick: Quick) -> Callable[..., Place]:
+    """Return a function that makes a project of one module's source, and more lines of settings."""
+
+    def make(source: str, settings: str = "", **environment: str) -> Place:
+        made = Place(tmp_path / "project", environment, quick)
+        name = f"flows_{uuid.uuid4().hex[:8]}"
+        made.write(f"{name}.py", f"import firnflow as ff\n{textwrap.dedent(source)}")
+        made.write("firnflow.toml", f'[project]\nname = "lab"\npipelines = ["{name}"]\n{textwrap.dedent(settings)}\n')
+        return made
+
+    return make
+
+
+class Quick:
+    """Calls the command line in forks of a process that has loaded it: for many calls, each as if it were the first."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("forked_calls.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={name: text for name, text in os.environ.items() if not name.startswith("FIRNFLOW_")},
+            start_new_session=True,
+        )
+
+    def __call__(self, root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Said:
+        out, err = self._folder / "out", self._folder / "err"
+        request = {
+            "arguments": arguments,
+            "folder": str(root),
+            "environment": {"FIRNFLOW_WORKERS": "2", **(environment or {})},
+            "out": str(out),
+            "err": str(err),
+            "seconds": PATIENCE,
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        code = json.loads(self._process.stdout.readline())
+        texts = [path.read_bytes().decode("utf-8", "surrogateescape") for path in (out, err)]
+        assert code is not None, f"it hangs: {arguments}\n{texts}"
+        return Said(code, *texts)
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
+    """Call `firnflow …` in a folder, quickly."""
+    made = Quick(tmp_path_factory.mktemp("quick"))
+    yield made
+    made.close()
