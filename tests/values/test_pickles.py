@@ -6,8 +6,15 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import ibis
+import matplotlib as mpl
+import matplotlib.figure
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import xgboost as xgb
 
 from firnflow import values
 from firnflow.errors import DamagedArtifactError, DataError, UnsafeFormatError
@@ -52,6 +59,17 @@ def test_an_object_is_refused_with_what_to_do(storage, value, annotation):
     ("value", "hint"),
     [
         (pd.Series([1]), r"series\.to_frame"),
+        (pd.Index([1]), r"index\.to_frame"),
+        (pl.Series([1]), r"series\.to_frame"),
+        (pa.array([1]), r"pyarrow\.table"),
+        (pa.chunked_array([[1]]), r"pyarrow\.table"),
+        (pa.record_batch({"a": [1]}), r"Table\.from_batches"),
+        (ibis.memtable({"a": [1]}).a, r"column\.as_table"),
+        (ibis.memtable({"a": [1]}).a.sum(), r"scalar\.as_table"),
+        (duckdb.connect().sql("SELECT 1"), r"relation\.to_arrow_table"),
+        (mpl.figure.Figure().add_subplot(), r"axes\.figure"),
+        (xgb.DMatrix([[1.0]]), "the table that it is made of"),
+        (pd.NA, "return None"),
         (lambda: 1, "a function is code"),
         ((i for i in "ab"), "return a list"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import ibis
 import numpy as np
@@ -35,6 +35,12 @@ class Report:
     more: list[np.ndarray] = dataclasses.field(default_factory=list)
 
 
+@dataclasses.dataclass
+class Tree:
+    name: str
+    children: list[Tree] = dataclasses.field(default_factory=list)
+
+
 def through_json(ref: Ref) -> Ref:
     return Ref.from_json(json.loads(json.dumps(ref.to_json())))
 
@@ -54,6 +60,7 @@ def through_json(ref: Ref) -> Ref:
         ((FRAME, 1), tuple[pd.DataFrame, int, int]),
         ("a", Literal["b"]),
         (Parts(FRAME, "x"), Parts),
+        (1.5, Annotated[int, {"no": "hash"}]),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_with_both_types(storage, value, annotation):
@@ -178,7 +185,13 @@ def test_containers_digest_their_items(storage):
     one, two = values.save([FRAME], Any, storage), values.save([FRAME.iloc[:1]], Any, storage)
     assert one.digest != two.digest
     assert one.digest == values.gather([values.save(FRAME, Any, storage)]).digest
-    assert values.save((FRAME,), Any, storage).digest == one.digest
+    assert values.save((FRAME,), tuple[pd.DataFrame], storage).digest == one.digest
+
+
+@pytest.mark.parametrize("value", [(FRAME,), Parts(FRAME, 1.0), [(FRAME,)]])
+def test_what_any_would_change_is_refused(storage, value):
+    with pytest.raises(DataError, match="would come back from Any as another type"):
+        values.save(value, Any, storage)
 
 
 def test_a_missing_file_is_damage(storage):
@@ -225,3 +238,16 @@ def test_plain_data_as_the_annotation_wants_it():
 )
 def test_element_of(annotation, item):
     assert values.element_of(annotation) is item
+
+
+def test_a_type_that_contains_itself(storage):
+    tree = Tree("a", [Tree("b"), Tree("c", [Tree("d")])])
+    assert values.load(values.save(tree, Tree, storage), Tree, storage) == tree
+
+
+def test_a_record_with_an_unknown_name_in_its_annotations(storage):
+    class Unknown(NamedTuple):
+        x: Nowhere  # noqa: F821 - the point
+
+    with pytest.raises(DataError, match=r"annotations of .*Unknown: name 'Nowhere' is not defined"):
+        values.save(Unknown(FRAME), Unknown, storage)

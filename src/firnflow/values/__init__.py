@@ -164,14 +164,15 @@ def _misfit(value: Any, annotation: Any) -> DataError:
     )
 
 
-def _is_stored(annotation: Any) -> bool:
-    """Whether values of the annotation are files, or containers of files."""
+def _is_stored(annotation: Any, within: tuple[Any, ...] = ()) -> bool:
+    """Whether values of the annotation, part of the records `within`, are files or containers of files."""
     annotation = plain(annotation)
     if _type_of(annotation) is not None:
         return True
     cls = typing.get_origin(annotation) or annotation
-    inner = typing.get_type_hints(cls).values() if containers.is_record(cls) else typing.get_args(annotation)
-    return any(_is_stored(arg) for arg in inner if arg is not ... and arg is not annotation)
+    if not containers.is_record(cls):
+        return any(_is_stored(arg, within) for arg in typing.get_args(annotation) if arg is not ...)
+    return cls not in within and any(_is_stored(hint, (*within, cls)) for hint in containers.hints_of(cls).values())
 
 
 def _holds_stored(value: Any) -> bool:

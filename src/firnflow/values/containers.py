@@ -8,7 +8,7 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import DataError
-from firnflow.graph.annotations import members, plain, readable
+from firnflow.graph.annotations import class_name, members, plain, readable
 from firnflow.values import digest
 from firnflow.values.ref import Ref
 
@@ -35,6 +35,14 @@ def is_record(cls: Any) -> bool:
     )
 
 
+def hints_of(cls: Any) -> dict[str, Any]:
+    """Return the annotations of a NamedTuple or a dataclass. Raises DataError where a name in them is unknown."""
+    try:
+        return typing.get_type_hints(cls)
+    except NameError as error:
+        raise DataError(f"The annotations of {class_name(cls)}: {error}. Mend: define it in a module") from error
+
+
 def items(value: Any) -> list[Any]:
     """Return the items of a container."""
     if isinstance(value, dict):
@@ -49,8 +57,12 @@ def save(value: Any, annotation: Any, save_item: Callable[[Any, Any], Ref]) -> R
         DataError: the value does not fit the annotation, or a key is no text.
     """
     cls = type(value)
+    if annotation in (Any, object) and cls not in (list, dict):
+        raise DataError(
+            f"A {class_name(cls)} would come back from {readable(annotation)} as another type. Mend: annotate it"
+        )
     if is_record(cls):
-        hints = typing.get_type_hints(cls)
+        hints = hints_of(cls)
         return gather({name: save_item(getattr(value, name), hints.get(name, Any)) for name in _fields(cls)})
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
@@ -66,7 +78,7 @@ def is_loadable(ref: Ref, annotation: Any) -> bool:
     if cls in (Any, object):
         return True
     if isinstance(ref.items, dict) and is_record(cls):
-        return set(ref.items) <= set(typing.get_type_hints(cls))
+        return set(ref.items) <= set(hints_of(cls))
     return isinstance(cls, type) and (
         issubclass(dict if isinstance(ref.items, dict) else list, cls) or is_tuple(ref, cls)
     )
@@ -82,7 +94,7 @@ def load(ref: Ref, annotation: Any, load_item: Callable[[Ref, Any], Any]) -> Any
     cls: Any = typing.get_origin(plain(annotation)) or plain(annotation)
     if isinstance(ref.items, dict):
         if is_record(cls):
-            hints = typing.get_type_hints(cls)
+            hints = hints_of(cls)
             return cls(**{key: load_item(item, hints[key]) for key, item in ref.items.items()})
         inner = _inner(annotation, 1, Any)
         return {key: load_item(item, inner) for key, item in ref.items.items()}

@@ -100,16 +100,29 @@ def dumps(value: Any, annotation: Any) -> str:
     return text
 
 
-@lru_cache(maxsize=1024)
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
-    from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+    from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
     try:
-        return TypeAdapter(annotation)
+        try:
+            return _cached_adapter(annotation)
+        except TypeError:  # Annotated with what has no hash
+            return _cached_adapter.__wrapped__(annotation)
+    except PydanticSchemaGenerationError as error:
+        raise DataError(
+            f"Values annotated {readable(annotation)} cannot be stored. "
+            "Mend: annotate a plain type (float, str, date), a pydantic model, or a dataclass"
+        ) from error
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:
         why = str(error).splitlines()[0]
         raise DataError(f"Values annotated {readable(annotation)} cannot be stored: {why}") from error
+
+
+@lru_cache(maxsize=1024)
+def _cached_adapter(annotation: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(annotation)
 
 
 def _canonical(wanted: TypeAdapter[Any], value: Any) -> str:

@@ -21,7 +21,9 @@ HINTS = {
     "onnxruntime.InferenceSession": "return the `onnx.ModelProto`",
     "torch.Module": "export it to ONNX and return the `onnx.ModelProto`",
     "keras.Model": "export it to ONNX and return the `onnx.ModelProto`",
-    "builtins.generator": "return a list",
+    "pandas.NAType": "return None, and annotate the type `| None`",
+    "range": "return a list",
+    "bytearray": "return bytes",
     "generator": "return a list",
     "function": "return the data that it needs; a function is code, and belongs in a module",
 }
