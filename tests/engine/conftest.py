@@ -38,6 +38,10 @@ class Lab:
     def resume(self, run_id: str | None = None, **wishes: Any) -> RunResult:
         return resume(self.project, run_id, [self.events.append], **wishes)
 
+    def again(self) -> Lab:
+        """The same project, loaded anew."""
+        return Lab(self.root, load_project(self.root))
+
     @cached_property
     def state(self) -> State:
         return State(self.project.settings.state.reveal())

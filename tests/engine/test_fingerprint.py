@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import textwrap
 import uuid
@@ -23,15 +24,23 @@ MAIN = """
     import numpy as np
     import PACKAGE.helpers
     from PACKAGE import helpers as h
-    from PACKAGE.helpers import used, LIMIT
+    from PACKAGE.helpers import used, LIMIT, SHARED
 
     logger = logging.getLogger("x")
     FACTOR = 2
     STEPS = [lambda x: x + 5, abs]
+    ARRAY = np.array([1, 2])
+    ARRAY[0] = 7
     TABLE = {"a": [1, 2], "b": {3, 4}}
 
     class Color(Enum):
         RED = 1
+
+    class Model:
+        __slots__ = ("rate",)
+
+        def __init__(self, rate):
+            self.rate = rate
 
     @dataclass
     class Config:
@@ -41,6 +50,7 @@ MAIN = """
             return self.depth * FACTOR
 
     CONFIG = Config()
+    MODEL = Model(0.5)
 
     def local(x):
         # a comment
@@ -56,21 +66,38 @@ MAIN = """
     def wrapped(x):
         return local(x)
 
+    @functools.cache
+    def cached(x):
+        return x + 100
+
+    @functools.singledispatch
+    def dispatched(x):
+        return x
+
+    @dispatched.register
+    def _(x: int):
+        return x + 200
+
     def unused(x):
         return x
 
-    @ff.task
+    @ff.task(retries=1)
     def main(x: int) -> int:
         "A docstring."
         logger.info("hello")
         from PACKAGE.late import later
         return (
             wrapped(x) + used(x) + LIMIT + h.by_alias(x) + PACKAGE.helpers.by_path(x) + later(x)
-            + CONFIG.area() + TABLE["a"][0] + Color.RED.value + STEPS[0](x) + int(np.sum([x]))
+            + CONFIG.area()
+            + TABLE["a"][0] + Color.RED.value + STEPS[0](x)
+            + cached(x) + dispatched(x) + ARRAY[0] + SHARED[0] + MODEL.rate + int(np.sum([x]))
         )
 """
 HELPERS = """
+    import numpy
+
     LIMIT = 10
+    SHARED = numpy.zeros(3)
 
     def used(x):
         return inner(x)
@@ -137,6 +164,12 @@ def digest(tmp_path, monkeypatch):
         ('"a": [1, 2]', '"a": [1, 3]'),
         ('"b": {3, 4}', '"b": {3, 5}'),
         ("RED = 1", "RED = 2"),
+        ("x + 100", "x + 101"),
+        ("x + 200", "x + 201"),
+        ("np.array([1, 2])", "np.array([1, 3])"),
+        ("ARRAY[0] = 7", "ARRAY[0] = 8"),
+        ("numpy.zeros(3)", "numpy.ones(3)"),
+        ("Model(0.5)", "Model(0.6)"),
         ("x + 5", "x + 6"),
         ("abs]", "int]"),
         ("return f(*args) + 1", "return f(*args) + 2"),
@@ -155,7 +188,8 @@ def test_what_is_reached_counts(digest, old, new):
         ("def unused(x):\n    return x", "def unused(x):\n    return -x"),
         ("def not_used(x):\n    return x", "def not_used(x):\n    return -x"),
         ("return x + FACTOR", "return (x\n            + FACTOR)"),
-        ('logging.getLogger("x")', 'logging.getLogger("y")'),
+        ("@ff.task(retries=1)", "@ff.task(retries=2, timeout='1h')"),
+        ("@ff.task(retries=1)", "@ff.task"),
     ],
 )
 def test_what_is_not_reached_does_not(digest, old, new):
@@ -212,6 +246,6 @@ def test_the_same_in_every_process(digest, tmp_path):
     )
     for seed in ("0", "1"):
         said = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": seed}
         )
         assert said.stdout.strip() == here.digest, said.stderr

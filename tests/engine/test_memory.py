@@ -25,12 +25,26 @@ def test_a_frame_is_handed_out_as_a_copy_in_both_directions():
 
 
 @pytest.mark.parametrize("value", [pa.table({"x": [1]}), pl.DataFrame({"x": [1]})])
-def test_immutable_tables_are_handed_out_as_they_are(value):
+def test_a_table_is_found_as_its_own_type_only(value):
     memory = Memory(10**6)
     memory.keep(ref("a"), value)
-    assert memory.find(ref("a"), type(value)) is value
+    assert memory.find(ref("a"), type(value)).equals(value)
     assert memory.find(ref("a"), pd.DataFrame) is None
     assert memory.find(ref("b"), type(value)) is None
+
+
+def test_a_polars_frame_that_a_task_changes_in_place_is_whole_for_the_next():
+    memory = Memory(10**6)
+    memory.keep(ref("a"), pl.DataFrame({"x": [1], "y": [2]}))
+    memory.find(ref("a"), pl.DataFrame).drop_in_place("x")
+    assert memory.find(ref("a"), pl.DataFrame).columns == ["x", "y"]
+
+
+def test_a_frame_whose_cells_can_be_changed_is_not_kept():
+    memory = Memory(10**6)
+    memory.keep(ref("a"), pd.DataFrame({"x": [[1], [2]]}))
+    memory.keep(ref("b"), pd.DataFrame({"x": ["one", None]}))
+    assert memory.digests() == ["b"]
 
 
 def test_the_oldest_go_first():

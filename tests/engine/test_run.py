@@ -594,3 +594,76 @@ def test_a_file_given_for_a_source_or_a_task_is_found_again_from_elsewhere(lab, 
         project.run(inputs={"order": "x.csv"})
     with pytest.raises(UsageError, match="returns one table"):
         project.run(inputs={"total": "x.csv"})
+
+
+def test_a_task_that_exits_has_failed_inline_and_in_a_worker(lab):
+    project = lab("""
+        import sys
+
+        @ff.task(cache=False)
+        def leaves() -> None:
+            sys.exit(0)
+
+        @ff.pipeline
+        def flow():
+            leaves()
+    """)
+    for inline in (True, False):
+        result = project.run(inline=inline)
+        assert result.status == "failed"
+        assert result.tasks["leaves"].error["type"] == "SystemExit"
+    assert project.state.run(result.run).status == "failed"
+
+
+def test_a_missing_source_fails_its_task_and_the_rest_goes_on(lab):
+    project = lab("""
+        import ibis
+
+        @ff.task
+        def count(t: ibis.Table) -> int:
+            return 1
+
+        @ff.task
+        def apart() -> int:
+            return 2
+
+        @ff.task
+        def cleanup(summary: ff.RunSummary) -> str:
+            return summary.status
+
+        @ff.pipeline(finalizer=cleanup)
+        def flow():
+            count(ff.source("orders"))
+            apart()
+    """)
+    (project.root / "catalog.toml").write_text('[orders]\npath = "none.csv"\n')
+    again = project.again()
+    result = again.run()
+    assert again.states(result) == {
+        "orders": "failed", "count": "upstream_failed", "apart": "succeeded", "finalizer": "succeeded",
+    }  # fmt: skip
+    assert "none.csv" in result.tasks["orders"].error["message"]
+
+
+def test_options_that_change_do_not_run_committed_tasks_again(lab, tmp_path):
+    flag = tmp_path / "mended"
+    source = f"""
+        from pathlib import Path
+
+        @ff.task(cache=False, retries=0)
+        def work(x: int) -> int:
+            if x == 2 and not Path({str(flag)!r}).exists():
+                raise RuntimeError("two")
+            return x
+
+        @ff.pipeline
+        def flow():
+            work.map([1, 2, 3])
+    """
+    project = lab(source)
+    failed = project.run()
+    flag.touch()
+    again = lab(source.replace("retries=0", "retries=2"))
+    result = again.resume(failed.run)
+    assert [event.label for event in again.events if event.kind == "task_started"] == ["x=2"]
+    assert result.status == "succeeded"

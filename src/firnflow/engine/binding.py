@@ -42,8 +42,8 @@ def digest(bound: Bound) -> str:
     """Return the digest of a bound argument: equal for equal content, however it got there."""
     if isinstance(bound, Ref):
         return bound.digest
-    if isinstance(bound, Value):
-        return hash_json(["value", bound.json])
+    if isinstance(bound, Value):  # unsorted: the order of a dict is part of the value
+        return _sha256(json.dumps(["value", bound.json], separators=(",", ":")))
     return hash_json(["list", [digest(item) for item in bound]])
 
 
@@ -61,5 +61,8 @@ def stored(bound: Bound) -> list[Ref]:
 
 def hash_json(data: object) -> str:
     """Return the hex SHA-256 of canonical JSON (sorted keys, no spaces)."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return _sha256(json.dumps(data, sort_keys=True, separators=(",", ":")))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -17,7 +17,7 @@ from firnflow.engine.execute import Call, Outcome
 from firnflow.engine.mapping import expand
 from firnflow.engine.selection import gather_outputs, outputs_of
 from firnflow.engine.units import Unit, make_unit, new_attempt
-from firnflow.errors import RunConflictError, TaskFailedError
+from firnflow.errors import FirnflowError, RunConflictError
 from firnflow.project import redact
 from firnflow.stores.state import COMMITTED, NewAttempt
 
@@ -72,8 +72,7 @@ class Driver:
         node = self._job.graph.finalizer
         if node is None:
             return
-        before = self._job.committed.get((FINALIZER, -1))
-        if before is not None and before.status in COMMITTED and not self._started:
+        if self._job.after_crash and (FINALIZER, -1) in self._job.committed and not self._started:
             self.finalized = "succeeded"
             return
         wanted = next(name for name, port in node.arguments.items() if "RunSummary" in port.type)
@@ -112,21 +111,21 @@ class Driver:
         while self._later and self._later[0][0] <= time.monotonic():
             self._queue.append(heapq.heappop(self._later)[2])
         for task in self._job.scheduler.take_ready():
-            decision = self._job.scheduler.decide(task)
+            try:
+                decision = self._job.scheduler.decide(task)
+                units = self._units(task) if decision == "run" else []
+            except (FirnflowError, OSError) as error:  # a source that is away, a damaged verdict, lists that do not fit
+                self._fail_unopened(task, error)
+                continue
             if decision == "run":
-                self._open(task)
+                self._open(task, units)
             else:
                 self._note(task, decision)
                 self._job.scheduler.settle(task, decision)
                 self._tell("task_finished", task, state=decision, seconds=0.0)
 
-    def _open(self, task: str) -> None:
-        """Make the units of a task, and take those that are done already."""
-        try:
-            units = self._units(task)
-        except TaskFailedError as error:
-            self._fail_unopened(task, error)
-            return
+    def _open(self, task: str, units: list[Unit]) -> None:
+        """Take the units of a task that are done already, and queue the others."""
         self._parts[task] = units
         self._left[task] = len(units)
         for unit in units:
@@ -161,7 +160,7 @@ class Driver:
         self._done(unit, "cached", 0.0)
         return True
 
-    def _fail_unopened(self, task: str, error: TaskFailedError) -> None:
+    def _fail_unopened(self, task: str, error: Exception) -> None:
         said = {"kind": "exception", "type": type(error).__name__, "message": str(error), "traceback": ""}
         self._note(task, "failed", error=said)
         self._job.result(task).error = said

@@ -152,7 +152,7 @@ def _outputs(call: Call, task: Task[...], place: Workplace) -> dict[str, Ref]:
     }
     try:
         returned = task.function(**arguments)
-    except Exception as error:  # noqa: BLE001 - a user's function may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's function may raise anything, and may call exit()
         # the frame of this function is ours: the traceback begins where the user's function does
         raise TaskFailedError(f"{type(error).__name__}: {error}") from error.with_traceback(
             error.__traceback__.tb_next if error.__traceback__ else None
@@ -181,7 +181,7 @@ def load(bound: Bound, annotation: Any, place: Workplace) -> Any:
     return [load(item, inner, place) for item in bound]
 
 
-def describe(error: Exception, redact: Callable[[str], str]) -> dict[str, Any]:
+def describe(error: BaseException, redact: Callable[[str], str]) -> dict[str, Any]:
     """Return an error as plain data: kind, type, message, and the user's own traceback where there is one.
 
     Args:

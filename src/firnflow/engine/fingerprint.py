@@ -1,8 +1,9 @@
 """The digest of a task's code: its source and the project's functions, classes and constants that it reaches.
 
-Comments, docstrings and layout do not count. Names are resolved as Python resolves them: in the function's closure and
-globals, through modules of the project, through imports inside functions. A library enters with its version. What is
-reached only at run time (`getattr` with a computed name, a file, the network) cannot be seen: `cache=False` is for it.
+Comments, docstrings and layout do not count, nor do a task's options. Names are resolved as Python resolves them: in
+the function's closure and globals, through modules of the project, through imports inside functions. A library enters
+with its version, a value that is no plain data with the statements that bind its name. What is reached only at run time
+(`getattr` with a computed name, a file, the network) cannot be seen: `cache=False` is for it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path, PurePath
 from typing import Any
+
+from firnflow.engine.syntax import absolute_module, bound_names, drop_docstrings, drop_task_options, statements
 
 _DATA = (
     bytes,
@@ -49,6 +52,14 @@ class Fingerprint:
     libraries: frozenset[str]
 
 
+@dataclass(frozen=True)
+class _Binding:
+    """The statements of a module that give a name its value: what is known of a value that is no plain data."""
+
+    module: str
+    name: str
+
+
 @dataclass(slots=True)
 class _Unit:
     """One function, class, module or constant: its text, and what it refers to."""
@@ -69,6 +80,7 @@ class Fingerprinter:
         self._roots = tuple(root.resolve() for root in roots)
         self._units: dict[int, tuple[object, _Unit]] = {}
         self._done: dict[int, Fingerprint] = {}
+        self._bindings: dict[_Binding, _Binding] = {}
 
     def of(self, function: object) -> Fingerprint:
         """Return the fingerprint of a function and all the project's code that it reaches."""
@@ -101,6 +113,8 @@ class Fingerprinter:
     def _read(self, thing: object) -> _Unit:
         if isinstance(thing, types.FunctionType | type | types.ModuleType):
             return self._read_code(thing)
+        if isinstance(thing, _Binding):
+            return self._read_binding(thing)
         unit = _Unit(_constant(thing))
         if isinstance(thing, dict):
             held = [*thing, *thing.values()]
@@ -109,7 +123,7 @@ class Fingerprinter:
         elif isinstance(thing, functools.partial):
             held = [thing.func, thing.args, thing.keywords]
         elif self._is_ours(type(thing).__module__):
-            held = [type(thing), getattr(thing, "__dict__", {})]
+            held = [type(thing), getattr(thing, "__dict__", {}), _slots(thing)]
         else:
             held = []
         for part in held:
@@ -122,19 +136,48 @@ class Fingerprinter:
             tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
         except (OSError, TypeError, SyntaxError):
             return _Unit(_without_source(thing))
-        _drop_docstrings(tree)
-        unit = _Unit(f"{getattr(thing, '__qualname__', '')}\n{ast.dump(tree)}")
+        drop_docstrings(tree)
         scope = _scope(thing)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                self._add_import(unit, node, thing)
-            elif isinstance(node, ast.Name) and node.id in scope:
-                self._add(unit, scope[node.id])
-            elif isinstance(node, ast.Attribute):
-                self._add_attribute(unit, node, scope)
+        drop_task_options(tree, scope)
+        unit = _Unit(f"{getattr(thing, '__qualname__', '')}\n{ast.dump(tree)}")
+        home = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
+        self._add_names(unit, tree, scope, home)
         return unit
 
-    def _add(self, unit: _Unit, value: object) -> None:
+    def _read_binding(self, thing: _Binding) -> _Unit:
+        """Read the statements that bind a name, following it to the module that it was imported from."""
+        module = sys.modules[thing.module]
+        try:
+            tree = ast.parse(inspect.getsource(module))
+        except (OSError, TypeError, SyntaxError):
+            return _Unit(f"{thing.module}.{thing.name}")
+        found = [node for node in statements(tree.body) if thing.name in bound_names(node)]
+        unit = _Unit(f"{thing.name}\n{[ast.dump(node) for node in found]}")
+        for node in found:
+            if isinstance(node, ast.ImportFrom):
+                original = next(a.name for a in node.names if thing.name == (a.asname or a.name))
+                self._add_opaque(unit, absolute_module(node, thing.module), original)
+            else:
+                self._add_names(unit, node, vars(module), thing.module)
+        return unit
+
+    def _add_names(self, unit: _Unit, tree: ast.AST, scope: dict[str, Any], home: str) -> None:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                self._add_import(unit, node, home)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in scope:
+                self._add(unit, scope[node.id], (home, node.id))
+            elif isinstance(node, ast.Attribute):
+                self._add_attribute(unit, node, scope)
+
+    def _add_opaque(self, unit: _Unit, module: str, name: str) -> None:
+        if self._is_ours(module):
+            binding = _Binding(module, name)
+            unit.refers.append(self._bindings.setdefault(binding, binding))
+
+    def _add(self, unit: _Unit, value: object, place: tuple[str, str] | None = None) -> None:
+        """Add what a name stands for; `place` is where it is bound, for values that say little of themselves."""
+        unit.refers.extend(_dispatched(value))
         value = _plain(value)
         module = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
         if isinstance(value, types.ModuleType):
@@ -147,6 +190,8 @@ class Fingerprinter:
                 _add_library(unit, module)
         else:
             unit.refers.append(value)
+            if place is not None and not _is_data(value):
+                self._add_opaque(unit, *place)
 
     def _add_attribute(self, unit: _Unit, node: ast.Attribute, scope: dict[str, Any]) -> None:
         """Follow `module.name` into the project's modules."""
@@ -158,24 +203,20 @@ class Fingerprinter:
         if not isinstance(inner, ast.Name) or not isinstance(scope.get(inner.id), types.ModuleType):
             return
         value: object = scope[inner.id]
+        place = None
         for name in reversed(names):
             if not isinstance(value, types.ModuleType) or not self._is_ours(value.__name__):
                 return
+            place = (value.__name__, name)
             value = getattr(value, name, None)
         if value is not None:
-            self._add(unit, value)
+            self._add(unit, value, place)
 
-    def _add_import(self, unit: _Unit, node: ast.Import | ast.ImportFrom, thing: object) -> None:
-        home = thing.__name__ if isinstance(thing, types.ModuleType) else getattr(thing, "__module__", "")
+    def _add_import(self, unit: _Unit, node: ast.Import | ast.ImportFrom, home: str) -> None:
         if isinstance(node, ast.Import):
             wanted: list[tuple[str, str | None]] = [(alias.name, None) for alias in node.names]
         else:
-            base = "." * node.level + (node.module or "")
-            package = str(home).rpartition(".")[0]
-            try:
-                base = importlib.util.resolve_name(base, package) if node.level else base
-            except ImportError:
-                return
+            base = absolute_module(node, home)
             wanted = [(base, alias.name) for alias in node.names]
         for module, name in wanted:
             if not self._is_ours(module, load=True):
@@ -186,7 +227,7 @@ class Fingerprinter:
             if isinstance(value, types.ModuleType):
                 unit.refers.append(value)
             elif value is not None:
-                self._add(unit, value)
+                self._add(unit, value, (module, str(name)))
 
     def _is_ours(self, module: str, *, load: bool = False) -> bool:
         if module == _OURS or module.startswith(f"{_OURS}."):
@@ -213,7 +254,26 @@ def _plain(value: object) -> object:
     value = getattr(value, "function", value) if type(value).__module__.startswith("firnflow.graph") else value
     if isinstance(value, types.MethodType | staticmethod | classmethod):
         value = value.__func__
-    return inspect.unwrap(value) if isinstance(value, types.FunctionType) else value
+    if isinstance(value, property):
+        value = value.fget
+    if isinstance(value, type) or not callable(value) or not hasattr(value, "__wrapped__"):
+        return value
+    return inspect.unwrap(value)  # functools.wraps, functools.cache
+
+
+def _dispatched(value: object) -> list[object]:
+    """Return the functions that a `functools.singledispatch` function may call."""
+    registry = getattr(value, "registry", None)
+    return [*registry.values()] if isinstance(registry, types.MappingProxyType) else []
+
+
+def _slots(thing: object) -> dict[str, Any]:
+    names = (name for cls in type(thing).__mro__ for name in _listed(getattr(cls, "__slots__", ())))
+    return {name: getattr(thing, name) for name in names if hasattr(thing, name)}
+
+
+def _listed(names: Any) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _scope(thing: types.FunctionType | type | types.ModuleType) -> dict[str, Any]:
@@ -234,22 +294,19 @@ def _filled(cell: types.CellType) -> bool:
         return False
 
 
-def _drop_docstrings(tree: ast.AST) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:]
-
-
 def _without_source(thing: types.FunctionType | type | types.ModuleType) -> str:
     if isinstance(thing, types.FunctionType):
         return thing.__code__.co_code.hex() + repr(thing.__code__.co_consts)
     return f"{thing.__module__}.{thing.__qualname__}" if isinstance(thing, type) else thing.__name__
+
+
+def _is_data(value: object) -> bool:
+    """Whether the text of a value says all of it."""
+    if isinstance(value, dict):
+        return all(map(_is_data, value)) and all(map(_is_data, value.values()))
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(map(_is_data, value))
+    return value is None or isinstance(value, (str, int, float, types.FunctionType, type, *_DATA))
 
 
 def _constant(value: object) -> str:

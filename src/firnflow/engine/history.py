@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from firnflow.engine.request import RunResult, TaskResult
 from firnflow.engine.selection import committed
-from firnflow.graph.model import Graph
+from firnflow.graph.check import read_graph
 
 if TYPE_CHECKING:
     from firnflow.stores.state import Attempt, Run, State
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def finished(state: State, run: Run) -> RunResult:
     """Return how a run went (so far, if it is under way)."""
-    graph = Graph.model_validate_json(state.graph_json(run.graph))
+    graph = read_graph(state.graph_json(run.graph))
     attempts = state.attempts(run.id)
     done = committed(graph, attempts)
     tasks: dict[str, TaskResult] = {}

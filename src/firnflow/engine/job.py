@@ -42,6 +42,7 @@ class Job:
         source_code: returns the fingerprint of a source node: what the outside data is now.
         attempts: those that the run has already, from before a resume.
         recent: committed attempts of an earlier run, likely to be asked for by key.
+        after_crash: the run is resumed because its process died, not because a task failed.
         cache: whether results of earlier runs are taken.
         listeners: who is told of events.
     """
@@ -61,9 +62,11 @@ class Job:
         attempts: Sequence[Attempt],
         recent: Sequence[Attempt],
         cache: bool,
+        after_crash: bool = False,
         listeners: Sequence[Listener],
     ) -> None:
         self.run, self.epoch, self.graph, self.state, self.stores = run, epoch, graph, state, stores
+        self.after_crash = after_crash
         self.scheduler: Scheduler
         self.results: dict[str, TaskResult] = {}
         self.metrics: dict[str, float] = {}

@@ -19,8 +19,8 @@ class _Kept:
 class Memory:
     """The latest frames and arrays of this process, by digest; the oldest go when the budget is used up.
 
-    Only values that can be handed out without sharing what a task may change: immutable ones as they are, a pandas
-    frame as a deep copy. Everything else is loaded from its file, as in any other process.
+    Only values that can be handed out without sharing what a task may change: Arrow tables as they are, frames as
+    copies. Everything else is loaded from its file, as in any other process.
 
     Args:
         budget: bytes.
@@ -61,11 +61,21 @@ def _name(cls: type) -> str:
 
 def _size(name: str, value: Any) -> int | None:
     if name == "pandas.DataFrame":
-        return int(value.memory_usage(deep=False).sum())
+        return int(value.memory_usage(deep=True).sum()) if _is_flat(value) else None
     if name == "pyarrow.Table":
         return int(value.nbytes)
     return int(value.estimated_size()) if name == "polars.DataFrame" else None
 
 
+def _is_flat(frame: Any) -> bool:
+    """Whether a deep copy of a pandas frame shares nothing: the cells of its object columns are texts, if anything."""
+    from pandas.api.types import infer_dtype
+
+    columns = (frame.iloc[:, index] for index in range(frame.shape[1]) if frame.dtypes.iloc[index].kind == "O")
+    return frame.index.dtype.kind != "O" and all(infer_dtype(c, skipna=True) in {"string", "empty"} for c in columns)
+
+
 def _copy(name: str, value: Any) -> Any:
-    return value.copy(deep=True) if name == "pandas.DataFrame" else value
+    if name == "pandas.DataFrame":
+        return value.copy(deep=True)
+    return value.clone() if name == "polars.DataFrame" else value

@@ -187,6 +187,7 @@ class _Session:
             source_code=lambda node: sources.fingerprint(node, project),
             attempts=state.attempts(record.id) if record.epoch > 1 else [],
             recent=self._recent(),
+            after_crash=record.status == "crashed",
             cache=request.cache and project.settings.cache,
             listeners=[*listeners, EventLog(place.logs, record.id, place.redact)],
         )

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from firnflow._crash import crash_point
 from firnflow._text import listing
@@ -98,6 +99,7 @@ class State:
 
         Raises:
             RunConflictError: another process has taken the run over.
+            StateError: the database is away.
         """
 
         def work(connection: sa.Connection) -> bool:
@@ -107,7 +109,7 @@ class State:
             row = connection.execute(sa.select(_run.c.cancel_requested).where(_run.c.id == run_id)).one()
             return bool(row.cancel_requested)
 
-        return transact(self.engine, work)
+        return transact(self.engine, work, patience=0.0)  # the next beat asks again, with a later time
 
     def request_cancel(self, run_id: str) -> bool:
         """Ask a run to stop; return False where it is not under way."""
@@ -222,7 +224,7 @@ class State:
         """Write attempts, started or settled, in one transaction, and return their ids in order.
 
         Raises:
-            RunConflictError: another process has taken the run over.
+            RunConflictError: another process has taken the run over, or has started the same attempt.
         """
         now = time.time()
         rows = [
@@ -257,7 +259,13 @@ class State:
             many = _attempt.insert().returning(_attempt.c.id, sort_by_parameter_order=True)
             return [int(i) for i in connection.execute(many, rows).scalars()] if rows else []
 
-        ids = transact(self.engine, work)
+        try:
+            ids = transact(self.engine, work)
+        except IntegrityError as error:
+            raise RunConflictError(
+                f"another process has started the same attempt of run {run_id} at this moment: "
+                f"{listing({new.task for new in attempts})}"
+            ) from error
         crash_point("attempt.started")
         return ids
 
@@ -352,7 +360,7 @@ def _add_graph(connection: sa.Connection, digest: str, text: str) -> None:
 def _already_written(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[int]:
     """Return the ids of these attempts where an earlier try of the same transaction has written them."""
     first = rows[0]
-    same = [_attempt.c[name] == first[name] for name in ("run", "task", "element", "number")]
+    same = [_attempt.c[name] == first[name] for name in ("run", "task", "element", "number", "started_at")]
     if connection.dialect.name == "sqlite" or connection.execute(sa.select(_attempt.c.id).where(*same)).first() is None:
         return []
     names = ("task", "element", "number")
