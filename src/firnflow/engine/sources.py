@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow._text import listing, nearest
 from firnflow.errors import NotFoundError, UsageError
+from firnflow.graph.kinds import KINDS
 from firnflow.graph.model import FromConstant, Graph, Port, TaskNode
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.graph.task import Task
@@ -105,6 +106,4 @@ def _constant(node: TaskNode, argument: str) -> str:
 
 
 def _is_table(port: Port) -> bool:
-    from firnflow.graph.types import TABLES
-
-    return port.type in TABLES
+    return port.type in KINDS["table"]

@@ -20,6 +20,8 @@ def plain(annotation: Any) -> Any:
             annotation = annotation.__supertype__
         elif _is_alias(annotation) and annotation is not JsonValue:
             annotation = annotation.__value__
+        elif _is_alias(typing.get_origin(annotation)):  # `NDArray[float64]` of NumPy 2.5
+            annotation = typing.get_origin(annotation).__value__
         else:
             return type(None) if annotation is None else annotation
 

@@ -18,31 +18,7 @@ from typing import Any, Literal
 from pydantic import JsonValue, TypeAdapter
 
 from firnflow.graph.annotations import class_name, is_union, members, plain, readable
-
-TABLES = frozenset(
-    {
-        "ibis.Table",
-        "pandas.DataFrame",
-        "polars.DataFrame",
-        "polars.LazyFrame",
-        "pyarrow.Table",
-        "pyarrow.RecordBatchReader",
-    }
-)
-"""Table types; a value of one is handed over as any other."""
-
-MODELS = frozenset(
-    {
-        "catboost.CatBoost",
-        "lightgbm.Booster",
-        "lightgbm.LGBMModel",
-        "onnx.ModelProto",
-        "sklearn.BaseEstimator",
-        "xgboost.Booster",
-        "xgboost.XGBModel",
-    }
-)
-"""Model types, which an argument annotated `ff.Model` accepts."""
+from firnflow.graph.kinds import KINDS, UMBRELLAS
 
 SourceTable = type("Table", (), {"__module__": "ibis", "__doc__": "What `ff.source` gives: a table of no library."})
 
@@ -64,7 +40,7 @@ _CONTAINERS = (list, tuple, set, frozenset, dict, collections.abc.Sequence, coll
 
 def is_table(annotation: Any) -> bool:
     """Whether the annotation is one of the interchangeable table types."""
-    return _is_any_of(plain(annotation), TABLES)
+    return _is_any_of(plain(annotation), KINDS["table"])
 
 
 def _is_any_of(annotation: Any, names: frozenset[str]) -> bool:
@@ -113,7 +89,8 @@ def _is_open(annotation: Any) -> bool:
 def _interchangeable(given: Any, wanted: Any) -> bool:
     if is_table(given) and is_table(wanted):
         return True
-    return readable(wanted) == "firnflow.Model" and _is_any_of(given, MODELS)
+    kind = UMBRELLAS.get(readable(wanted))
+    return kind is not None and _is_any_of(given, KINDS[kind])
 
 
 def _literal_fits(value: Any, wanted: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from firnflow.errors import DataError, StoreError
 from firnflow.graph.annotations import class_name, members, plain, readable
+from firnflow.graph.kinds import UMBRELLAS
 from firnflow.values import containers, json
 from firnflow.values.base import Saved, Storage, ValueType
 from firnflow.values.containers import element_of, gather
@@ -31,9 +32,6 @@ __all__ = [
     "save",
     "verify",
 ]
-
-UMBRELLAS = {"firnflow.Model": "model", "firnflow.Figure": "figure"}
-"""Annotations that any value of a kind fits."""
 
 
 def save(value: Any, annotation: Any, storage: Storage) -> Ref:

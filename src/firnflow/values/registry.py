@@ -61,7 +61,7 @@ class Registry:
 @cache
 def value_types() -> Registry:
     """Return the value types: Firnflow's own, then each plugin's; a broken plugin does not break others."""
-    by_name = {found.name: found for found in _own()}
+    by_name = {found.name: found for found in own_types()}
     problems: list[str] = []
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
@@ -90,7 +90,8 @@ def _add(known: dict[str, ValueType], plugin: object) -> None:
     known[found.name] = found
 
 
-def _own() -> Iterator[ValueType]:
+def own_types() -> Iterator[ValueType]:
+    """Yield the value types that come with Firnflow."""
     from firnflow.values.arrays import ArrayType
     from firnflow.values.figures import AltairType, MatplotlibType, PlotlyType, StoredFigureType
     from firnflow.values.files import FileType
