@@ -21,7 +21,7 @@ def plain(annotation: Any) -> Any:
         elif _is_alias(annotation) and annotation is not JsonValue:
             annotation = annotation.__value__
         elif _is_alias(typing.get_origin(annotation)):  # `NDArray[float64]` of NumPy 2.5
-            annotation = typing.get_origin(annotation).__value__
+            annotation = typing.get_origin(annotation).__value__[typing.get_args(annotation)]
         else:
             return type(None) if annotation is None else annotation
 
