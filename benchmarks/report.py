@@ -94,7 +94,7 @@ def _compared(samples: Samples, *, whole: bool) -> float | None:
         return None
     if whole:
         return samples.wall
-    return None if samples.inside is None else samples.inside / samples.contender.units
+    return None if samples.inside is None or samples.contender.units == 1 else samples.inside / samples.contender.units
 
 
 def failed(found: Iterable[Samples]) -> str:
@@ -102,10 +102,12 @@ def failed(found: Iterable[Samples]) -> str:
     return "not measured: " + "; ".join(f"{s.contender.name}: {s.error}" for s in found if not s.runs)
 
 
-def write(path: Path, results: Sequence[Result], peers: Sequence[Peer], *, quick: bool, began: float) -> None:
-    """Write everything to a file."""
+def write(
+    path: Path, results: Sequence[Result], peers: Sequence[Peer], *, quick: bool, began: float, load: float
+) -> None:
+    """Write everything to a file; `load` is the load average when the run began."""
     reasons = tomllib.loads((HERE / "reasons.toml").read_text(encoding="utf-8"))
-    parts = [_head(peers, quick=quick, began=began), "## Budgets\n", _verdicts(results, reasons)]
+    parts = [_head(peers, quick=quick, began=began, load=load), "## Budgets\n", _verdicts(results, reasons)]
     for result in results:
         parts += [f"\n## {result.title}\n", result.how, *(f"\n{text}" for text in result.tables)]
     path.write_text("\n".join(parts) + "\n", encoding="utf-8")
@@ -120,15 +122,15 @@ def _verdicts(results: Sequence[Result], reasons: Mapping[str, str]) -> str:
     return table(["what", "budget", "measured", "", "why not"], rows)
 
 
-def _head(peers: Sequence[Peer], *, quick: bool, began: float) -> str:
+def _head(peers: Sequence[Peer], *, quick: bool, began: float, load: float) -> str:
     with Path("/proc/meminfo").open(encoding="utf-8") as file:
         memory = int(file.readline().split()[1]) / 2**20
-    seconds, load = time.time() - began, os.getloadavg()[0]
+    minutes = (time.time() - began) / 60
     lines = [
         "# Benchmarks",
         "",
-        f"Written by `make bench`{' with `--quick`' if quick else ''} on {time.strftime('%Y-%m-%d', time.gmtime())}",
-        f"in {seconds / 60:.0f} minutes; load average at the end {load:.1f}.",
+        f"Written by `make bench`{' with `--quick`' if quick else ''} on {time.strftime('%Y-%m-%d', time.gmtime())},",
+        f"in {minutes:.0f} minutes; load average {load:.1f} when it began, {os.getloadavg()[0]:.1f} at the end.",
         "",
         f"- {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}",
         f"- {', '.join(f'{name} {metadata.version(name)}' for name in ('firnflow', *LIBRARIES))}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round of everything, smaller where it is slow")
     parser.add_argument("--no-peers", action="store_true", help="only Firnflow and by hand")
     options = parser.parse_args()
-    began = time.time()
+    began, load = time.time(), os.getloadavg()[0]
     WORK.mkdir(exist_ok=True)
     bench = Bench(options.quick, [] if options.no_peers else peers())
     results = []
@@ -34,7 +35,7 @@ def main() -> None:
             print("\n".join(f"  {v.what}: {v.measured} (budget {v.budget})" for v in results[-1].verdicts), flush=True)
     complete = len(results) == len(MEASURES) and not options.quick and not options.no_peers
     path = Path(__file__).with_name("RESULTS.md") if complete else WORK / "RESULTS.md"
-    report.write(path, results, bench.peers, quick=options.quick, began=began)
+    report.write(path, results, bench.peers, quick=options.quick, began=began, load=load)
     print(f"written to {path}")
 
 
