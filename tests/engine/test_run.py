@@ -667,3 +667,28 @@ def test_options_that_change_do_not_run_committed_tasks_again(lab, tmp_path):
     result = again.resume(failed.run)
     assert [event.label for event in again.events if event.kind == "task_started"] == ["x=2"]
     assert result.status == "succeeded"
+
+
+def test_a_resumed_run_shows_the_tasks_that_were_added_meanwhile(lab):
+    source = """
+        @ff.task
+        def one() -> int:
+            raise RuntimeError("x")
+
+        @ff.task
+        def two() -> int:
+            return 2
+
+        @ff.pipeline
+        def flow():
+            one()
+    """
+    failed = lab(source).run()
+    again = lab(
+        source.replace('raise RuntimeError("x")', "return 1").replace("    one()\n    ", "    one(); two()\n    ")
+    )
+    result = again.resume(failed.run)
+    assert {name: ref.inline for name, ref in result.outputs.items()} == {"one": "1", "two": "2"}
+    shown = again.resume(failed.run)
+    assert set(shown.tasks) == {"one", "two"}
+    assert {name: ref.inline for name, ref in shown.outputs.items()} == {"one": "1", "two": "2"}

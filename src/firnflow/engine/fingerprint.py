@@ -100,7 +100,8 @@ class Fingerprinter:
                 if id(other) not in seen:
                     seen.add(id(other))
                     queue.append(other)
-        versions = sorted(f"{name}=={_version(name)}" for name in libraries)
+        computed_by = {"duckdb"} if "ibis" in libraries else set()
+        versions = sorted(f"{name}=={_version(name)}" for name in libraries | computed_by)
         digest = hashlib.sha256(json.dumps([sorted(texts), versions]).encode()).hexdigest()
         return Fingerprint(digest, frozenset(libraries))
 

@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import re
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine import origin
@@ -22,8 +21,6 @@ from firnflow.errors import NotFoundError, RunCancelledError, RunConflictError, 
 from firnflow.stores.state import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from firnflow.graph.model import Graph
     from firnflow.project import Project
     from firnflow.stores.state import State
@@ -35,38 +32,46 @@ PATIENCE = 86_400.0
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,79}")
 
 
-def join(
-    state: State, project: Project, graph: Graph, run_id: str, params: dict[str, Any], assignments: Sequence[str]
-) -> Run:
+def find(state: State, run_id: str) -> Run | None:
+    """Return the run of exactly this id, or None.
+
+    Raises:
+        UsageError: this can be no id: it would stand in paths.
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        raise UsageError(f"--run {run_id!r} is no id of a run: letters, digits and `_.:+-`, at most 80")
+    try:
+        found = state.run(run_id)
+    except NotFoundError:
+        return None
+    return found if found.id == run_id else None  # the beginning of an id finds a run too
+
+
+def join(state: State, project: Project, graph: Graph, run_id: str, params: dict[str, Any]) -> Run:
     """Return the run of this id, made if need be, under way and open to this process.
 
     Args:
         state: where runs are kept.
         project: the project, for the origin of a new run.
         graph: what the run is of.
-        run_id: its id, chosen by the scheduler: letters, digits and `_.:+-`.
-        params: the parameters of a new run.
-        assignments: those that this call names; a run that is there must have been started with the same.
+        run_id: its id, chosen by the scheduler.
+        params: its parameters.
 
     Raises:
-        UsageError: the id is none, or the run is of another graph or has other parameters.
+        UsageError: the run is of another graph, or was started with other parameters.
         RunCancelledError: the run was cancelled.
         RunConflictError: a local process holds the run.
     """
-    if not _RUN_ID.fullmatch(run_id):
-        raise UsageError(f"--run {run_id!r} is no id of a run: letters, digits and `_.:+-`, at most 80")
     text = graph.model_dump_json()
     digest = hashlib.sha256(text.encode()).hexdigest()
-    run = _find(state, run_id)
+    run = find(state, run_id)
     if run is None:
-        new = _new(project, graph.pipeline, run_id)
-        new = replace(new, graph=digest, params=params, request=_request(graph.pipeline, assignments))
         with contextlib.suppress(RunConflictError):  # another process has just made it
-            state.create_run(new, text)
+            state.create_run(_new(project, graph.pipeline, run_id, digest, params), text)
         run = state.run(run_id)
     if run.graph != digest:
         raise UsageError(f"run {run_id} is of another graph than this one. Mend: give each graph runs of its own")
-    if assignments and run.params != params:
+    if run.params != params:
         raise UsageError(f"run {run_id} was started with other parameters: {run.params}")
     return _held(state, run)
 
@@ -91,28 +96,16 @@ def _held(state: State, run: Run) -> Run:
     return run
 
 
-def _find(state: State, run_id: str) -> Run | None:
-    try:
-        found = state.run(run_id)
-    except NotFoundError:
-        return None
-    return found if found.id == run_id else None  # the beginning of an id finds a run too
-
-
-def _request(pipeline: str, assignments: Sequence[str]) -> dict[str, Any]:
-    return RunRequest(pipeline, assignments=tuple(assignments)).to_json()
-
-
-def _new(project: Project, pipeline: str, run_id: str) -> Run:
+def _new(project: Project, pipeline: str, run_id: str, graph: str, params: dict[str, Any]) -> Run:
     now = time.time()
     return Run(
         id=run_id,
         pipeline=pipeline,
         environment=project.settings.environment,
         status="running",
-        graph="",
-        params={},
-        request={},
+        graph=graph,
+        params=params,
+        request=RunRequest(pipeline).to_json(),
         origin=origin.describe(project.root),
         owner=OUTSIDE,
         epoch=1,

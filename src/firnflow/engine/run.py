@@ -67,8 +67,8 @@ def run(project: Project, request: RunRequest, listeners: Sequence[Listener] = (
         place.state.reap()
         given, given_by = given_outputs(graph, chosen, place.state)
         request = dataclasses.replace(request, given_by=given_by)
-        text = graph.model_dump_json()
-        record = _record(project, request, params, hashlib.sha256(text.encode()).hexdigest())
+        digest, text = _written(graph)
+        record = _record(project, request, params, digest)
         place.state.create_run(record, text)
         return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given)
 
@@ -110,9 +110,16 @@ def resume(
         graph = sources.replace_given(pipeline.build(), request.inputs)
         chosen = select(graph, request)
         given, _ = given_outputs(graph, chosen, place.state, request.given_by)
-        epoch = place.state.claim(record.id, this_process(), time.time() + project.settings.lease)
+        until = time.time() + project.settings.lease
+        epoch = place.state.claim(record.id, this_process(), until, _written(graph))
         record = dataclasses.replace(record, epoch=epoch, params=_still_valid(pipeline, record.params))
         return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given)
+
+
+def _written(graph: Graph) -> tuple[str, str]:
+    """Return digest and JSON of a graph."""
+    text = graph.model_dump_json()
+    return hashlib.sha256(text.encode()).hexdigest(), text
 
 
 def _record(project: Project, request: RunRequest, params: dict[str, Any], graph: str) -> Run:

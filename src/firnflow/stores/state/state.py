@@ -65,8 +65,14 @@ class State:
         transact(self.engine, work)
         crash_point("run.created")
 
-    def claim(self, run_id: str, owner: str, lease_until: float) -> int:
+    def claim(self, run_id: str, owner: str, lease_until: float, graph: tuple[str, str] | None = None) -> int:
         """Take over a run that nobody holds, and return the new epoch.
+
+        Args:
+            run_id: the run.
+            owner: this process.
+            lease_until: seconds since 1970.
+            graph: digest and JSON of the graph that goes on, where the code has changed since the run began.
 
         Raises:
             RunConflictError: a living process holds it.
@@ -80,10 +86,13 @@ class State:
             "cancel_requested": 0,
             "ended_at": None,
             "error": None,
+            **({"graph": graph[0]} if graph is not None else {}),
         }
 
         def work(connection: sa.Connection) -> int:
             free = (_run.c.id == run_id, _run.c.status != "running")
+            if graph is not None:
+                _add_graph(connection, *graph)
             connection.execute(_run.update().where(*free).values(taken))
             row = connection.execute(sa.select(_run.c.epoch, _run.c.owner).where(_run.c.id == run_id)).one()
             if row.owner != owner:
