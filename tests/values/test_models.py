@@ -18,7 +18,7 @@ with warnings.catch_warnings():
     import lightgbm as lgb
     import onnx
     import xgboost as xgb
-    from sklearn.base import BaseEstimator
+    from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.compose import ColumnTransformer
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
@@ -169,6 +169,12 @@ def test_what_is_saved_bare_is_loaded_bare_or_as_a_model(storage):
     assert values.load(ref, Model, storage).features == ()
     assert isinstance(values.load(ref, Model | None, storage), Model)
     assert isinstance(values.load(values.save(booster(), Model, storage), Model, storage), Model)
+
+
+@pytest.mark.parametrize("wrap", [Model, lambda estimator: estimator])
+def test_a_consumer_may_ask_for_a_mixin(storage, wrap):
+    ref = values.save(wrap(LogisticRegression().fit(X, Y)), Any, storage)
+    assert isinstance(values.load(ref, ClassifierMixin, storage), LogisticRegression)
 
 
 def test_the_wrong_class_is_said(storage):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import json
+import os
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import ibis
@@ -16,6 +19,7 @@ import pytest
 from firnflow import values
 from firnflow.errors import DamagedArtifactError, DataError
 from firnflow.values.figure import Figure
+from firnflow.values.html import Html
 from firnflow.values.model import Model
 from firnflow.values.ref import Ref
 
@@ -107,7 +111,7 @@ def test_a_table_is_nothing_else(storage, annotation):
 
 
 def test_json_is_no_table(storage):
-    with pytest.raises(DataError, match=r"ibis\.Table"):
+    with pytest.raises(DataError, match=r"stored json cannot be loaded as ibis\.Table"):
         values.load(values.save(1, int, storage), ibis.Table, storage)
 
 
@@ -251,3 +255,24 @@ def test_a_record_with_an_unknown_name_in_its_annotations(storage):
 
     with pytest.raises(DataError, match=r"annotations of .*Unknown: name 'Nowhere' is not defined"):
         values.save(Unknown(FRAME), Unknown, storage)
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation"),
+    [
+        (Html("<p>"), str),
+        (Path(__file__), os.PathLike),
+        (np.arange(2), collections.abc.Sized),
+        (Html("<p>"), int | str),
+    ],
+)
+def test_a_consumer_may_ask_for_a_base_class(storage, value, annotation):
+    back = values.load(values.save(value, Any, storage), annotation, storage)
+    assert isinstance(back, annotation)
+
+
+@pytest.mark.parametrize("annotation", [int, dict[str, int], None, Model, int | None])
+def test_a_file_is_no_json(storage, annotation):
+    for value in (Html("<p>"), np.arange(2), Path(__file__)):
+        with pytest.raises(DataError, match="cannot be loaded as"):
+            values.load(values.save(value, Any, storage), annotation, storage)

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import typing
 from typing import Any
 
+from firnflow._disk import writing
 from firnflow.errors import DataError, StoreError
-from firnflow.graph.annotations import class_name, members, plain, readable
-from firnflow.graph.kinds import UMBRELLAS
-from firnflow.values import containers, json
+from firnflow.graph.annotations import class_name, members
+from firnflow.values import containers, fit, json
 from firnflow.values.base import Saved, Storage, ValueType
 from firnflow.values.containers import element_of, gather
 from firnflow.values.digest import verify_bytes
@@ -53,15 +52,13 @@ def _save(value: Any, annotation: Any, storage: Storage) -> Ref:
     if found is None and is_allowed(value, storage):
         found = value_types().named("pickle")
     if found is not None:
-        _check_fits(value, found, annotation)
+        if not fit.fits(value, annotation, found.kind):
+            raise fit.misfit(value, annotation)
         return _save_file(value, found, storage)
-    options = [member for member in members(annotation) if _is_stored(member)]
-    if containers.is_container(value) and (options or _holds_stored(value)):
-        wanted = next((option for option in (*options, *members(annotation)) if _container_fits(value, option)), None)
-        if wanted is None:
-            raise _misfit(value, annotation)
+    wanted = fit.container(value, annotation)
+    if wanted is not None:
         return containers.save(value, wanted, lambda item, hint: _save(item, hint, storage))
-    return json.save(value, _json_part(annotation, value), storage)
+    return json.save(value, fit.as_json(annotation, fit.misfit(value, annotation)), storage)
 
 
 def load(ref: Ref, annotation: Any, storage: Storage) -> Any:
@@ -73,20 +70,23 @@ def load(ref: Ref, annotation: Any, storage: Storage) -> Any:
         DataError: the value cannot be had as the annotation wants it.
     """
     if ref.kind == "json":
-        return json.load(ref, _json_part(annotation, None), storage)
+        return json.load(ref, fit.as_json(annotation, fit.not_loadable(ref, annotation)), storage)
     if ref.kind in ("list", "dict"):
         return _load_container(ref, annotation, storage)
-    loader, wanted = _loader(ref, annotation)
+    loader, wanted = fit.loader(ref, annotation)
     if ref.where is None:
         raise StoreError(f"The ref of a {ref.kind} says no place: it is damaged")
     path = storage.local(ref.where)
     value_types().named(ref.type).verify(path, ref)
-    return loader.load(path, ref, wanted, storage)
+    value = loader.load(path, ref, wanted, storage)
+    if not fit.fits(value, annotation):
+        raise fit.not_loadable(ref, annotation)
+    return value
 
 
 def from_plain(data: Any, annotation: Any) -> Any:
     """Return plain JSON data (a constant, a parameter) as the annotation wants it. Raises DataError as `load`."""
-    return json.loads(json.text_of(data), _json_part(annotation, data))
+    return json.loads(json.text_of(data), fit.as_json(annotation, fit.misfit(data, annotation)))
 
 
 def verify(ref: Ref, storage: Storage) -> None:
@@ -117,7 +117,8 @@ def _save_file(value: Any, found: ValueType, storage: Storage) -> Ref:
 
     path = storage.scratch(found.suffix)
     try:
-        saved = found.save(value, path, storage)
+        with writing(path):
+            saved = found.save(value, path, storage)
         content = saved.digest or digest.of_file(path)
         size = path.stat().st_size
         where = storage.put(path, saved.name or content, saved.suffix or found.suffix)
@@ -126,74 +127,8 @@ def _save_file(value: Any, found: ValueType, storage: Storage) -> Ref:
     return Ref(found.kind, found.name, content, where=where, size=size, meta=saved.meta)
 
 
-def _loader(ref: Ref, annotation: Any) -> tuple[ValueType, Any]:
-    """Return the type that loads the ref for a consumer, and the member of its annotation."""
-    writer = value_types().named(ref.type)
-    options = members(annotation)
-    for option in options:
-        if option in (Any, object) or (ref.kind == "pickle" and option is not type(None)):
-            return writer, option
-    able = [(found, option) for option in options if (found := _type_of(option)) and found.kind == ref.kind]
-    if not able:
-        raise DataError(f"A stored {describe(ref)} cannot be loaded as {readable(annotation)}")
-    loader, option = next(((found, option) for found, option in able if found is writer), able[0])
-    return (loader, option) if ref.kind == "table" else (writer, option)
-
-
-def _type_of(annotation: Any) -> ValueType | None:
-    cls = typing.get_origin(plain(annotation)) or plain(annotation)
-    return value_types().for_class(cls) if isinstance(cls, type) else None
-
-
-def _check_fits(value: Any, found: ValueType, annotation: Any) -> None:
-    for member in members(annotation):
-        cls = typing.get_origin(member) or member
-        if cls in (Any, object) or (isinstance(cls, type) and isinstance(value, cls)):
-            return
-        if isinstance(cls, type) and UMBRELLAS.get(class_name(cls)) == found.kind:
-            return
-    raise _misfit(value, annotation)
-
-
-def _misfit(value: Any, annotation: Any) -> DataError:
-    return DataError(
-        f"The value is a {class_name(type(value))}, but the annotation says {readable(annotation)}. "
-        "Mend: change the annotation, or convert the value before it is returned"
-    )
-
-
-def _is_stored(annotation: Any, within: tuple[Any, ...] = ()) -> bool:
-    """Whether values of the annotation, part of the records `within`, are files or containers of files."""
-    annotation = plain(annotation)
-    if _type_of(annotation) is not None:
-        return True
-    cls = typing.get_origin(annotation) or annotation
-    if not containers.is_record(cls):
-        return any(_is_stored(arg, within) for arg in typing.get_args(annotation) if arg is not ...)
-    return cls not in within and any(_is_stored(hint, (*within, cls)) for hint in containers.hints_of(cls).values())
-
-
-def _holds_stored(value: Any) -> bool:
-    if value_types().for_class(type(value)) is not None:
-        return True
-    return containers.is_container(value) and any(map(_holds_stored, containers.items(value)))
-
-
-def _container_fits(value: Any, annotation: Any) -> bool:
-    cls = typing.get_origin(plain(annotation)) or plain(annotation)
-    return cls is Any or (isinstance(cls, type) and isinstance(value, cls))
-
-
-def _json_part(annotation: Any, value: Any) -> Any:
-    """Return the members of the annotation that JSON can be."""
-    options = tuple(member for member in members(annotation) if not _is_stored(member))
-    if not options:
-        raise _misfit(value, annotation)
-    return annotation if len(options) == len(members(annotation)) else typing.Union[options]  # noqa: UP007
-
-
 def _load_container(ref: Ref, annotation: Any, storage: Storage) -> Any:
     wanted = next((option for option in members(annotation) if containers.is_loadable(ref, option)), None)
     if wanted is None:
-        raise DataError(f"A stored {ref.kind} cannot be loaded as {readable(annotation)}")
+        raise fit.not_loadable(ref, annotation)
     return containers.load(ref, wanted, lambda item, hint: load(item, hint, storage))

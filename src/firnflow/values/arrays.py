@@ -46,7 +46,7 @@ class ArrayType(ValueType):
                 f"The array holds Python objects (dtype {value.dtype}), which would have to be pickled. "
                 "Mend: convert it by `astype` (float, 'U20', 'datetime64[us]'), or return a list or a table"
             )
-        with path.open("wb") as file, warnings.catch_warnings():
+        with path.open("wb") as file, warnings.catch_warnings(), _naming_why():
             warnings.simplefilter("ignore")  # that names of fields in Unicode need a NumPy of this decade
             np.lib.format.write_array(file, np.asarray(value), allow_pickle=False)
         return Saved({"shape": list(value.shape), "dtype": str(value.dtype)})

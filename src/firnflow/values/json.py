@@ -11,6 +11,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from firnflow._disk import writing
 from firnflow.errors import DamagedArtifactError, DataError
 from firnflow.graph.annotations import readable
 from firnflow.values import digest
@@ -37,7 +38,8 @@ def save(value: Any, annotation: Any, storage: Storage) -> Ref:
     if len(content) <= INLINE_BYTES:
         return Ref("json", "json", found, inline=content.decode())
     path = storage.scratch("json")
-    path.write_bytes(content)
+    with writing(path):
+        path.write_bytes(content)
     return Ref("json", "json", found, where=storage.put(path, found, "json"), size=len(content))
 
 
