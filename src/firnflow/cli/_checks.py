@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from firnflow._disk import writing
 from firnflow.cli._errors import of_the_system
 from firnflow.errors import FirnflowError
 
@@ -65,14 +66,14 @@ def state(root: Path, settings: Settings) -> Iterator[Finding]:
 
     try:
         found = _project.find_state(root, settings)
+        crashed = found.reap() if found is not None else []
+        running = len(found.runs(status="running", limit=1000)) if found is not None else 0
     except (FirnflowError, OSError) as error:
         yield Finding("state", "broken", of_the_system(error) or str(error), "see `state` in firnflow.toml")
         return
     if found is None:
         yield Finding("state", "note", "no database yet: the first run makes it")
         return
-    crashed = found.reap()
-    running = len(found.runs(status="running", limit=1000))
     yield Finding("state", "ok", f"{found.engine.dialect.name}, version {schema.REVISION}, {running} runs under way")
     if crashed:
         mend = f"go on with it: firnflow resume {crashed[0]}"
@@ -105,7 +106,8 @@ def artifacts(root: Path, settings: Settings) -> Iterator[Finding]:
 def _probe(store: ArtifactStore) -> float:
     """Write an object, delete it again, and return when the disk says that it was written."""
     path = store.scratch("probe")
-    path.write_bytes(content := f"firnflow doctor {os.getpid()} {time.time_ns()}".encode())
+    with writing(path):
+        path.write_bytes(content := f"firnflow doctor {os.getpid()} {time.time_ns()}".encode())
     written = path.stat().st_mtime
     where = store.put(path, hashlib.sha256(content).hexdigest(), "probe")
     store.delete(where)

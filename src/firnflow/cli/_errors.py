@@ -8,10 +8,10 @@ import sys
 import traceback
 
 import firnflow
-from firnflow.errors import FirnflowError
+from firnflow._disk import DISK_FULL
+from firnflow.errors import FirnflowError, StoreError
 from firnflow.project.secrets import redact
 
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 _WRITABLE = "Mend: make the folder writable, or set `artifacts` and `state` in firnflow.toml to places that are"
 _ROOM = "Mend: free space (`firnflow clean` removes what no run needs), or set `artifacts` and `state` in firnflow.toml"
@@ -45,7 +45,7 @@ def explain(error: Exception, *, debug: bool) -> int:
 
 def _mended(error: FirnflowError) -> str:
     """Return an error's message, with what mends it where only the database's driver knew."""
-    said = _of_the_database(error.__cause__)
+    said = _of_the_database(error.__cause__) if isinstance(error, StoreError) else None
     message = str(error)
     return message if said is None or "Mend:" in message else f"{message}. {said.partition('. ')[2]}"
 
@@ -70,7 +70,7 @@ def of_the_system(error: BaseException) -> str | None:
 
 def _of_a_file(error: OSError) -> str | None:
     place = f": {error.filename}" if error.filename else ""
-    if error.errno in _DISK_FULL:
+    if error.errno in DISK_FULL:
         return f"the disk is full{place}. {_ROOM}"
     if error.errno in _READ_ONLY:
         return f"{error.strerror}{place}. {_WRITABLE}"

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from firnflow._crash import crash_point
+from firnflow._disk import writing
 from firnflow.errors import ConfigError, DamagedArtifactError, StoreError
-from firnflow.stores.remote import DISK_FULL, PROTOCOLS, ObjectStore, is_remote
+from firnflow.stores.remote import PROTOCOLS, ObjectStore, is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,31 +37,6 @@ class StoredObject(NamedTuple):
     where: str
     size: int
     modified: float
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Remove `path` when the block that writes it fails, and name a full disk as what it is.
-
-    Raises:
-        StoreError: the disk is full, or its quota is used up.
-    """
-    try:
-        yield
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
-            raise disk_full(path) from error
-        raise
-
-
-def disk_full(path: Path) -> StoreError:
-    """Return the error that says that the disk of `path` is full."""
-    return StoreError(
-        f"The disk of {path.parent} is full. Mend: free space (`firnflow clean` removes what no run needs) "
-        "or set `artifacts` in firnflow.toml to a place with more"
-    )
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from firnflow._disk import DISK_FULL
 from firnflow.errors import MissingExtraError, StoreError
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 PROTOCOLS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
 """Protocols whose stores write a whole object or nothing → the extra that brings their library."""
-
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class RemoteObject(NamedTuple):

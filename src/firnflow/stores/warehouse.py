@@ -13,9 +13,9 @@ import weakref
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from firnflow._disk import disk_full, writing
 from firnflow._text import listing
 from firnflow.errors import UsageError
-from firnflow.stores.artifacts import disk_full, writing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +47,13 @@ class ArrayType(ValueType):
                 f"The array holds Python objects (dtype {value.dtype}), which would have to be pickled. "
                 "Mend: convert it by `astype` (float, 'U20', 'datetime64[us]'), or return a list or a table"
             )
-        with path.open("wb") as file, warnings.catch_warnings(), _naming_why():
+        with path.open("wb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that names of fields in Unicode need a NumPy of this decade
-            np.lib.format.write_array(file, np.asarray(value), allow_pickle=False)
+            try:
+                np.lib.format.write_array(file, np.asarray(value), allow_pickle=False)
+            except OSError as error:
+                # of a write that ends early NumPy says "20000 requested and 9200 written", not why
+                raise OSError(error.errno or errno.ENOSPC, error.strerror or str(error)) from error
         return Saved({"shape": list(value.shape), "dtype": str(value.dtype)})
 
     def load(self, path: Path, ref: Ref, annotation: Any, storage: Storage) -> Any:  # noqa: ARG002 - the protocol's

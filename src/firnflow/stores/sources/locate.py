@@ -9,9 +9,9 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firnflow._disk import writing
 from firnflow._text import nearest
 from firnflow.errors import ConfigError, DataError, NotFoundError
-from firnflow.stores.artifacts import writing
 from firnflow.stores.remote import PROTOCOLS, ObjectStore, RemoteObject, is_remote
 
 if TYPE_CHECKING:

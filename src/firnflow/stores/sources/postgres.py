@@ -10,9 +10,9 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
+from firnflow._disk import writing
 from firnflow.errors import ConfigError, DataError, MissingExtraError, StoreError
 from firnflow.project.secrets import redact
-from firnflow.stores.artifacts import writing
 from firnflow.stores.sources.csv import Dialect, copy_fields
 from firnflow.stores.sources.raw import Part, Raw, RawColumn
 from firnflow.stores.warehouse import identifier

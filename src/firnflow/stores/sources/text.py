@@ -9,8 +9,8 @@ import io
 import zlib
 from typing import IO, TYPE_CHECKING, Any
 
+from firnflow._disk import writing
 from firnflow.errors import DataError
-from firnflow.stores.artifacts import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,41 @@
+"""Writing files on disks that may be full."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from typing import TYPE_CHECKING
+
+from firnflow.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""The error numbers of a disk or a quota that is used up."""
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Remove `path` when the block that writes it fails, and name a full disk as what it is.
+
+    Raises:
+        StoreError: the disk is full, or its quota is used up.
+    """
+    try:
+        yield
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise disk_full(path) from error
+        raise
+
+
+def disk_full(path: Path) -> StoreError:
+    """Return the error that says that the disk of `path` is full."""
+    return StoreError(
+        f"The disk of {path.parent} is full. Mend: free space (`firnflow clean` removes what no run needs) "
+        "or set `artifacts` in firnflow.toml to a place with more"
+    )
