@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import resource
+import signal
 import subprocess
 import sys
 import warnings
@@ -66,6 +68,24 @@ def test_secrets_are_hidden(tmp_path):
     log.write("x", "password hunter2")
     log.close()
     assert "hunter2" not in (tmp_path / "a.jsonl").read_text()
+
+
+def test_a_disk_that_takes_no_line_ends_nothing_and_is_told_of(tmp_path):
+    log = AttemptLog(tmp_path / "a.jsonl")
+    log.write("x", "one")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # what Linux sends with EFBIG
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "a.jsonl").stat().st_size + 20, limit[1]))
+    try:
+        log.write("x", "two, of which some letters are written")
+        log.write("x", "three")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+    log.write("x", "four")
+    log.close()
+    said = [line["message"] for line in read(tmp_path / "a.jsonl")[0]]
+    assert said == ["one", "2 lines could not be written here", "four"]
 
 
 def test_libraries_and_children_that_write_to_the_descriptors_are_heard(lab):

@@ -7,9 +7,11 @@ file descriptors goes to the worker's own stream and is added when the attempt e
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -31,6 +33,8 @@ def attempt_file(folder: Path, run: str, task: str, element: int, number: int) -
 class AttemptLog:
     """Writes the lines of one attempt; the file is made with the first line.
 
+    A line that cannot be written is left out, and the next one says so: a full disk of logs must not end the work.
+
     Args:
         path: where the lines go.
         redact: hides secrets in a text.
@@ -41,19 +45,33 @@ class AttemptLog:
         self.path = path
         self._redact = redact
         self._echo = echo
-        self._file: IO[str] | None = None
+        self._file: IO[bytes] | None = None
+        self._torn = False
+        self._missing = 0
 
     def write(self, source: str, message: str, level: str = "info") -> None:
         """Append a message (one line or several) under the name of who said it."""
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a", encoding="utf-8", errors="backslashreplace")
         text = self._redact(message)
-        line = {"at": round(time.time(), 3), "level": level, "source": source, "message": text}
-        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self._file.flush()
+        try:
+            if self._missing:
+                self._append("firnflow", f"{self._missing} lines could not be written here", "warning")
+                self._missing = 0
+            self._append(source, text, level)
+        except OSError:
+            self._missing += 1
         if self._echo is not None:
             print(text, file=self._echo, flush=True)
+
+    def _append(self, source: str, text: str, level: str) -> None:
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab", buffering=0)
+        line = {"at": round(time.time(), 3), "level": level, "source": source, "message": text}
+        data = b"\n" * self._torn + json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        written = self._file.write(data)
+        self._torn = written < len(data)
+        if self._torn:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """Close the file."""
