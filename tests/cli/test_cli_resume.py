@@ -72,6 +72,20 @@ def test_resume_of_a_run_under_way(shop):
     assert shop.newest().error == "stopped by firnflow cancel"
 
 
+def test_a_run_whose_process_hangs_can_be_cancelled(shop):
+    process = shop.start("run", "sleepy", "--set", f"folder={shop.root}")
+    wait_until((shop.root / "asleep").exists)
+    process.send_signal(signal.SIGSTOP)
+    with shop.state.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE run SET lease_until = 1")
+    assert shop.call("runs", "--json").json[0]["status"] == "running", "it is there, and may go on"
+    assert shop.call("cancel", "--wait", "0.1").out.endswith(" cancelled\n")
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert shop.newest().error == "stopped by firnflow cancel; its process did not hear"
+
+
 def test_a_killed_run_is_shown_as_crashed(shop):
     process = shop.start("run", "sleepy", "--set", f"folder={shop.root}")
     wait_until((shop.root / "asleep").exists)

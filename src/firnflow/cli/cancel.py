@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
 import typer
 
 from firnflow.cli import _options
+from firnflow.errors import RunConflictError
 
 if TYPE_CHECKING:
     from firnflow.stores.state import Run, State
@@ -47,5 +49,9 @@ def _wait(state: State, record: Run, seconds: float) -> Run:
     while record.status == "running" and time.monotonic() < until:
         time.sleep(_POLL)
         state.reap()
+        record = state.run(record.id)
+    if record.status == "running" and record.lease_until < time.time():  # its process lives, but hangs
+        with contextlib.suppress(RunConflictError):  # it has ended at this moment
+            state.end_run(record.id, record.epoch, "cancelled", "stopped by firnflow cancel; its process did not hear")
         record = state.run(record.id)
     return record

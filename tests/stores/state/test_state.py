@@ -114,7 +114,7 @@ def test_two_runs_of_one_id_conflict(state):
 
 
 def test_a_process_that_lost_the_run_can_commit_nothing(state):
-    state.create_run(a_run(lease_until=time.time() - 1), "{}")
+    state.create_run(a_run(owner="elsewhere/boot/pid/1/2", lease_until=time.time() - 1), "{}")
     (number,) = state.add_attempts("run-1", 1, [an_attempt()])
     assert state.reap() == ["run-1"]
     assert state.claim("run-1", "else/1/1", time.time() + 60) == 2
@@ -135,6 +135,19 @@ def test_a_living_process_keeps_its_run(state):
     assert state.reap() == []
     with pytest.raises(RunConflictError, match="under way in another process"):
         state.claim("run-1", "else/1/1", time.time() + 60)
+
+
+def test_a_process_that_is_seen_alive_keeps_its_run_when_the_lease_ended(state):
+    """The machine slept: the process will go on, and renew its lease."""
+    state.create_run(a_run(lease_until=time.time() - 3600), "{}")
+    assert state.reap() == []
+    assert state.heartbeat("run-1", 1, time.time() + 60) is False
+
+
+def test_a_process_that_cannot_be_seen_keeps_its_run_until_the_lease_ends(state):
+    state.create_run(a_run("held", owner="elsewhere/boot/pid/1/2"), "{}")
+    state.create_run(a_run("lost", owner="elsewhere/boot/pid/1/2", lease_until=time.time() - 1), "{}")
+    assert state.reap() == ["lost"]
 
 
 def test_a_dead_process_on_this_machine_loses_its_run_at_once(state):

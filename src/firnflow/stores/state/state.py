@@ -152,13 +152,17 @@ class State:
         transact(self.engine, work)
 
     def reap(self) -> list[str]:
-        """Mark the runs whose lease ended, or whose process on this machine is gone, as crashed; return their ids."""
+        """Mark the runs whose process is gone as crashed; return their ids.
+
+        The lease speaks for a process that cannot be seen from here. One that is seen alive keeps its run without:
+        this machine may have slept, and the process with it.
+        """
         now = time.time()
         with reading(self._reads) as connection:
             under_way = connection.execute(
                 sa.select(_run.c.id, _run.c.owner, _run.c.epoch, _run.c.lease_until).where(_run.c.status == "running")
             ).all()
-        gone = [row for row in under_way if row.lease_until < now or is_alive(row.owner) is False]
+        gone = [row for row in under_way if not _is_there(row, now)]
         return [row.id for row in gone if self._crashed(row, now)]
 
     def _crashed(self, row: Any, now: float) -> bool:
@@ -352,6 +356,12 @@ class State:
 
 def _held(run_id: str, epoch: int) -> tuple[Any, ...]:
     return _run.c.id == run_id, _run.c.epoch == epoch, _run.c.status == "running"
+
+
+def _is_there(row: Any, now: float) -> bool:
+    """Return whether the owner of a run lives, as far as it can be seen."""
+    alive = is_alive(row.owner)
+    return bool(row.lease_until >= now) if alive is None else alive
 
 
 def _taken_over(run_id: str) -> RunConflictError:
