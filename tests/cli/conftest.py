@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ from firnflow.cli import main
 from firnflow.stores.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from firnflow.stores.state import Run
@@ -189,6 +190,7 @@ class Shop:
     root: Path
     module: Path
     capture: pytest.CaptureFixture[str]
+    opened: contextlib.ExitStack
 
     def call(self, *arguments: str) -> Called:
         """Call the command line in this process."""
@@ -211,14 +213,16 @@ class Shop:
 
     @property
     def state(self) -> State:
-        return State(f"sqlite:///{self.root}/.firnflow/state.db")
+        state = State(f"sqlite:///{self.root}/.firnflow/state.db")
+        self.opened.callback(state.close)
+        return state
 
     def newest(self) -> Run:
         return self.state.runs(limit=1)[0]
 
 
 @pytest.fixture
-def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shop:
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
     """The command line in an empty folder."""
     for variable in [name for name in os.environ if name.startswith("FIRNFLOW_")]:
         monkeypatch.delenv(variable)
@@ -226,7 +230,8 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     root = tmp_path / "shop"
     root.mkdir()
     monkeypatch.chdir(root)
-    return Shop(root, root, capsys)
+    with contextlib.ExitStack() as opened:
+        yield Shop(root, root, capsys, opened)
 
 
 @pytest.fixture
@@ -237,7 +242,7 @@ def shop(empty: Shop) -> Shop:
     (empty.root / "firnflow.toml").write_text(SETTINGS.format(module=module.stem))
     (empty.root / "catalog.toml").write_text(CATALOG)
     (empty.root / "orders.csv").write_text("amount\n1\n2\n")
-    return Shop(empty.root, module, empty.capture)
+    return Shop(empty.root, module, empty.capture, empty.opened)
 
 
 @pytest.fixture

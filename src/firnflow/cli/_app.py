@@ -93,6 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from firnflow.cli._errors import explain
 
         return explain(error, debug=bool(os.environ.get(DEBUG)))
+    finally:
+        if (project := sys.modules.get("firnflow.cli._project")) is not None:
+            project.opened.close()
     return result if isinstance(result, int) else 0
 
 

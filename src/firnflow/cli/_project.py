@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from firnflow.project import Project
     from firnflow.project.settings import Settings
     from firnflow.stores.state import Run, State
+
+opened = contextlib.ExitStack()
+"""What is closed when the verb has ended."""
 
 NO_RUNS = "There is no run yet. Start one: firnflow run"
 
@@ -30,7 +34,9 @@ def find_state(root: Path, settings: Settings) -> State | None:  # noqa: ARG001 
         return None
     from firnflow.stores.state import State
 
-    return State(url)
+    state = State(url)
+    opened.callback(state.close)
+    return state
 
 
 def open_state(environment: str | None) -> tuple[Path, Settings, State]:

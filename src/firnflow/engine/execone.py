@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from firnflow.engine.execute import Workplace
     from firnflow.engine.units import Unit
     from firnflow.graph.model import Graph, TaskNode
+    from firnflow.graph.pipeline import Pipeline
     from firnflow.graph.task import Task
     from firnflow.project import Project
     from firnflow.stores.state import Run
@@ -79,14 +80,21 @@ def execute_one(project: Project, wish: Wish, echo: Any = None) -> dict[str, Any
     with open_workplace(project, echo) as place:
         tasks = sources.with_builtins(pipeline, project, place)
         foreign.check_code(wish.graph, wish.task, tasks)
-        params = params_of(project, pipeline, wish.assignments)
-        foreign.check_params(wish.graph, params)
         place.state.reap()
-        run = outside.join(place.state, project, wish.graph, wish.run, params, wish.assignments)
-        foreign.check_params(wish.graph, run.params)
+        known = outside.find(place.state, wish.run)
+        params = _params(project, pipeline, wish, known)
+        foreign.check_params(wish.graph, params)
+        run = outside.join(place.state, project, wish.graph, wish.run, params)
         lease = Lease(place.state, run.id, run.epoch, outside.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with lease, lease.signals(at_once=True):
             return _Execution(project, wish, place, tasks, run, lease).answer()
+
+
+def _params(project: Project, pipeline: Pipeline, wish: Wish, known: Run | None) -> dict[str, Any]:
+    """Return the parameters of the call: those of the run that is there, unless the call names some."""
+    if known is not None and not wish.assignments:
+        return known.params
+    return params_of(project, pipeline, wish.assignments)
 
 
 class _Execution:

@@ -1,0 +1,83 @@
+"""`firnflow clean`."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+
+@pytest.fixture
+def old(shop):
+    """Three runs of one pipeline, all that they stored two hours old."""
+    for rows in (4, 5, 6):
+        shop.call("run", "flow", "--inline", "--set", f"rows={rows}")
+    for path in (shop.root / ".firnflow" / "artifacts").rglob("*"):
+        if path.is_file():
+            os.utime(path, (time.time() - 7200,) * 2)
+    return shop
+
+
+def stored(shop):
+    return len(list((shop.root / ".firnflow" / "artifacts" / "objects").glob("*/*")))
+
+
+def test_a_dry_run_first(old):
+    before = stored(old)
+    called = old.call("clean", "--older-than", "0s", "--keep", "1")
+    assert called.code == 0
+    assert called.out.splitlines()[-1].startswith("Would delete 2 runs, 6 stored values, ")
+    assert stored(old) == before
+    assert len(old.state.runs()) == 3
+
+
+def test_yes_deletes(old):
+    before = stored(old)
+    called = old.call("clean", "--older-than", "0s", "--keep", "1", "--yes")
+    assert called.out.splitlines()[-1].startswith("Deleted 2 runs, 6 stored values, ")
+    assert stored(old) == before - 6
+    assert len(old.state.runs()) == 1
+    assert old.call("sql", "SELECT count(*) AS n FROM make", "--json").json == [{"n": 6}]
+    assert old.call("clean", "--older-than", "0s", "--keep", "1").out == "Nothing to delete.\n"
+
+
+def test_json(old):
+    data = old.call("clean", "--older-than", "0s", "--keep", "0", "--json").json
+    assert (data["deleted"], len(data["runs"]), len(data["objects"])) == (False, 2, 6)
+    assert data["bytes"] > 0
+
+
+def test_by_default_new_runs_stay(old):
+    assert old.call("clean").out == "Nothing to delete.\n"
+
+
+def test_a_wrong_age(old):
+    called = old.call("clean", "--older-than", "soon")
+    assert called.code == 2
+    assert "'soon' is not a duration" in called.err
+
+
+def test_an_environment_that_shares_the_store_is_asked(old):
+    settings = old.root / "firnflow.toml"
+    settings.write_text(settings.read_text() + 'state = "sqlite:///other.db"\n')  # of the environment dev
+    assert old.call("run", "flow", "--env", "dev", "--inline", "--set", "rows=4").code == 0
+    called = old.call("clean", "--older-than", "0s", "--keep", "0", "--yes")
+    assert "Deleted 2 runs, 3 stored values" in called.out  # what was made of 4 rows is in use in dev
+    assert old.call("sql", "SELECT count(*) AS n FROM make", "--env", "dev", "--json").json == [{"n": 4}]
+
+
+def test_an_environment_that_cannot_be_asked_stops_it(old):
+    settings = old.root / "firnflow.toml"
+    settings.write_text(settings.read_text() + 'state = "env:OTHER_STATE"\n')
+    called = old.call("clean", "--older-than", "0s", "--keep", "0", "--yes")
+    assert called.code == 1
+    assert "environment 'dev' keeps its values in the same store" in called.err
+    assert "OTHER_STATE" in called.err
+    assert len(old.state.runs()) == 3
+
+
+def test_before_the_first_run(shop):
+    called = shop.call("clean")
+    assert called.code == 2
+    assert "There is no run yet" in called.err

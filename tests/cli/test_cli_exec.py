@@ -1,0 +1,303 @@
+"""`firnflow exec`: one task of a run, for schedulers other than Firnflow's own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from firnflow.engine.outside import OUTSIDE
+from firnflow.values import Ref
+
+
+@pytest.fixture
+def graph(shop):
+    """Return a function that calls `exec` for a pipeline's task in this process."""
+
+    def call(task, *arguments, pipeline="flow", run="r1"):
+        file = shop.root / f"{pipeline}.json"
+        if not file.exists():
+            shop.call("show", pipeline, "--format", "json", "--output", str(file))
+        return shop.call("exec", "--graph", str(file), "--task", task, "--run", run, *arguments)
+
+    return call
+
+
+def test_a_pipeline_task_by_task(shop, graph):
+    for task in ("make", "split", "count", "judge", "page"):
+        called = graph(task)
+        assert called.code == 0, called.err
+        assert called.json["state"] == "succeeded"
+        assert shop.newest().status == "running"
+    assert Ref.from_json(called.json["outputs"]["result"]).type == "html"
+    assert graph("alert").json["state"] == "skipped"
+    ended = graph("finalizer")
+    assert (ended.code, ended.json["status"]) == (0, "succeeded")
+    run = shop.newest()
+    assert (run.id, run.status, run.owner) == ("r1", "succeeded", OUTSIDE)
+    shown = shop.call("resume", "r1", "--json").json
+    assert {name: task["state"] for name, task in shown["tasks"].items()} == {
+        "make": "succeeded",
+        "split": "succeeded",
+        "count": "succeeded",
+        "judge": "succeeded",
+        "page": "succeeded",
+        "alert": "skipped",
+    }
+
+
+def test_the_outputs_are_those_of_a_local_run(shop, graph):
+    local = shop.call("run", "flow", "--inline", "--json").json
+    graph("make", "--no-cache")
+    answer = graph("split", "--no-cache").json
+    assert {name: ref["digest"] for name, ref in answer["outputs"].items()} == {
+        "train": local["outputs"]["split.train"]["digest"],
+        "test": local["outputs"]["split.test"]["digest"],
+    }
+
+
+def test_stdout_is_json_and_the_tasks_output_goes_to_stderr_and_the_log(shop, graph):
+    shop.call("show", "flow", "--format", "json", "--output", "flow.json")
+    called = shop.process("exec", "--graph", "flow.json", "--task", "make", "--run", "r1")
+    answer = json.loads(called.out)
+    assert "making 4 rows" in called.err
+    assert "making 4 rows" in Path(answer["log"]).read_text()
+    assert "make | making 4 rows" in shop.call("logs", "r1").out
+
+
+def test_it_is_done_once(shop, graph):
+    assert graph("make").json["attempt"] == 1
+    again = graph("make")
+    assert (again.code, again.json["state"], again.json["attempt"]) == (0, "succeeded", None)
+    assert len(shop.state.attempts("r1")) == 1
+    assert graph("make", run="r2").json["state"] == "cached"
+    assert graph("make", "--no-cache", run="r2").json["attempt"] == 2
+
+
+def test_elements_of_a_map(shop, graph):
+    graph("make")
+    graph("split")
+    one = graph("count", "--element", "1").json
+    assert (one["element"], one["label"], one["metrics"]) == (1, "word=b", {"rows": 3.0})
+    assert "has not committed" in graph("judge").err
+    every = graph("count").json
+    assert every["outputs"]["result"]["kind"] == "list"
+    assert [each["attempt"] for each in every["elements"]] == [1, None, 1]
+    assert graph("judge").json["state"] == "succeeded"
+    called = graph("count", "--element", "3")
+    assert called.code == 2
+    assert "has 3 elements" in called.err
+    assert graph("make", "--element", "0").code == 2
+
+
+def test_a_failed_task(shop, graph):
+    graph("first", pipeline="broken")
+    called = graph("fail", pipeline="broken")
+    assert called.code == 1
+    assert (called.json["state"], called.json["error"]["type"]) == ("failed", "IndexError")
+    assert "in helper" in called.json["error"]["traceback"]
+    ended = graph("finalizer", pipeline="broken")
+    assert (ended.code, ended.json["status"]) == (1, "failed")
+    run = shop.newest()
+    assert (run.status, run.error) == ("failed", "task fail: IndexError: list index out of range")
+
+
+def test_a_run_that_has_ended_goes_on(shop, graph):
+    graph("first", pipeline="broken")
+    graph("fail", pipeline="broken")
+    graph("finalizer", pipeline="broken")
+    assert graph("fail", pipeline="broken").json["attempt"] == 2
+    assert (shop.newest().status, shop.newest().epoch) == ("running", 2)
+
+
+def test_the_finalizer_gets_a_summary(shop, graph):
+    graph("nap", "--set", "seconds=0", "--set", f"folder={shop.root}", pipeline="sleepy")
+    called = graph("finalizer", pipeline="sleepy")
+    assert called.json["state"] == "succeeded"
+    assert "cleaning up after succeeded" in called.err
+
+
+def test_parameters_belong_to_the_run(shop, graph):
+    assert graph("make", "--set", "rows=9").json["outputs"]["result"]["meta"]["rows"] == 9
+    assert graph("make", "--set", "rows=9").code == 0
+    assert graph("split").json["outputs"]["test"]["meta"]["rows"] == 8
+    called = graph("make", "--set", "rows=8")
+    assert called.code == 2
+    assert "was started with other parameters" in called.err
+    assert "Did you mean 'rows'?" in graph("make", "--set", "row=8", run="r2").err
+
+
+def test_a_cancelled_run_starts_nothing_more(shop, graph):
+    graph("make")
+    assert shop.call("cancel", "r1").code == 0
+    assert shop.newest().status == "cancelled"
+    called = graph("split")
+    assert called.code == 1
+    assert "was cancelled" in called.err
+
+
+def test_a_run_of_a_local_process_cannot_be_joined(shop, graph):
+    process = shop.start("run", "sleepy", "--set", f"folder={shop.root}")
+    wait_until((shop.root / "asleep").exists)
+    local = shop.newest().id
+    called = graph("nap", run=local, pipeline="sleepy")
+    assert called.code in {1, 2}
+    assert local in called.err
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("run", "said"), [("../../x", "is no id"), ("", "is no id"), ("a" * 81, "is no id"), ("a\nb", "is no id")]
+)
+def test_a_hostile_id(shop, graph, run, said):
+    called = graph("make", run=run)
+    assert called.code == 2
+    assert said in called.err
+    assert not (shop.root / ".firnflow" / "logs").exists()
+
+
+def test_an_id_as_airflow_makes_them(graph):
+    assert graph("make", run="scheduled__2024-05-01T06:00:00+00:00").code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda g: g["tasks"]["make"].update(key="os:system"), "has no 'os:system'"),
+        (lambda g: g["tasks"]["make"].update(key="__main__:make"), "has no '__main__:make'"),
+        (lambda g: g["tasks"]["make"]["inputs"].clear(), "takes or returns something else"),
+        (lambda g: g["tasks"]["make"].update(outputs={}), "reads output 'result' of 'make'"),
+        (
+            lambda g: g["tasks"]["make"]["inputs"]["rows"].update(path=["rows", "deep"]),
+            "'rows.deep', which the run lacks",
+        ),
+        (lambda g: g["tasks"]["make"]["inputs"]["rows"].update(path=["nope"]), "nope"),
+        (lambda g: g.update(version=2), "version 2"),
+        (lambda g: g.update(pipeline="flwo"), "Did you mean 'flow'?"),
+        (lambda g: g.update(surprise=1), "surprise"),
+    ],
+)
+def test_a_hostile_graph(shop, graph, change, said):
+    graph("make", run="r0")
+    file = shop.root / "flow.json"
+    data = json.loads(file.read_text())
+    change(data)
+    file.write_text(json.dumps(data))
+    called = graph("make")
+    assert called.code == 2, called.out
+    assert said in called.err
+    assert [run.id for run in shop.state.runs()] == ["r0"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "\x00", "[" * 100_000, '{"format": "firnflow.graph"}'])
+def test_what_is_no_graph(shop, text):
+    (shop.root / "g.json").write_text(text)
+    called = shop.call("exec", "--graph", "g.json", "--task", "make", "--run", "r1")
+    assert called.code == 2
+    assert called.err.startswith("Error: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--graph", "nope.json", "--task", "make", "--run", "r"), "firnflow show PIPELINE --format json"),
+        (("--graph", "flow.json", "--task", "mak", "--run", "r"), "Did you mean 'make'?"),
+    ],
+)
+def test_a_wrong_call(shop, graph, arguments, said):
+    graph("make", run="r0")
+    called = shop.call("exec", *arguments)
+    assert called.code == 2
+    assert said in called.err
+
+
+def wait_until(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
+
+
+def start_nap(shop, *arguments, seconds=60):
+    shop.call("show", "sleepy", "--format", "json", "--output", "sleepy.json")
+    wishes = ["--set", f"folder={shop.root}", "--set", f"seconds={seconds}", *arguments]
+    return shop.start("exec", "--graph", "sleepy.json", "--task", "nap", "--run", "r1", *wishes)
+
+
+def test_sigterm_cancels_the_attempt(shop):
+    process = start_nap(shop)
+    wait_until((shop.root / "asleep").exists)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert json.loads(out)["state"] == "cancelled"
+    assert [attempt.status for attempt in shop.state.attempts("r1")] == ["cancelled"]
+    assert shop.newest().status == "running"
+
+
+def test_cancel_ends_an_attempt_under_way(shop):
+    process = start_nap(shop)
+    wait_until((shop.root / "asleep").exists)
+    assert shop.call("cancel", "r1").code == 0
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "was cancelled, or taken over" in err
+    assert shop.newest().status == "cancelled"
+
+
+def test_a_killed_attempt_is_lost_and_the_next_one_counts(shop):
+    process = start_nap(shop)
+    wait_until((shop.root / "asleep").exists)
+    process.kill()
+    process.communicate(timeout=60)
+    (shop.root / "asleep").unlink()
+    again = start_nap(shop, "--no-cache")
+    wait_until((shop.root / "asleep").exists)
+    assert [attempt.status for attempt in shop.state.attempts("r1")] == ["lost", "running"]
+    again.kill()
+    again.communicate(timeout=60)
+
+
+def test_several_tasks_of_one_run_at_once(shop):
+    """The first calls race to make the run; all of them execute."""
+    shop.call("show", "flow", "--format", "json", "--output", "flow.json")
+    shop.call("show", "broken", "--format", "json", "--output", "broken.json")
+    calls = ["make", "alert", "make", "make"]
+
+    def execute(task):
+        return shop.process("exec", "--graph", "flow.json", "--task", task, "--run", "r1")
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(execute, calls))
+    made = [called for task, called in zip(calls, done, strict=True) if task == "make"]
+    assert any(called.code == 0 for called in made)
+    lost = [called.err for called in made if called.code]
+    assert all("was given up" in err or "started the same attempt" in err for err in lost), lost
+    assert "has not committed" in done[1].err
+    assert [a.status for a in shop.state.attempts("r1")].count("succeeded") == 1
+    assert shop.newest().status == "running"
+
+
+@pytest.mark.server
+def test_on_postgresql(shop, postgres_url, monkeypatch):
+    monkeypatch.setenv("FIRNFLOW_STATE", postgres_url)
+    shop.call("show", "flow", "--format", "json", "--output", "flow.json")
+    run = f"r-{shop.module.stem}"
+
+    def execute(*tasks):
+        with ThreadPoolExecutor(2) as pool:
+            return list(
+                pool.map(lambda t: shop.process("exec", "--graph", "flow.json", "--task", t, "--run", run), tasks)
+            )
+
+    assert [called.code for called in execute("make")] == [0]
+    assert [called.code for called in execute("split", "page")] == [0, 2]
+    assert [called.code for called in execute("count")] == [0]
+    assert [called.code for called in execute("judge")] == [0]
+    assert [called.code for called in execute("page", "alert")] == [0, 0]
+    assert [called.json["status"] for called in execute("finalizer")] == ["succeeded"]
