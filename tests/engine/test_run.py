@@ -489,6 +489,41 @@ def test_a_damaged_input_is_made_again_on_resume(lab):
     assert result.outputs["use"].inline == "5000"
 
 
+@pytest.mark.server
+@pytest.mark.parametrize("spoilt", ["copy", "object"])
+def test_of_a_remote_input_only_what_is_damaged_is_deleted(lab, s3_url, spoilt):
+    import fsspec
+
+    source = """
+        @ff.task
+        def make() -> list[int]:
+            return list(range(5000))
+
+        @ff.task(cache=False)
+        def use(xs: list[int]) -> int:
+            return len(xs)
+
+        @ff.pipeline
+        def flow():
+            use(make())
+    """
+    project = lab(source, f'artifacts = "{s3_url}"')
+    where = project.run(stop=("make",), inline=True).outputs["make"].where
+    copy = project.root / ".firnflow" / "cache" / where
+    copy.chmod(0o644)
+    copy.write_bytes(b"[0")
+    remote = fsspec.filesystem("s3")
+    if spoilt == "object":
+        remote.pipe_file(f"{s3_url}/{where}", b"[0")
+    failed = project.run(inline=True)
+    assert failed.tasks["use"].error["type"] == "DamagedArtifactError"
+    remote.invalidate_cache()
+    assert remote.exists(f"{s3_url}/{where}") is (spoilt == "copy")
+    project.events.clear()
+    assert project.resume(failed.run, inline=True).outputs["use"].inline == "5000"
+    assert project.started() == (["use"] if spoilt == "copy" else ["make", "use"])
+
+
 def test_output_of_a_wrong_type_fails_the_task_and_names_both_types(lab):
     project = lab("""
         @ff.task

@@ -17,7 +17,7 @@ from firnflow import context, values
 from firnflow._crash import crash_point
 from firnflow.engine import logs, peak
 from firnflow.engine.binding import Bound, Value, from_json, stored, to_json
-from firnflow.errors import DamagedArtifactError, FirnflowError, RunConflictError, TaskFailedError
+from firnflow.errors import DamagedArtifactError, FirnflowError, RunConflictError, StoreError, TaskFailedError
 from firnflow.values.ref import Ref
 
 if TYPE_CHECKING:
@@ -138,11 +138,22 @@ def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
 def _set_aside(error: Exception, call: Call, place: Workplace) -> None:
     """Delete the inputs that are not what was committed, so that a resumed run makes them again."""
     if isinstance(error, DamagedArtifactError):
+        artifacts = place.stores.artifacts
         for ref in (ref for bound in call.arguments.values() for ref in stored(bound)):
-            try:
-                values.verify(ref, place.stores)
-            except DamagedArtifactError:
-                place.stores.artifacts.delete(ref.where or "")
+            where = ref.where or ""
+            # of a remote object, what is wrong may be the copy here: it is downloaded once more
+            if _is_damaged(ref, place) and not (artifacts.drop_copy(where) and not _is_damaged(ref, place)):
+                artifacts.delete(where)
+
+
+def _is_damaged(ref: Ref, place: Workplace) -> bool:
+    try:
+        values.verify(ref, place.stores)
+    except DamagedArtifactError:
+        return True
+    except StoreError:  # it is away: nobody knows
+        return False
+    return False
 
 
 def _outputs(call: Call, task: Task[...], place: Workplace) -> dict[str, Ref]:

@@ -129,6 +129,14 @@ class ArtifactStore:
         if self._remote is not None:
             self._remote.delete(where)
 
+    def drop_copy(self, where: str) -> bool:
+        """Remove the local copy of a remote object, to be downloaded again; return whether there was one."""
+        path = self._path(where)
+        if self._remote is None or not path.is_file():
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
     def objects(self) -> Iterator[StoredObject]:
         """Yield every object of the store, in order of place; files that are no objects are left out."""
         if self._remote is None:
