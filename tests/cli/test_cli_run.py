@@ -50,6 +50,26 @@ def test_json_is_one_object_on_stdout(shop):
     assert [item["kind"] for item in data["outputs"]["count"]["items"]] == ["json"] * 3
 
 
+def test_the_metrics_of_the_last_tasks_are_shown(shop, add):
+    add(
+        """
+        @ff.task
+        def many(prefix: str) -> str:
+            for number in range(10):
+                ff.log_metric(f"{prefix}{number}", number)
+            return prefix
+
+        @ff.pipeline
+        def measured():
+            many.options(name="late")(many.options(name="early")("a"))
+        """
+    )
+    out = shop.call("run", "measured", "--inline").out
+    assert [f"late.a{number} = {number}" in out for number in range(10)] == [True] * 10
+    assert [f"early.a{number} = {number}" in out for number in range(10)] == [True] * 2 + [False] * 8
+    assert "… 8 more: --json shows all" in out
+
+
 def test_quiet_prints_nothing(shop):
     shop.call("list")  # imports the module, which prints
     called = shop.call("run", "flow", "--inline", "--quiet")

@@ -106,6 +106,8 @@ def _wrong_call(error: Any) -> int:
     if name is not None and error.ctx is not None:
         options = [option for each in error.ctx.command.params for option in (*each.opts, *each.secondary_opts)]
         hint = nearest(name, [option for option in options if option.startswith("-")])
+    if name == "--debug":
+        hint = " It stands before the verb: firnflow --debug VERB."
     error.possibilities = None
     path = error.ctx.command_path if error.ctx is not None else "firnflow"
     message = error.format_message().rstrip(".")

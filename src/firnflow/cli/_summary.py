@@ -91,8 +91,9 @@ def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
     peak = max(((task.peak_memory or 0, name) for name, task in result.tasks.items()), default=(0, ""))
     if peak[0]:
         rows.append(("peak memory", f"{_format.size(peak[0])} ({peak[1]})"))
-    rows += _section("metrics", [f"{n} = {_format.number(v)}" for n, v in result.metrics.items()], _MOST_METRICS)
-    rows += _section("outputs", list(_files(result, artifacts)), _MOST_OUTPUTS)
+    rows += _section("metrics", _metrics(result), len(result.metrics) - _MOST_METRICS)
+    files = list(_files(result, artifacts))
+    rows += _section("outputs", files[:_MOST_OUTPUTS], len(files) - _MOST_OUTPUTS)
     if result.status == "succeeded":
         rows.append(("next", f"firnflow show {result.pipeline} --run {result.run}"))
     for name, text in rows:
@@ -104,10 +105,22 @@ def _tasks(result: RunResult) -> str:
     return ", ".join(f"{counts[state]} {said}" for state, said in _STATES if counts[state])
 
 
-def _section(name: str, lines: list[str], most: int) -> list[tuple[str, str]]:
-    """Return lines of the summary, the first under its name."""
-    shown = lines[:most] + ([f"… {len(lines) - most} more: --json shows all"] if len(lines) > most else [])
+def _section(name: str, lines: list[str], more: int) -> list[tuple[str, str]]:
+    """Return lines of the summary, the first under its name; more: how many are left out."""
+    shown = lines + ([f"… {more} more: --json shows all"] if more > 0 else [])
     return [(name if index == 0 else "", line) for index, line in enumerate(shown)]
+
+
+def _metrics(result: RunResult) -> list[str]:
+    """Return the figures of the last tasks, as many as fit: what a pipeline comes to stands at its end."""
+    of_task: dict[str, list[str]] = {}
+    for name, value in result.metrics.items():
+        task = max((t for t in result.tasks if name.startswith((f"{t}.", f"{t}["))), key=len, default="")
+        of_task.setdefault(task, []).append(f"{name} = {_format.number(value)}")
+    shown: list[str] = []
+    for lines in reversed(of_task.values()):
+        shown = lines[: _MOST_METRICS - len(shown)] + shown
+    return shown
 
 
 def _files(result: RunResult, artifacts: ArtifactStore) -> Iterator[str]:
