@@ -6,6 +6,7 @@ raises it, so that a process which lost the run, but does not know, can commit n
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from firnflow._crash import crash_point
 from firnflow._text import listing
-from firnflow.errors import NotFoundError, RunConflictError
+from firnflow.errors import NotFoundError, RunConflictError, StateError
 from firnflow.stores.state import schema
 from firnflow.stores.state.connect import connect
 from firnflow.stores.state.owner import is_alive
@@ -77,7 +78,7 @@ class State:
         Raises:
             RunConflictError: a living process holds it.
         """
-        self.reap()
+        self.reap(must=True)
         taken = {
             "status": "running",
             "owner": owner,
@@ -151,8 +152,11 @@ class State:
 
         transact(self.engine, work)
 
-    def reap(self) -> list[str]:
+    def reap(self, *, must: bool = False) -> list[str]:
         """Mark the runs whose process is gone as crashed; return their ids.
+
+        Where the database takes no writes (a full disk), they are left to the next one who looks, so that it can be
+        read; with `must` that is a StateError.
 
         The lease speaks for a process that cannot be seen from here. One that is seen alive keeps its run without:
         this machine may have slept, and the process with it.
@@ -163,7 +167,11 @@ class State:
                 sa.select(_run.c.id, _run.c.owner, _run.c.epoch, _run.c.lease_until).where(_run.c.status == "running")
             ).all()
         gone = [row for row in under_way if not _is_there(row, now)]
-        return [row.id for row in gone if self._crashed(row, now)]
+        marked = []
+        for row in gone:
+            with contextlib.nullcontext() if must else contextlib.suppress(StateError):
+                marked += [row.id] if self._crashed(row, now) else []
+        return marked
 
     def _crashed(self, row: Any, now: float) -> bool:
         """Mark a run as crashed, unless its lease was renewed since it was looked at."""
