@@ -19,8 +19,8 @@ class _Kept:
 class Memory:
     """The latest frames and arrays of this process, by digest; the oldest go when the budget is used up.
 
-    Only values that can be handed out without sharing what a task may change: Arrow tables as they are, frames as
-    copies. Everything else is loaded from its file, as in any other process.
+    Only Arrow tables and polars frames, whose data nobody can change. A pandas frame would have to be copied twice,
+    which costs as much as to read it from its file.
 
     Args:
         budget: bytes.
@@ -36,7 +36,7 @@ class Memory:
         size = _size(name, value)
         if size is None or size > self._budget:
             return
-        self._kept[ref.digest, name] = _Kept(_copy(name, value), size)
+        self._kept[ref.digest, name] = _Kept(_shared(name, value), size)
         self._kept.move_to_end((ref.digest, name))
         while sum(kept.size for kept in self._kept.values()) > self._budget:
             self._kept.popitem(last=False)
@@ -48,7 +48,7 @@ class Memory:
         if kept is None:
             return None
         self._kept.move_to_end((ref.digest, name))
-        return _copy(name, kept.value)
+        return _shared(name, kept.value)
 
     def digests(self) -> list[str]:
         """Return the digests of what is kept."""
@@ -60,22 +60,11 @@ def _name(cls: type) -> str:
 
 
 def _size(name: str, value: Any) -> int | None:
-    if name == "pandas.DataFrame":
-        return int(value.memory_usage(deep=True).sum()) if _is_flat(value) else None
     if name == "pyarrow.Table":
         return int(value.nbytes)
     return int(value.estimated_size()) if name == "polars.DataFrame" else None
 
 
-def _is_flat(frame: Any) -> bool:
-    """Whether a deep copy of a pandas frame shares nothing: the cells of its object columns are texts, if anything."""
-    from pandas.api.types import infer_dtype
-
-    columns = (frame.iloc[:, index] for index in range(frame.shape[1]) if frame.dtypes.iloc[index].kind == "O")
-    return frame.index.dtype.kind != "O" and all(infer_dtype(c, skipna=True) in {"string", "empty"} for c in columns)
-
-
-def _copy(name: str, value: Any) -> Any:
-    if name == "pandas.DataFrame":
-        return value.copy(deep=True)
+def _shared(name: str, value: Any) -> Any:
+    """Return what a task may change without another seeing it: of a polars frame a clone, which copies no data."""
     return value.clone() if name == "polars.DataFrame" else value
