@@ -16,6 +16,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
+def counted(number: int, noun: str) -> str:
+    """Return e.g. "1 row", "2,000 rows"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def listing(names: Iterable[str], most: int = 12) -> str:
     """Return the names as one readable line, cut after `most`."""
     found = sorted(names)

@@ -79,6 +79,8 @@ def test_sql_over_named_tables(warehouse: DuckDBWarehouse) -> None:
     found = warehouse.sql('WITH b AS (FROM "ri ght") SELECT * FROM "left" SEMI JOIN b USING (id) -- end ;', tables)
     assert found.id.execute().tolist() == [2]
     ordered = warehouse.sql('SELECT * FROM "left" ORDER BY id DESC;', tables)
+    commented = warehouse.sql('SELECT count(*) AS n FROM "left"; -- that is all;', tables)
+    assert commented.n.execute().tolist() == [tables["left"].count().execute()]
     assert ordered.id.execute().tolist() == [2, 1]
     assert warehouse.sql('DESCRIBE "left"', tables).column_name.execute().tolist() == ["id"]
 

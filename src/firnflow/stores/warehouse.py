@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from firnflow._disk import disk_full, writing
+from firnflow._sql import identifier, literal, path_literal, without_end
 from firnflow._text import listing
 from firnflow.errors import UsageError
 
@@ -69,7 +70,7 @@ class DuckDBWarehouse:
     def read_parquet(self, path: Path) -> ibis.Table:
         """Return a Parquet file as a table; its rows are read when the table is used."""
         name = f"parquet_{hashlib.sha256(os.fsencode(path)).hexdigest()[:24]}"
-        file = literal(glob_escape(str(path)))
+        file = path_literal(path)
         self.connection.con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM read_parquet({file})")
         table: ibis.Table = self.connection.table(name)
         return table
@@ -107,7 +108,7 @@ class DuckDBWarehouse:
         connection = self.connection
         named = (f"{identifier(name)} AS ({_compiled(connection, table)})" for name, table in tables.items())
         ctes = f"WITH {', '.join(named)} " if tables else ""
-        statement = f"{ctes}SELECT * FROM (\n{query.rstrip().rstrip(';')}\n)"  # noqa: S608 - the user's own query
+        statement = f"{ctes}SELECT * FROM (\n{without_end(query)}\n)"  # noqa: S608 - the user's own query
         try:
             answer: ibis.Table = connection.sql(statement)
         except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
@@ -129,18 +130,3 @@ def _compiled(backend: Any, table: ibis.Table) -> str:
     """Return the table's SQL, its in-memory tables registered, as ibis does before it executes."""
     backend._run_pre_execute_hooks(table)  # noqa: SLF001 - nothing public does this without executing
     return str(backend.compile(table))
-
-
-def literal(text: str) -> str:
-    """Return `text` as a string of SQL."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """Return `name` as an identifier of SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def glob_escape(path: str) -> str:
-    """Return a path in which DuckDB sees no pattern."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)

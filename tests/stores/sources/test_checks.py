@@ -80,7 +80,7 @@ def test_texts_of_a_declared_type(rows: Callable[..., Any], kind: str, text: str
     ],
 )
 def test_texts_that_are_not_of_the_declared_type(rows: Callable[..., Any], kind: str, text: str) -> None:
-    with pytest.raises(BadRowsError, match=r"data: 1 of 2 rows are not what") as caught:
+    with pytest.raises(BadRowsError, match=r"data: 1 of 2 rows is not what") as caught:
         rows(f'x,y\n,1\n"{text}",1\n'.encode(), columns={"x": kind})
     assert f"data.csv, line 3: x = {text!r} is no {kind}" in str(caught.value)
 
@@ -145,7 +145,7 @@ def test_all_offending_rows_are_counted_once_and_ten_are_shown(rows: Callable[..
     assert lines[1:4] == [
         "  a should be at most 29000: 999 rows",
         "  b is no int: 20,001 rows",
-        "  a is not unique: an earlier row has it too: 1 rows",
+        "  a is not unique: an earlier row has it too: 1 row",
     ]
     assert lines[4] == "The first of them:"
     assert lines[5] == "  data.csv, line 3: b = 'x' is no int"
@@ -166,7 +166,7 @@ def test_a_column_that_is_missing(rows: Callable[..., Any]) -> None:
 
 
 def test_too_few_and_too_many_rows(rows: Callable[..., Any]) -> None:
-    with pytest.raises(DataError, match=r"has 1 rows, at least 2 are expected"):
+    with pytest.raises(DataError, match=r"has 1 row, at least 2 are expected"):
         rows(b"a\n1\n", checks={"min_rows": 2})
     with pytest.raises(DataError, match=r"has 2 rows, at most 1 are expected"):
         rows(b"a\n1\n2\n", checks={"max_rows": 1})

@@ -154,8 +154,10 @@ def test_one_column_is_fine(rows: Callable[..., Any]) -> None:
 
 def test_a_file_without_a_header(rows: Callable[..., Any]) -> None:
     assert rows(b"1,x\n2,y\n", header=False, columns={"id": "int", "name": "string"}) == [(1, "x"), (2, "y")]
-    with pytest.raises(BadRowsError, match=r"2 rows of data.csv are no rows of 1 fields"):
+    with pytest.raises(BadRowsError, match=r"2 rows of data.csv are no rows of 1 field;"):
         rows(b"1,x\n2,y\n", header=False, columns={"id": "int"})
+    with pytest.raises(BadRowsError, match=r"1 row of data.csv is no row of 1 field;"):
+        rows(b"1\n2,y\n", header=False, columns={"id": "int"})
 
 
 def test_nulls(rows: Callable[..., Any]) -> None:

@@ -88,6 +88,7 @@ def test_nulls_empty_texts_and_order(query: Callable[..., Any]) -> None:
         (3, "\n"),
     ]
     assert query("SELECT nullif(i, 2) AS a FROM generate_series(3, 1, -1) i; \n") == [(3,), (None,), (1,)]
+    assert query("SELECT ';--' AS a -- one\n; -- two; three\n/* four; */") == [(";--",)]
 
 
 def test_json_and_declared_types(query: Callable[..., Any], table: Callable[..., Any]) -> None:

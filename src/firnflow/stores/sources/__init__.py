@@ -10,12 +10,12 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from firnflow._sql import identifier
 from firnflow._text import listing, nearest
 from firnflow.context import scratch_dir
 from firnflow.errors import DataError, NotFoundError
 from firnflow.project.catalog import Source, format_of
 from firnflow.stores.sources import checks, csv, jsonl, locate, parquet, postgres, types
-from firnflow.stores.warehouse import identifier
 
 if TYPE_CHECKING:
     from pathlib import Path

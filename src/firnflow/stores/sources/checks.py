@@ -7,10 +7,11 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from firnflow._sql import literal
+from firnflow._text import counted
 from firnflow.errors import BadRowsError, ConfigError, DataError
 from firnflow.stores.sources.raw import FILE, ROW
 from firnflow.stores.sources.types import present, value
-from firnflow.stores.warehouse import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,11 +102,11 @@ def _check_rows(spec: Source, raw: Raw, rows: int) -> None:
     least, most = spec.checks.min_rows, spec.checks.max_rows
     if rows < least:
         raise DataError(
-            f"{spec.name} ({files}) has {rows:,} rows, at least {least:,} are expected. "
+            f"{spec.name} ({files}) has {counted(rows, 'row')}, at least {least:,} are expected. "
             f"Mend: complete the data, or set checks.min_rows = {rows} under [{spec.name}] in catalog.toml"
         )
     if most is not None and rows > most:
-        raise DataError(f"{spec.name} ({files}) has {rows:,} rows, at most {most:,} are expected (checks.max_rows)")
+        raise DataError(f"{spec.name} ({files}) has {counted(rows, 'row')}, at most {most:,} are expected (checks.max_rows)")
 
 
 def _rules(column: RawColumn, declared: Column | None, spec: Source) -> Iterator[Rule]:
@@ -187,8 +188,9 @@ def _report(connection: Any, spec: Source, raw: Raw, rows: int, broken: list[tup
     ]
     ordered = f"SELECT * FROM ({' UNION ALL '.join(firsts)}) ORDER BY {FILE}, {ROW}, rule LIMIT {SHOWN}"
     found = connection.con.execute(ordered).fetchall()
-    lines = [f"{spec.name}: {bad:,} of {rows:,} rows are not what catalog.toml declares; nothing was loaded"]
-    lines += [f"  {rule.column} {rule.expected}: {count:,} rows" for rule, count in broken]
+    wrong = f"{bad:,} of {counted(rows, 'row')} {'is' if bad == 1 else 'are'} not what catalog.toml declares"
+    lines = [f"{spec.name}: {wrong}; nothing was loaded"]
+    lines += [f"  {rule.column} {rule.expected}: {counted(count, 'row')}" for rule, count in broken]
     lines += _examples(raw, broken, found)
     if any(shown is not None and not shown.strip() for *_, shown in found):
         lines.append("Mend: where a blank text stands for a missing value, add it to the column's null_values")

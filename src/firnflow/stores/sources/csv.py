@@ -9,11 +9,11 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from firnflow._text import listing, nearest
+from firnflow._sql import literal, path_literal
+from firnflow._text import counted, listing, nearest
 from firnflow.errors import BadRowsError, DataError
 from firnflow.stores.sources.raw import Part, Raw, RawColumn
 from firnflow.stores.sources.text import line_at, plain_text
-from firnflow.stores.warehouse import glob_escape, literal
 
 if TYPE_CHECKING:
     import io
@@ -97,7 +97,7 @@ def copy_fields(
         "rejects_scan": literal(scans),
     }
     given = ", ".join(f"{name} = {value}" for name, value in options.items())
-    select = f"SELECT * FROM read_csv({literal(glob_escape(str(text)))}, {given})"
+    select = f"SELECT * FROM read_csv({path_literal(text)}, {given})"
     try:
         connection.con.execute(f"COPY ({select}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd)")
         _check_rejects(connection, rejects, text, shown, spec, fields)
@@ -122,7 +122,8 @@ def _check_rejects(connection: Any, rejects: str, text: Path, shown: str, spec: 
         f"  {shown}, line {lines[start]}: {_REASONS.get(reason, reason)}: {line.strip(chr(13) + chr(10))[:60]!r}"
         for start, (_, reason, line) in zip(starts, found, strict=True)
     ]
-    head = f"{spec.name}: {count:,} rows of {shown} are no rows of {fields} fields; nothing was loaded"
+    verb = "is no row" if count == 1 else "are no rows"
+    head = f"{spec.name}: {counted(count, 'row')} of {shown} {verb} of {counted(fields, 'field')}; nothing was loaded"
     raise BadRowsError("\n".join([head, *shown_rows]))
 
 

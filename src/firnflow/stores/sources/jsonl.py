@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from firnflow._sql import identifier, literal, path_literal
 from firnflow.errors import BadRowsError, DataError
 from firnflow.stores.sources.raw import Part, Raw, columns_of
 from firnflow.stores.sources.text import plain_text
-from firnflow.stores.warehouse import glob_escape, identifier, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ def read(connection: Any, spec: Source, files: list[tuple[str, Path]], scratch: 
     import duckdb
 
     texts = [(shown, plain_text(path, shown, spec.encoding, scratch)) for shown, path in files]
-    paths = ", ".join(literal(glob_escape(str(text))) for _, text in texts)
+    paths = ", ".join(path_literal(text) for _, text in texts)
     options = (
         f"format = 'newline_delimited', records = true, sample_size = -1, maximum_object_size = {_LONGEST_LINE}, "
         "union_by_name = true"
@@ -44,7 +44,7 @@ def read(connection: Any, spec: Source, files: list[tuple[str, Path]], scratch: 
         for number, (shown, text) in enumerate(texts):
             target = scratch / f"jsonl-{number}.parquet"
             fields = ", ".join(f"{identifier(name)} AS c{i}" for i, name in enumerate(names))
-            source = f"read_json({literal(glob_escape(str(text)))}, {options}, columns = {{{columns}}})"
+            source = f"read_json({path_literal(text)}, {options}, columns = {{{columns}}})"
             copy = f"COPY (SELECT {fields} FROM {source}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd)"
             connection.con.execute(copy)
             parts.append(Part(shown, target, tuple(f"c{i}" for i in range(len(names))), _line_finder(text)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from firnflow._sql import identifier, path_literal
 from firnflow._text import listing, nearest
 from firnflow.errors import DataError
 from firnflow.stores.sources.raw import Part, Raw, columns_of
-from firnflow.stores.warehouse import glob_escape, identifier, literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,9 +42,7 @@ def _schema(connection: Any, shown: str, path: Path) -> dict[str, str]:
     if not start:
         raise DataError(f"{shown} is empty")
     try:
-        described = connection.con.execute(
-            f"DESCRIBE SELECT * FROM read_parquet({literal(glob_escape(str(path)))})"
-        ).fetchall()
+        described = connection.con.execute(f"DESCRIBE SELECT * FROM read_parquet({path_literal(path)})").fetchall()
     except duckdb.Error as error:
         if start == b"PAR1":
             reason = "it begins as one, but is cut short or damaged"
@@ -62,7 +60,7 @@ def _read_through(connection: Any, shown: str, path: Path, schema: dict[str, str
 
     hashes = ", ".join(f"bit_xor(hash({identifier(name)}))" for name in schema)
     try:
-        connection.con.execute(f"SELECT {hashes} FROM read_parquet({literal(glob_escape(str(path)))})").fetchall()
+        connection.con.execute(f"SELECT {hashes} FROM read_parquet({path_literal(path)})").fetchall()
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:

@@ -11,11 +11,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from firnflow._disk import writing
+from firnflow._sql import identifier, without_end
 from firnflow.errors import ConfigError, DataError, MissingExtraError, StoreError
 from firnflow.project.secrets import redact
 from firnflow.stores.sources.csv import Dialect, copy_fields
 from firnflow.stores.sources.raw import Part, Raw, RawColumn
-from firnflow.stores.warehouse import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,7 @@ def _copy(session: Any, spec: Source, columns: dict[str, str], path: Path) -> No
         f"to_json({identifier(name)})" if wanted.endswith("[]") else identifier(name)
         for name, wanted in columns.items()
     )
-    query = (spec.query or "").rstrip().rstrip(";")
+    query = without_end(spec.query or "")
     copy = f"COPY (SELECT {fields}, 1 FROM (\n{query}\n) AS answer) TO STDOUT (FORMAT csv)"
     with path.open("wb") as file, session.cursor() as cursor, cursor.copy(copy) as rows:
         for row in rows:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from firnflow._sql import literal
 from firnflow.project.catalog import duckdb_type
-from firnflow.stores.warehouse import literal
 
 if TYPE_CHECKING:
     from firnflow.project.catalog import Column

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from firnflow._sql import identifier, path_literal
 from firnflow.values import digest
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def of_file(connection: Any, path: Path, *, ordered: bool) -> str:
         path: the file.
         ordered: whether the order of the rows counts.
     """
-    source = f"read_parquet({_file(path)})"
+    source = f"read_parquet({path_literal(path)})"
     schema = connection.execute(f"DESCRIBE FROM {source}").fetchall()
     columns = [_hashed(name, kind) for name, kind, *_ in schema]
     if ordered:
@@ -61,19 +62,13 @@ def _numbered(path: Path, names: list[str]) -> tuple[str, str]:
     number = "file_row_number"
     taken = {name.lower() for name in names}
     if number not in taken:
-        return f"read_parquet({_file(path)}, file_row_number = true)", number
+        return f"read_parquet({path_literal(path)}, file_row_number = true)", number
     while number in taken:
         number += "_"
-    return f"(SELECT *, row_number() OVER () AS {number} FROM read_parquet({_file(path)}))", number  # noqa: S608 - ours
-
-
-def _file(path: Path) -> str:
-    """Return the path as a string of SQL in which DuckDB sees no pattern."""
-    plain = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))
-    return "'" + plain.replace("'", "''") + "'"
+    return f"(SELECT *, row_number() OVER () AS {number} FROM read_parquet({path_literal(path)}))", number  # noqa: S608 - ours
 
 
 def _hashed(name: str, kind: str) -> str:
-    column = '"' + name.replace('"', '""') + '"'
+    column = identifier(name)
     nested = kind.endswith("]") or kind.startswith(NESTED)
     return f"to_json({column})::VARCHAR" if nested else column

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from firnflow._sql import identifier
 from firnflow._text import listing
 from firnflow.errors import DataError, FirnflowError
 from firnflow.values import digest
@@ -120,11 +121,7 @@ def _exact(table: ibis.Table, connection: Any) -> ibis.Table:
         return table
     types = backend.compiler.type_mapper
     casts = ", ".join(
-        f"CAST({_quoted(name)} AS {types.to_string(table.schema()[name])}) AS {_quoted(name)}" for name in wide
+        f"CAST({identifier(name)} AS {types.to_string(table.schema()[name])}) AS {identifier(name)}" for name in wide
     )
     exact: ibis.Table = backend.sql(f"SELECT * REPLACE ({casts}) FROM ({sql})")  # noqa: S608 - names are quoted
     return exact
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
