@@ -106,7 +106,9 @@ def _check_rows(spec: Source, raw: Raw, rows: int) -> None:
             f"Mend: complete the data, or set checks.min_rows = {rows} under [{spec.name}] in catalog.toml"
         )
     if most is not None and rows > most:
-        raise DataError(f"{spec.name} ({files}) has {counted(rows, 'row')}, at most {most:,} are expected (checks.max_rows)")
+        raise DataError(
+            f"{spec.name} ({files}) has {counted(rows, 'row')}, at most {most:,} are expected (checks.max_rows)"
+        )
 
 
 def _rules(column: RawColumn, declared: Column | None, spec: Source) -> Iterator[Rule]:
