@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from firnflow.context import RunSummary as RunSummary
     from firnflow.context import log_metric as log_metric
     from firnflow.context import scratch_dir as scratch_dir
-    from firnflow.graph.placeholders import each as each
     from firnflow.graph.model import Cron as Cron
     from firnflow.graph.model import Every as Every
     from firnflow.graph.model import OnUpdate as OnUpdate
     from firnflow.graph.model import Resources as Resources
     from firnflow.graph.params import Params as Params
     from firnflow.graph.pipeline import pipeline as pipeline
+    from firnflow.graph.placeholders import each as each
     from firnflow.graph.source import source as source
     from firnflow.graph.task import task as task
     from firnflow.values.figure import Figure as Figure
