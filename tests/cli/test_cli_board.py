@@ -9,7 +9,8 @@ from rich.console import Console
 
 from firnflow.cli import _format
 from firnflow.cli._board import Board
-from firnflow.cli._progress import Lines, LiveTable
+from firnflow.cli._lines import Lines
+from firnflow.cli._progress import LiveTable
 from firnflow.engine.events import Event
 
 ERROR = {"type": "ValueError", "message": "no\nreally"}
@@ -90,9 +91,8 @@ def console(**options):
     return Console(file=io.StringIO(), width=100, highlight=False, **options)
 
 
-def test_lines_without_a_terminal():
-    out = console()
-    lines = Lines(out)
+def test_lines_without_a_terminal(capsys):
+    lines = Lines()
     with lines:
         for event in (
             start("a", "m", "s", "f", epoch=2),
@@ -107,7 +107,7 @@ def test_lines_without_a_terminal():
             ended("f", "failed", error=ERROR),
         ):
             lines(event)
-    assert [line.split("  ") for line in out.file.getvalue().splitlines()] == [
+    assert [line.split("  ") for line in capsys.readouterr().err.splitlines()] == [
         ["run r1 goes on: 4 tasks"],
         ["inputs from run r0: x"],
         ["↻ a", "ValueError: no; again in 3 s"],

@@ -9,14 +9,12 @@ import os
 import re
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from rich.console import Console
 
 _NUMBER = re.compile(r"-?[0-9][0-9.,e+-]*|NULL|")
 _COLOURS = {"succeeded": "green", "failed": "red", "crashed": "red", "cancelled": "yellow", "running": "blue"}
@@ -24,23 +22,36 @@ _COLOURS = {"succeeded": "green", "failed": "red", "crashed": "red", "cancelled"
 STYLES = {
     "succeeded": "green",
     "cached": "cyan",
-    "failed": "bold red",
-    "crashed": "bold red",
+    "failed": "red",
+    "crashed": "red",
     "lost": "red",
     "upstream_failed": "red",
     "cancelled": "yellow",
-    "skipped": "dim",
     "running": "blue",
+    "skipped": "dim",
     "waiting": "dim",
 }
-"""The colour of each state of a run, a task or an attempt."""
+"""The colour of each state of a run, a task or an attempt; `dim` is none."""
+
+_NUMBER = re.compile(r"-?[0-9][0-9.,e+-]*|NULL|")
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Return a console that prints texts as they are: no markup, no wrapping of long paths."""
-    from rich.console import Console
+def paint(text: str, colour: str, stream: TextIO) -> str:
+    """Return a text in a colour of the terminal (or `bold`, `dim`), or as it is where the stream is no terminal."""
+    if not colour or not stream.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
+        return text
+    return typer.style(text, bold=True) if colour == "bold" else _coloured(text, colour)
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+def _coloured(text: str, colour: str) -> str:
+    return typer.style(text, dim=True) if colour == "dim" else typer.style(text, fg=colour)
+
+
+def say(text: str = "", colour: str = "", *, stderr: bool = False) -> None:
+    """Print a text on stdout or stderr, at once."""
+    stream = sys.stderr if stderr else sys.stdout
+    stream.write(paint(text, colour, stream) + "\n")
+    stream.flush()
 
 
 def print_json(data: Any) -> None:
@@ -56,8 +67,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], states: str 
 
     In a terminal a line that is too long is cut. Without rich, which would take longer to load than all the rest.
     """
-    screen = sys.stdout.isatty()
-    room = shutil.get_terminal_size().columns if screen else None
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     widths = [max(map(_cells, column)) for column in zip(head, *rows, strict=True)]
     right = [bool(rows) and all(_NUMBER.fullmatch(row[index]) for row in rows) for index in range(len(head))]
     for row in (head, *rows):
@@ -65,8 +75,11 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], states: str 
         line = "  ".join(cells).rstrip()
         if room is not None and _cells(line) > room:
             line = line[: room - 1] + "…"
-        if screen:
-            line = _coloured(line, row, head, states)
+        if row is head:
+            line = paint(line, "bold", sys.stdout)
+        elif states:
+            state = row[head.index(states)]
+            line = line.replace(f"  {state} ", f"  {paint(state, STYLES.get(state, ''), sys.stdout)} ", 1)
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -83,16 +96,6 @@ def _cells(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
-
-
-def _coloured(line: str, row: Sequence[str], head: Sequence[str], states: str) -> str:
-    if "NO_COLOR" in os.environ:
-        return line
-    if row is head:
-        return typer.style(line, bold=True)
-    state = row[head.index(states)] if states else ""
-    colour = _COLOURS.get(state)
-    return line.replace(f"  {state} ", f"  {typer.style(state, fg=colour)} ", 1) if colour else line
 
 
 @contextlib.contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from firnflow.cli import _summary
-from firnflow.cli._print import console, stdout_is_data
+from firnflow.cli._print import stdout_is_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +62,10 @@ def show(result: RunResult, root: Path, settings: Settings, shown: Shown) -> Non
 
 
 def _progress(*, plain: bool) -> contextlib.AbstractContextManager[Listener]:
-    from firnflow.cli import _progress as progress
+    if plain or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        from firnflow.cli._lines import Lines
 
-    err = console(stderr=True)
-    return progress.LiveTable(err) if err.is_terminal and not plain else progress.Lines(err)
+        return Lines()
+    from firnflow.cli._progress import LiveTable
+
+    return LiveTable()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firnflow.cli import _format
-from firnflow.cli._print import STYLES, console, print_json
+from firnflow.cli._print import STYLES, print_json, say
 from firnflow.project import redact
 
 if TYPE_CHECKING:
@@ -60,33 +60,32 @@ def _place(ref: Ref, artifacts: ArtifactStore) -> str | None:
 def print_failure(result: RunResult) -> None:
     """Print on stderr why a run failed: the user's own traceback first, then where to look and how to go on."""
     failed = {name: task for name, task in result.tasks.items() if task.state == "failed" and task.error}
-    err = console(stderr=True)
     for name, task in failed.items():
         _print_error(name, task, result.run, full=name == next(iter(failed)))
     if not failed and result.error:
-        err.print(f"Error: {result.status}: {redact(result.error)}", style="red")
+        say(f"Error: {result.status}: {redact(result.error)}", "red", stderr=True)
     if result.status != "succeeded":
-        err.print(f"To go on from what is done: firnflow resume {result.run}")
+        say(f"To go on from what is done: firnflow resume {result.run}", stderr=True)
 
 
 def _print_error(name: str, task: TaskResult, run: str, *, full: bool) -> None:
     """Print why a task failed; `full`: with its traceback, or where it has none, all lines of its message."""
-    err, error = console(stderr=True), task.error or {}
+    error = task.error or {}
     traceback = redact(error.get("traceback") or "").rstrip() if full else ""
     if traceback:
-        err.print(f"\n{traceback}\n")
+        say(f"\n{traceback}\n", stderr=True)
     again = f" after {task.attempts} attempts" if task.attempts > 1 and task.elements is None else ""
     message = redact(f"{error.get('type')}: {error.get('message')}")
     shown = message if full and not traceback else message.partition("\n")[0]
-    err.print(f"Error: task {name} failed{again}: {shown}", style="red")
-    err.print(f"Its log: firnflow logs {run} {name}")
+    say(f"Error: task {name} failed{again}: {shown}", "red", stderr=True)
+    say(f"Its log: firnflow logs {run} {name}", stderr=True)
 
 
 def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
     """Print on stdout how a run ended."""
-    out = console()
-    style = STYLES.get(result.status, "")
-    out.print(f"\n{result.pipeline} {result.status} in {_format.seconds(result.seconds)}", style=style)
+    took = _format.seconds(result.seconds)
+    say()
+    say(f"{result.pipeline} {result.status} in {took}", STYLES.get(result.status, ""))
     rows = [("run", result.run), ("tasks", _tasks(result))]
     peak = max(((task.peak_memory or 0, name) for name, task in result.tasks.items()), default=(0, ""))
     if peak[0]:
@@ -97,7 +96,7 @@ def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
     if result.status == "succeeded":
         rows.append(("next", f"firnflow show {result.pipeline} --run {result.run}"))
     for name, text in rows:
-        out.print(f"  {name:<12}{redact(text)}")
+        say(f"  {name:<12}{redact(text)}")
 
 
 def _tasks(result: RunResult) -> str:

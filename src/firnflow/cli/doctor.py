@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from firnflow.cli._checks import Finding
 
-_ICONS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "broken": ("✗", "bold red")}
+_ICONS = {"ok": ("✓", "green"), "note": ("·", "dim"), "warning": ("!", "yellow"), "broken": ("✗", "red")}
 
 
 def command(environment: str | None = _options.ENVIRONMENT, as_json: bool = _options.JSON) -> int:
@@ -57,13 +58,11 @@ def _findings(environment: str | None) -> Iterator[Finding]:
 
 
 def _print(finding: Finding) -> None:
-    from rich.text import Text
-
-    from firnflow.cli._print import console
+    from firnflow.cli._print import paint, say
     from firnflow.project import redact
 
-    icon, style = _ICONS[finding.state]
-    text = Text.assemble((f"{icon} ", style), (f"{finding.check}: ", "bold"), redact(finding.message))
-    console().print(text)
+    icon, colour = _ICONS[finding.state]
+    icon, check = paint(icon, colour, sys.stdout), paint(f"{finding.check}:", "bold", sys.stdout)
+    say(f"{icon} {check} {redact(finding.message)}")
     if finding.mend:
-        console().print(f"    mend: {finding.mend}", style="" if finding.state != "note" else "dim")
+        say(f"    mend: {finding.mend}")

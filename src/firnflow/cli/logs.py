@@ -24,7 +24,7 @@ _FOLLOW = typer.Option(False, "--follow", "-f", help="Go on until the run has en
 _ATTEMPT = typer.Option(None, "--attempt", metavar="N", min=1, help="Only of the attempt of this number.")
 _POLL = 0.4  # seconds
 _LAST_POLLS = 12  # how often a process that has ended its run, but not itself, is waited for
-_STYLES = {"debug": "dim", "warning": "yellow", "error": "red", "critical": "bold red"}
+_STYLES = {"debug": "dim", "warning": "yellow", "error": "red", "critical": "red"}
 
 
 def command(
@@ -45,7 +45,7 @@ def command(
     root, _, state = _project.open_state(environment)
     record, task = _find(state, run, task)
     reader = _Reader(state, logs_folder(root), record.id, task, attempt)
-    show = _print_json if as_json else _printer()
+    show = _print_json if as_json else _print
     shown = _follow(state, record.id, reader, show) if follow else _show(reader, show)
     if not shown:
         host = record.origin.get("host")
@@ -143,20 +143,13 @@ def _print_json(line: Line) -> None:
     sys.stdout.flush()
 
 
-def _printer() -> Callable[[Line], None]:
-    """Return what prints a line after its time and its task."""
-    from rich.text import Text
+def _print(line: Line) -> None:
+    """Print a line after its time and its task."""
+    from firnflow.cli._print import paint, say
 
-    from firnflow.cli._print import console
-
-    out = console()
-
-    def show(line: Line) -> None:
-        at = time.strftime("%H:%M:%S", time.localtime(line["at"]))
-        name = line["task"] or ""
-        name = f"{name}[{line['element']}]" if line["element"] is not None else name
-        for part in str(line["message"]).rstrip("\n").split("\n"):
-            text = Text.assemble((f"{at} ", "dim"), (name, "cyan"), (" | " if name else "", "dim"))
-            out.print(text.append(part, _STYLES.get(line["level"], "")))
-
-    return show
+    at = paint(time.strftime("%H:%M:%S", time.localtime(line["at"])), "dim", sys.stdout)
+    name = line["task"] or ""
+    name = f"{name}[{line['element']}]" if line["element"] is not None else name
+    before = f"{at} {paint(name, 'cyan', sys.stdout)} | " if name else f"{at} "
+    for part in str(line["message"]).rstrip("\n").split("\n"):
+        say(before + paint(part, _STYLES.get(line["level"], ""), sys.stdout))
