@@ -10,6 +10,10 @@ import math
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class TaskContext:
     attempt: int
     scratch: Path | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    before_commit: list[Callable[[], None]] = field(default_factory=list)
+    """Called when the outputs are stored, and before they count; what is raised fails the attempt."""
 
 
 _current: contextvars.ContextVar[TaskContext | None] = contextvars.ContextVar("firnflow_task", default=None)

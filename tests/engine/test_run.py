@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from firnflow.engine.request import RunRequest
+from firnflow.engine.run import run
 from firnflow.errors import NotFoundError, ParameterError, UsageError
 
 FLOW = """
@@ -678,6 +680,43 @@ def test_a_missing_source_fails_its_task_and_the_rest_goes_on(lab):
         "orders": "failed", "count": "upstream_failed", "apart": "succeeded", "finalizer": "succeeded",
     }  # fmt: skip
     assert "none.csv" in result.tasks["orders"].error["message"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("workers", [1, None])
+def test_a_source_that_changes_while_it_is_read_is_no_result(lab, kind, workers):
+    import pyarrow as pa
+    import pyarrow.csv as csv
+    import pyarrow.parquet as parquet
+
+    project = lab("""
+        import pyarrow as pa
+
+        @ff.task
+        def total(orders: pa.Table) -> int:
+            return sum(orders["x"].to_pylist())
+
+        @ff.pipeline
+        def flow():
+            total(ff.source("orders"))
+    """)
+    file = project.root / f"orders.{kind}"
+    write = csv.write_csv if kind == "csv" else parquet.write_table
+    (project.root / "catalog.toml").write_text(f'[orders]\npath = "orders.{kind}"\n')
+    write(pa.table({"x": [1, 2]}), file)
+    project = project.again()
+
+    def change(event):
+        if event.kind == "task_started":
+            write(pa.table({"x": [10, 20]}), file)
+
+    request = RunRequest("flow", workers=workers, inline=workers is None)
+    changed = run(project.project, request, [change])
+    assert changed.tasks["orders"].error["type"] == "DataError"
+    assert "orders changed while it was read, so nothing of it is kept. Mend: run again" in changed.error
+    assert project.run(inline=True).outputs["total"].inline == "30"
+    write(pa.table({"x": [1, 2]}), file)
+    assert project.run(inline=True).outputs["total"].inline == "3"
 
 
 def test_options_that_change_do_not_run_committed_tasks_again(lab, tmp_path):

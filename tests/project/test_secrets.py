@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -108,3 +109,15 @@ def test_lines_of_a_key_file_are_redacted_one_by_one(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQ\n-----END KEY-----\n")
     Secret("file:key", tmp_path).reveal()
     assert redact("log: MIIEvQIBADANBg") == "log: ***"
+
+
+def test_the_digest_of_a_place_leaves_out_its_password(tmp_path: Path) -> None:
+    def digest(url: str) -> str:
+        (tmp_path / "url").write_text(url)
+        return Secret("file:url", tmp_path).place_digest()
+
+    for form in ("postgresql://me:{}@host/db", "postgresql://:{}@host/db", "postgresql://me@host/db?password={}&a=b"):
+        assert digest(form.format("one")) == digest(form.format("m%40e"))
+        assert digest(form.format("one")) != digest(form.format("one").replace("host", "other"))
+    plain = "postgresql://host:5432/db"
+    assert Secret(plain).place_digest() == hashlib.sha256(plain.encode()).hexdigest()

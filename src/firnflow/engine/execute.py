@@ -115,6 +115,8 @@ def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
         token = context.enter(here)
         try:
             outputs = _outputs(call, task, place)
+            for check in here.before_commit:
+                check()
             taken = peak.read()
             crash_point("commit.before")
             refs = {name: ref.to_json() for name, ref in outputs.items()}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from firnflow import context
 from firnflow._text import listing, nearest
-from firnflow.errors import NotFoundError, UsageError
+from firnflow.errors import DataError, NotFoundError, UsageError
 from firnflow.graph.kinds import KINDS
 from firnflow.graph.model import FromConstant, Graph, Port, TaskNode
 from firnflow.graph.source import SOURCE_KEY
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 def with_builtins(pipeline: Pipeline, project: Project, place: Workplace) -> dict[str, Task[...]]:
     """Return the tasks of a pipeline by key, and the one that reads sources."""
 
-    def source(name: str, path: str | None = None) -> Any:
+    def source(name: str, path: str | None = None, expected: str | None = None) -> Any:
         from firnflow.stores import sources
 
+        here = context.current()
+        if expected is not None and here is not None:  # a table may be read as late as it is stored
+            here.before_commit.append(lambda: _check_unchanged(project, name, path, expected))
         return sources.read_source(project.catalog.get(name), place.stores, project.root, path, name=name)
 
     return {**{task.key: task for task in pipeline.tasks.values()}, SOURCE_KEY: Task(source, "source")}
@@ -92,12 +96,22 @@ def check(graph: Graph, project: Project, chosen: set[str]) -> None:
 
 def fingerprint(node: TaskNode, project: Project) -> str:
     """Return the digest of what a source holds now and of how it is declared."""
-    name = _constant(node, "name")
-    path = _constant(node, "path") if "path" in node.inputs else None
+    return _digest(project, _constant(node, "name"), _constant(node, "path") if "path" in node.inputs else None)
+
+
+def _digest(project: Project, name: str, path: str | None) -> str:
     from firnflow.stores import sources
 
     found = sources.fingerprint(project.catalog.get(name), project.root, path, name=name)
     return hashlib.sha256(f"source\n{found}".encode()).hexdigest()
+
+
+def _check_unchanged(project: Project, name: str, path: str | None, expected: str) -> None:
+    """Raise DataError where a source is not any more what it was when the key of its result was made."""
+    spec = project.catalog.get(name)
+    told = path is not None or spec is None or spec.query is None or spec.version is not None
+    if told and _digest(project, name, path) != expected:
+        raise DataError(f"{name} changed while it was read, so nothing of it is kept. Mend: run again")
 
 
 def _constant(node: TaskNode, argument: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from firnflow.engine.binding import Bound, digest, hash_json, stored
+from firnflow.engine.binding import Bound, Value, digest, hash_json, stored
+from firnflow.graph.source import SOURCE_KEY
 from firnflow.stores.state import NewAttempt
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def make_unit(
     """
     inputs = {name: digest(bound) for name, bound in arguments.items()}
     element, elements, label = place
+    if node.key == SOURCE_KEY:  # the process that reads will see whether the data is still that of the key
+        arguments = {**arguments, "expected": Value(code)}
     return Unit(task, node, element, elements, label, arguments, inputs, hash_json([_KEY_VERSION, code, inputs]))
 
 

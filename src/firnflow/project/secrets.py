@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import html
 import itertools
 import json
@@ -53,6 +54,14 @@ class Secret:
         hide(text)
         return text
 
+    def place_digest(self) -> str:
+        """Return the SHA-256 of the text, a URL, without its password: it tells places apart and gives no secret away.
+
+        Raises:
+            ConfigError: as `reveal`.
+        """
+        return hashlib.sha256(_PASSWORD.sub(_cut, self.reveal()).encode("utf-8", "surrogateescape")).hexdigest()
+
     def __repr__(self) -> str:
         return HIDDEN
 
@@ -85,6 +94,12 @@ def is_reference(text: str) -> bool:
 def has_password(text: str) -> bool:
     """Return whether a text is a URL with a password in it."""
     return _PASSWORD.search(text) is not None
+
+
+def _cut(url: re.Match[str]) -> str:
+    """Return what `_PASSWORD` matched without the password."""
+    first, last = url.span(url.lastindex or 0)
+    return url[0][: first - url.start()] + url[0][last - url.start() :]
 
 
 def hide(secret: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import subprocess
 import sys
 from decimal import Decimal
@@ -163,6 +164,20 @@ def test_a_fingerprint_follows_the_version_that_is_told(session: Any, tmp_path: 
     session.execute("INSERT INTO t VALUES (2)")
     assert fingerprint(source, tmp_path) != first
     assert "canary-pw" not in first
+
+
+def test_a_fingerprint_tells_databases_apart_but_not_passwords(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source.model_validate(
+        {"name": "s", "query": "SELECT 1 AS a", "version": "SELECT 1", "connection": "env:CRM_URL"}
+    )
+    first = fingerprint(source, tmp_path)
+    url = os.environ["CRM_URL"]
+    monkeypatch.setenv("CRM_URL", url.replace("canary-pw", "canary-pw-2"))
+    assert fingerprint(source, tmp_path) == first
+    monkeypatch.setenv("CRM_URL", url.replace("/postgres?", "/template1?"))
+    assert fingerprint(source, tmp_path) != first
 
 
 READ = """

@@ -67,8 +67,9 @@ def read_source(
 def fingerprint(spec: Source | None, root: Path, override: str | None = None, *, name: str = "") -> str:
     """Return a text that changes when what `read_source` would return changes.
 
-    Files: their names and the SHA-256 of their bytes. Objects: names, sizes and the store's tags. A query: the answer
-    of `version` in the catalog; without that it differs at every call, so that the source is read in every run.
+    Files: their names and the SHA-256 of their bytes. Objects: where they are, names, sizes and the store's tags. A
+    query: where the database is, and the answer of `version` in the catalog; without that it differs at every call, so
+    that the source is read in every run.
 
     Raises:
         As `read_source`, where the source cannot be reached.
@@ -83,9 +84,11 @@ def _content(spec: Source, root: Path) -> Any:
         return locate.digest_of_files(locate.local_files(spec, root))
     if spec.url is not None:
         _, objects = locate.remote_objects(spec)
-        return [[each.name, each.size, each.etag or each.modified] for each in objects]
+        return [spec.url.place_digest(), [[each.name, each.size, each.etag or each.modified] for each in objects]]
     version = postgres.version(spec)
-    return [spec.query, version if version is not None else uuid.uuid4().hex]
+    if version is None or spec.connection is None:
+        return uuid.uuid4().hex
+    return [spec.connection.place_digest(), spec.query, version]
 
 
 def _overridden(spec: Source | None, override: str | None, name: str) -> Source:
