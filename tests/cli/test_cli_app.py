@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import subprocess
 import sys
 
@@ -142,6 +143,15 @@ def test_secrets_do_not_appear_in_errors(capsys):
 
     hide("canary-cli-secret")
     assert "canary" not in explained(ConfigError("cannot log in with canary-cli-secret"), capsys)[1]
+
+
+def test_secrets_do_not_appear_in_json_and_digests_stay_whole(capsys):
+    from firnflow.cli._print import print_json
+    from firnflow.project.secrets import hide
+
+    hide("c0ffee99")
+    print_json({"digest": "abc0ffee99", "error": {"message": "no c0ffee99"}, "loss": float("nan")})
+    assert json.loads(capsys.readouterr().out) == {"digest": "abc0ffee99", "error": {"message": "no ***"}, "loss": None}
 
 
 @pytest.mark.parametrize(

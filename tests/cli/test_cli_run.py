@@ -158,6 +158,15 @@ def test_a_state_of_a_newer_version(shop):
     assert "upgrade Firnflow" in called.err
 
 
+def test_a_run_outlives_who_reads_its_progress(shop):
+    process = shop.start("run", "flow", "--workers", "1")
+    process.stderr.close()
+    process.stdout.read()
+    process.wait(60)
+    process.stdout.close()
+    assert shop.newest().status == "succeeded"
+
+
 def test_partial_runs_say_where_their_inputs_come_from(shop):
     shop.call("run", "flow", "--inline")
     run = shop.newest().id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from firnflow.cli import _format
@@ -51,7 +52,8 @@ class Lines:
             self._say(_line(row), STYLES[row.state])
 
     def _say(self, text: str, colour: str = "") -> None:
-        say(text, colour, stderr=True)
+        with contextlib.suppress(BrokenPipeError):  # who reads has gone; that is no reason to end the run
+            say(text, colour, stderr=True)
 
 
 def _line(row: Row) -> str:

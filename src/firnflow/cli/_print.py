@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+_EXACT = {"run", "task", "digest", "where", "place", "inline"}
+"""Keys of texts that are never secret, and useless if a part of them looks like one."""
 
 _NUMBER = re.compile(r"-?[0-9][0-9.,e+-]*|NULL|")
 _COLOURS = {"succeeded": "green", "failed": "red", "crashed": "red", "cancelled": "yellow", "running": "blue"}
@@ -32,6 +35,9 @@ STYLES = {
     "waiting": "dim",
 }
 """The colour of each state of a run, a task or an attempt; `dim` is none."""
+
+_EXACT = {"run", "task", "digest", "where", "place", "inline"}
+"""Keys of texts that are never secret, and useless if a part of them looks like one."""
 
 _NUMBER = re.compile(r"-?[0-9][0-9.,e+-]*|NULL|")
 
@@ -54,11 +60,17 @@ def say(text: str = "", colour: str = "", *, stderr: bool = False) -> None:
     stream.flush()
 
 
-def print_json(data: Any) -> None:
-    """Print one JSON document on stdout; a figure that is not finite, which JSON lacks, is null."""
+def print_json(data: Any, *, exact: bool = False) -> None:
+    """Print one JSON document on stdout; a figure that is not finite, which JSON lacks, is null.
+
+    Args:
+        data: plain data.
+        exact: print texts as they are: data that somebody asked for. Else secrets in them are hidden.
+    """
     from firnflow.project import redact
 
-    sys.stdout.write(redact(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
+    plain = _plain(data, str if exact else redact)
+    sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
@@ -117,9 +129,11 @@ def stdout_is_data() -> Iterator[None]:
             os.close(saved)
 
 
-def _finite(data: Any) -> Any:
+def _plain(data: Any, hide: Callable[[str], str]) -> Any:
     if isinstance(data, float):
         return data if math.isfinite(data) else None
     if isinstance(data, dict):
-        return {str(key): _finite(value) for key, value in data.items()}
-    return [_finite(item) for item in data] if isinstance(data, list | tuple) else data
+        return {str(key): value if key in _EXACT else _plain(value, hide) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_plain(item, hide) for item in data]
+    return hide(data) if isinstance(data, str) else data

@@ -140,7 +140,8 @@ def _print(answer: ibis.Table, form: Format, limit: int | None) -> None:
     elif form is Format.json:
         from firnflow.cli._print import print_json
 
-        print_json([_plain(row) for row in (answer if limit is None else answer.limit(limit)).to_pyarrow().to_pylist()])
+        rows = (answer if limit is None else answer.limit(limit)).to_pyarrow().to_pylist()
+        print_json([_plain(row) for row in rows], exact=True)
     else:
         _print_csv(answer if limit is None else answer.limit(limit))
 
