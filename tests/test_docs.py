@@ -66,7 +66,9 @@ def forgotten():
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path):
-    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", BLOCK.sub("", path.read_text())):
+    text = BLOCK.sub("", path.read_text())
+    images = [(source, "") for source in re.findall(r'src="([^"]+)"', re.sub(r"`[^`]*`", "", text))]
+    for target, anchor in [*re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", text), *images]:
         if "://" in target:
             continue
         place = (path.parent / target).resolve() if target else path
