@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 import firnflow
-from firnflow._text import listing, nearest
+from firnflow._text import listing, nearest, printable
 from firnflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that lacks a character gets a question mark
     command = typer.main.get_command(_program)
     try:
+        _check_texts(sys.argv[1:] if arguments is None else arguments)
         result = command.main(args=arguments, prog_name="firnflow", standalone_mode=False)
     except CallError as error:
         return _wrong_call(cast("Any", error))
@@ -97,6 +98,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (project := sys.modules.get("firnflow.cli._project")) is not None:
             project.opened.close()
     return result if isinstance(result, int) else 0
+
+
+def _check_texts(arguments: Sequence[str]) -> None:
+    """Raise UsageError for an argument that no file of ours could hold."""
+    for text in arguments:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"The argument {text!r} is no UTF-8 text") from error
 
 
 def _wrong_call(error: Any) -> int:
@@ -116,5 +126,5 @@ def _wrong_call(error: Any) -> int:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    stream.write(text)
+    stream.write(printable(text))
     stream.flush()

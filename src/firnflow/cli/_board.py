@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from firnflow._text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -111,4 +113,4 @@ class Board:
 
 def _error(event: Event) -> str:
     error = event.data.get("error")
-    return f"{error['type']}: {error['message']}".partition("\n")[0] if error else ""
+    return printable(f"{error['type']}: {error['message']}".partition("\n")[0]) if error else ""

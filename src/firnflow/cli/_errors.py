@@ -9,6 +9,7 @@ import traceback
 
 import firnflow
 from firnflow._disk import DISK_FULL
+from firnflow._text import printable
 from firnflow.errors import FirnflowError, StoreError
 from firnflow.project.secrets import redact
 
@@ -94,5 +95,5 @@ def _of_the_database(error: BaseException | None) -> str | None:
 
 def _say(text: str) -> None:
     sys.stdout.flush()
-    sys.stderr.write(redact(text) + "\n")
+    sys.stderr.write(printable(redact(text)) + "\n")
     sys.stderr.flush()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
+from firnflow._text import printable, printable_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -21,6 +23,8 @@ _EXACT = {"run", "task", "digest", "where", "place", "inline"}
 
 _NUMBER = re.compile(r"-?[0-9][0-9.,e+-]*|NULL|")
 _COLOURS = {"succeeded": "green", "failed": "red", "crashed": "red", "cancelled": "yellow", "running": "blue"}
+
+_ONE_LINE = {ord("\n"): "␊", ord("\t"): "␉"}
 
 STYLES = {
     "succeeded": "green",
@@ -43,7 +47,11 @@ _NUMBER = re.compile(r"-?[0-9][0-9.,e+-]*|NULL|")
 
 
 def paint(text: str, colour: str, stream: TextIO) -> str:
-    """Return a text in a colour of the terminal (or `bold`, `dim`), or as it is where the stream is no terminal."""
+    """Return a text in a colour of the terminal (or `bold`, `dim`), or plain where the stream is no terminal.
+
+    What would steer the terminal in the text itself is shown, not done.
+    """
+    text = printable(text)
     if not colour or not stream.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
         return text
     return typer.style(text, bold=True) if colour == "bold" else _coloured(text, colour)
@@ -56,7 +64,12 @@ def _coloured(text: str, colour: str) -> str:
 def say(text: str = "", colour: str = "", *, stderr: bool = False) -> None:
     """Print a text on stdout or stderr, at once."""
     stream = sys.stderr if stderr else sys.stdout
-    stream.write(paint(text, colour, stream) + "\n")
+    say_painted(paint(text, colour, stream), stream)
+
+
+def say_painted(text: str, stream: TextIO) -> None:
+    """Print a text that `paint` has made, at once."""
+    stream.write(text + "\n")
     stream.flush()
 
 
@@ -70,7 +83,7 @@ def print_json(data: Any, *, exact: bool = False) -> None:
     from firnflow.project import redact
 
     plain = _plain(data, str if exact else redact)
-    sys.stdout.write(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(printable_json(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
     sys.stdout.flush()
 
 
@@ -79,6 +92,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], states: str 
 
     In a terminal a line that is too long is cut. Without rich, which would take longer to load than all the rest.
     """
+    head, *rows = ([printable(text).translate(_ONE_LINE) for text in row] for row in (head, *rows))
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     widths = [max(map(_cells, column)) for column in zip(head, *rows, strict=True)]
     right = [bool(rows) and all(_NUMBER.fullmatch(row[index]) for row in rows) for index in range(len(head))]

@@ -58,11 +58,11 @@ def _findings(environment: str | None) -> Iterator[Finding]:
 
 
 def _print(finding: Finding) -> None:
-    from firnflow.cli._print import paint, say
+    from firnflow.cli._print import paint, say, say_painted
     from firnflow.project import redact
 
     icon, colour = _ICONS[finding.state]
     icon, check = paint(icon, colour, sys.stdout), paint(f"{finding.check}:", "bold", sys.stdout)
-    say(f"{icon} {check} {redact(finding.message)}")
+    say_painted(f"{icon} {check} {paint(redact(finding.message), '', sys.stdout)}", sys.stdout)
     if finding.mend:
         say(f"    mend: {finding.mend}")

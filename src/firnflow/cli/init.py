@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import typer
@@ -31,7 +32,7 @@ def command(folder: str = _FOLDER) -> None:
             f"{root.absolute()} has {listing(there)}, and nothing is overwritten. Mend: firnflow init ANOTHER_FOLDER"
         )
     _write(root, files)
-    enter = "" if root.resolve() == Path.cwd() else f"cd {folder} && "
+    enter = "" if root.resolve() == Path.cwd() else f"cd {shlex.quote(folder)} && "
     typer.echo(f"\nRun it: {enter}firnflow run sales\nSee its graph: {enter}firnflow show sales")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from firnflow._text import printable_json
 from firnflow.cli import _complete, _options
 
 if TYPE_CHECKING:
@@ -139,17 +140,17 @@ def _follow(state: State, run: str, reader: _Reader, show: Callable[[Line], None
 
 
 def _print_json(line: Line) -> None:
-    sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    sys.stdout.write(printable_json(json.dumps(line, ensure_ascii=False)) + "\n")
     sys.stdout.flush()
 
 
 def _print(line: Line) -> None:
     """Print a line after its time and its task."""
-    from firnflow.cli._print import paint, say
+    from firnflow.cli._print import paint, say_painted
 
     at = paint(time.strftime("%H:%M:%S", time.localtime(line["at"])), "dim", sys.stdout)
     name = line["task"] or ""
     name = f"{name}[{line['element']}]" if line["element"] is not None else name
     before = f"{at} {paint(name, 'cyan', sys.stdout)} | " if name else f"{at} "
     for part in str(line["message"]).rstrip("\n").split("\n"):
-        say(before + paint(part, _STYLES.get(line["level"], ""), sys.stdout))
+        say_painted(before + paint(part, _STYLES.get(line["level"], ""), sys.stdout), sys.stdout)

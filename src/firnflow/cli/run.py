@@ -75,7 +75,10 @@ def _run(project: Project, request: RunRequest, listeners: Sequence[Listener]) -
 
 def _names(given: list[str]) -> tuple[str, ...]:
     """Return the names in `a,b` and in an option that is given again."""
-    return tuple(name.strip() for text in given for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for text in given for name in text.split(",") if name.strip())
+    if given and not names:
+        raise UsageError("--only, --from and --to need the name of a task. See: firnflow show")
+    return names
 
 
 def _pair(text: str) -> tuple[str, str]:

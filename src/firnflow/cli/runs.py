@@ -18,7 +18,7 @@ _PIPELINE = typer.Option(
 _STATUS = typer.Option(
     None, "--status", help="Only runs that are running, or have succeeded, failed, been cancelled or crashed."
 )
-_LIMIT = typer.Option(20, "--limit", "-n", min=1, help="How many at the most.")
+_LIMIT = typer.Option(20, "--limit", "-n", min=1, max=1_000_000, help="How many at the most.")
 
 
 def command(

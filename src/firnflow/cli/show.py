@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from firnflow._text import printable, printable_json
 from firnflow.cli import _complete, _options
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ def command(
 
     With --run it is the graph as that run had it, each task with its state.
     """
+    if as_json:
+        form = Format.json
     if form is None:
         form = _SUFFIXES.get(Path(output).suffix.lower(), Format.text) if output else Format.text
     graph, states = _of_run(pipeline, run, environment) if run else (_of_project(pipeline, environment), None)
-    text = _draw(graph, states, Format.json if as_json else form)
+    text = _draw(graph, states, form)
     if output is None:
-        typer.echo(text)
+        typer.echo(printable_json(text) if form is Format.json else printable(text))
     else:
         Path(output).write_text(f"{text}\n", encoding="utf-8")
         typer.echo(output)

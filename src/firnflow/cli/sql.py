@@ -33,7 +33,9 @@ class Format(enum.StrEnum):
 _QUERY = typer.Argument(None, metavar="[QUERY]", help="A SELECT; without one: the tables that there are.")
 _RUN = typer.Option(None, "--run", metavar="RUN", help="Default: the newest with any.", autocompletion=_complete.runs)
 _FORMAT = typer.Option(Format.table, "--format", "-f", help="How rows are printed.")
-_LIMIT = typer.Option(None, "--limit", "-n", metavar="N", min=1, help="Default: 50 rows in a table, else all.")
+_LIMIT = typer.Option(
+    None, "--limit", "-n", metavar="N", min=1, max=10**12, help="Default: 50 rows in a table, else all."
+)
 _ROWS = 50
 _RUNS = 50  # how many runs are looked through for one with tables
 
