@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 
 import pytest
@@ -81,3 +82,35 @@ def test_before_the_first_run(shop):
     called = shop.call("clean")
     assert called.code == 2
     assert "There is no run yet" in called.err
+
+
+def test_another_project_s_state_on_the_same_store_stops_it(old, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    shutil.copytree(old.root, other, ignore=shutil.ignore_patterns(".firnflow"))
+    settings = other / "firnflow.toml"
+    shared = f'[environments.local]\nartifacts = "{old.root}/.firnflow/artifacts"\n'
+    settings.write_text(settings.read_text().replace("[environments.local]\n", shared))
+    monkeypatch.chdir(other)
+    assert old.call("run", "flow", "--inline", "--set", "rows=7").code == 0
+    before = stored(old)
+    for folder, neighbour in ((old.root, other), (other, old.root)):
+        monkeypatch.chdir(folder)
+        for yes in ((), ("--yes",)):
+            called = old.call("clean", "--older-than", "0s", "--keep", "0", *yes)
+            assert called.code == 1
+            assert "holds values of other state databases too" in called.err
+            assert f"in {neighbour}, since " in called.err
+    assert stored(old) == before
+    monkeypatch.chdir(old.root)
+    gone = called.err.rpartition("--forget-owner ")[2].strip()
+    monkeypatch.chdir(other)
+    assert old.call("clean", "--forget-owner", gone).code == 0
+    assert old.call("clean").code == 1, "nothing was done without --yes"
+    assert old.call("clean", "--forget-owner", gone, "--yes").code == 0
+    assert old.call("clean").code == 0
+    called = old.call("clean", "--forget-owner", gone)
+    assert (called.code, "no mark of such a state" in called.err) == (2, True)
+    monkeypatch.chdir(old.root)
+    assert old.call("run", "flow", "--inline", "--set", "rows=7").code == 0
+    monkeypatch.chdir(other)
+    assert old.call("clean").code == 1, "it was not gone"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from firnflow._crash import InjectedCrash
 from firnflow.engine import collect
 from firnflow.engine.workplace import logs_folder
 from firnflow.stores import Stores
+from firnflow.stores.state import NewAttempt
 
 SOURCE = """
 import time
@@ -152,6 +154,71 @@ def test_a_crash_on_the_way_harms_nothing(project, place, monkeypatch, point):
     assert run(project, 3000).tasks["big"].state == "cached"
     collect.collect(place, collect.find(place, EVERYTHING))
     assert stored(place) == [newest.outputs["big"].where]
+
+
+def test_what_a_run_under_way_may_have_looked_up_stays_until_it_has_ended(project, place):
+    """However long it takes to write down what it found: the store may be slow."""
+    old, new = run(project, 1000), run(project, 2000)
+    state = project.state
+    record = dataclasses.replace(state.run(new.run), id="beside", pipeline="other", status="running", epoch=1)
+    state.create_run(dataclasses.replace(record, started_at=time.time(), ended_at=None), "{}")
+    (found,) = state.find_cached([next(a.key for a in state.attempts(old.run) if a.task == "big")]).values()
+    age(place)
+    garbage = collect.collect(place, collect.find(place, EVERYTHING))
+    assert ([each.id for each in garbage.runs], garbage.objects, garbage.waiting) == ([old.run], (), 1)
+    cached = NewAttempt("big", -1, None, None, 1, "cached", key=found.key, outputs=found.outputs)
+    state.add_attempts("beside", 1, [cached])
+    assert collect.collect(place, collect.find(place, EVERYTHING)) == collect.Garbage((), (), 0)
+    state.end_run("beside", 1, "succeeded", None)
+    assert collect.collect(place, collect.find(place, EVERYTHING)).objects == (), "the run has it now"
+    state.delete_runs(["beside"])
+    assert len(collect.collect(place, collect.find(place, EVERYTHING)).objects) == 1
+
+
+def test_a_run_that_is_younger_than_the_garbage_does_not_keep_it(project, place):
+    old, new = run(project, 1000), run(project, 2000)
+    age(place)
+    state = project.state
+    record = dataclasses.replace(state.run(new.run), id="beside", pipeline="other", status="running", epoch=1)
+    state.create_run(dataclasses.replace(record, started_at=time.time(), ended_at=None), "{}")
+    assert collect.collect(place, collect.find(place, EVERYTHING)).waiting == 1
+    with state.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE garbage SET since = since - 600")
+    again = collect.collect(place, collect.find(place, EVERYTHING))
+    assert ([each.where for each in again.objects], again.waiting) == ([old.outputs["big"].where], 0)
+
+
+def test_an_object_that_was_in_use_in_between_is_garbage_anew(project):
+    assert project.state.condemn({"a": 1.0, "b": 1.0})["a"] > time.time() - 60
+    with project.state.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE garbage SET since = 100")
+    since = project.state.condemn({"a": 1.0, "b": 101.0, "c": 1.0})
+    assert since["a"] == 100
+    assert min(since["b"], since["c"]) > time.time() - 60
+    project.state.condemn({"b": 101.0})
+    assert project.state.condemn({"a": 1.0})["a"] > 100
+
+
+def test_the_run_that_gave_an_unfinished_one_its_inputs_stays(project, place):
+    run(project, 1000)
+    given = project.run("flow", "size=2000", stop=("big",), inline=True)
+    partial = project.run("flow", "size=2000", only=("small",), inline=True)
+    state = project.state
+    assert state.run(partial.run).request["given_by"] == given.run
+    with state.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE run SET status = 'failed' WHERE id = '{partial.run}'")
+    run(project, 3000)
+    run(project, 4000)
+    rule = collect.Rule(older_than=0.0, keep=3)
+    assert given.run not in {each.id for each in collect.find(place, rule).runs}
+    state.delete_runs([given.run])
+    assert state.run(given.run).id == given.run, "nor does it go when the other one began after it was looked for"
+    assert {given.run, partial.run} <= {each.id for each in collect.find(place, EVERYTHING).runs}, (
+        "both may go together"
+    )
+    with state.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE run SET status = 'succeeded' WHERE id = '{partial.run}'")
+    assert given.run in {each.id for each in collect.find(place, rule).runs}
 
 
 def test_a_run_beside_it_is_not_harmed(project, place):

@@ -686,8 +686,7 @@ def test_a_missing_source_fails_its_task_and_the_rest_goes_on(lab):
 @pytest.mark.parametrize("workers", [1, None])
 def test_a_source_that_changes_while_it_is_read_is_no_result(lab, kind, workers):
     import pyarrow as pa
-    import pyarrow.csv as csv
-    import pyarrow.parquet as parquet
+    from pyarrow import csv, parquet
 
     project = lab("""
         import pyarrow as pa

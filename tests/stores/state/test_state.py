@@ -296,6 +296,35 @@ def test_migrations_make_the_tables_that_the_code_has(state):
     assert ScriptDirectory.from_config(alembic_config()).get_current_head() == schema.REVISION
 
 
+def test_a_state_of_the_first_version_is_migrated_and_keeps_what_it_has(url, monkeypatch):
+    monkeypatch.setattr(schema, "REVISION", "0001")
+    old = State(url)
+    old.create_run(a_run(), "{}")
+    old.close()
+    monkeypatch.undo()
+    state = State(url)
+    assert [run.id for run in state.runs()] == ["run-1"]
+    assert len(state.identity()) == 32
+    again = State(url)
+    assert again.identity() == state.identity()
+    again.close()
+    state.close()
+
+
+def test_inputs_cannot_be_taken_from_a_run_that_is_forgotten_meanwhile(state):
+    state.create_run(a_run("giver"), "{}")
+    state.end_run("giver", 1, "succeeded", None)
+    taker = a_run("taker", request={"given_by": "giver"})
+    state.create_run(taker, "{}")
+    state.delete_runs(["giver"])
+    assert state.run("giver").id == "giver"
+    state.end_run("taker", 1, "succeeded", None)
+    state.delete_runs(["giver"])
+    with pytest.raises(RunConflictError, match="run giver, which has the inputs, was deleted at this moment"):
+        state.create_run(dataclasses.replace(taker, id="late"), "{}")
+    assert {run.id for run in state.runs()} == {"taker"}
+
+
 def test_a_newer_state_is_refused(url):
     state = State(url)
     with state.engine.begin() as connection:
