@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _OLDER = typer.Option("30d", "--older-than", metavar="AGE", help="Forget runs that ended longer ago, e.g. 12h.")
 _KEEP = typer.Option(5, "--keep", metavar="N", min=0, help="Keep the N newest runs of each pipeline all the same.")
 _YES = typer.Option(False, "--yes", "-y", help="Delete; without it nothing is.")  # noqa: FBT003 - Typer's way
+_GONE = typer.Option(
+    [], "--forget-owner", metavar="ID", help="Another state database that used the same artifacts is gone for good."
+)
 _SHOWN = 10
 
 
@@ -25,6 +28,7 @@ def command(
     older_than: str = _OLDER,
     keep: int = _KEEP,
     yes: bool = _YES,
+    forget_owner: list[str] = _GONE,
     environment: str | None = _options.ENVIRONMENT,
     as_json: bool = _options.JSON,
 ) -> None:
@@ -34,10 +38,14 @@ def command(
     and values written in the last hour.
     """
     from firnflow.engine import collect
+    from firnflow.stores import owners
 
     place = _place(environment)
+    collect.check_owners(place, forget_owner)
     garbage = collect.find(place, collect.Rule(_age(older_than), keep))
     if yes:
+        for identity in forget_owner:
+            owners.forget(place.artifacts, identity)
         garbage = collect.collect(place, garbage)
     if as_json:
         _print_json(garbage, deleted=yes)
@@ -97,6 +105,7 @@ def _print_json(garbage: Garbage, *, deleted: bool) -> None:
             "runs": [run.id for run in garbage.runs],
             "objects": [each.where for each in garbage.objects],
             "bytes": garbage.bytes,
+            "waiting": garbage.waiting,
         }
     )
 
@@ -104,7 +113,7 @@ def _print_json(garbage: Garbage, *, deleted: bool) -> None:
 def _print(garbage: Garbage, *, deleted: bool) -> None:
     from firnflow.cli import _format
 
-    if not (garbage.runs or garbage.objects):
+    if not (garbage.runs or garbage.objects or garbage.waiting):
         typer.echo("Nothing to delete." if not deleted else "Nothing was to be deleted.")
         return
     for run in garbage.runs[:_SHOWN]:
@@ -112,4 +121,6 @@ def _print(garbage: Garbage, *, deleted: bool) -> None:
     if len(garbage.runs) > _SHOWN:
         typer.echo(f"  … {len(garbage.runs) - _SHOWN} more runs")
     amount = f"{len(garbage.runs)} runs, {len(garbage.objects)} stored values, {_format.size(garbage.bytes)}"
+    if garbage.waiting:
+        amount += f"; {garbage.waiting} more stay until the runs under way have ended: clean again then"
     typer.echo(f"Deleted {amount}." if deleted else f"Would delete {amount}. Do it: the same command with --yes")

@@ -1,13 +1,20 @@
 """Garbage collection: old runs are forgotten, then what no committed attempt refers to is deleted.
 
-Safe beside running runs, and after a crash at any point: a run is forgotten in one transaction before any of its
-objects goes, what is in use is read after that, and an object that is younger than `GRACE`, or than an attempt that is
-under way, stays: its attempt may be about to commit it. The newest complete run of a pipeline stays, since partial runs
-take their inputs from it; while a pipeline runs, none of its runs is forgotten.
+Safe beside running runs, and after a crash at any point:
+
+- A run is forgotten in one transaction before any of its objects goes, and what is in use is read after that.
+- A run under way may have looked up, and not yet written down, that it takes an object of a run which is forgotten now.
+  So it is written down since when an object is garbage, and it is deleted when no run is under way that is older than
+  that: by a later call, if need be.
+- An object that is younger than `GRACE`, or than an attempt that is under way, stays: it may be about to be committed.
+- The newest complete run of a pipeline stays, since partial runs take their inputs from it, and so does a run from
+  which one took them that may be resumed; while a pipeline runs, none of its runs is forgotten.
+- Nothing goes while the store has the mark of a state that cannot be asked here.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections import Counter
@@ -16,18 +23,21 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow._crash import crash_point
 from firnflow.engine.logs import attempt_file
+from firnflow.errors import NotFoundError, StoreError
+from firnflow.stores import owners
 from firnflow.stores.state import COMMITTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from firnflow.stores.artifacts import ArtifactStore, StoredObject
+    from firnflow.stores.owners import Owner
     from firnflow.stores.state import Run, State
 
 GRACE = 3600.0
 """Seconds for which an object stays although nothing refers to it."""
-_SETTLE = 2.0  # seconds in which a run that has just looked a result up in the cache has written that down
+_SKEW = 60.0  # seconds by which the clocks of two machines may differ
 _ALL = 1_000_000
 
 
@@ -47,11 +57,13 @@ class Garbage:
         runs: the runs to forget, with their logs.
         objects: the stored objects that only they, or nothing at all, refer to.
         log_bytes: how much their logs take.
+        waiting: how many more objects stay until the runs have ended that were under way.
     """
 
     runs: tuple[Run, ...]
     objects: tuple[StoredObject, ...]
     log_bytes: int
+    waiting: int = 0
 
     @property
     def bytes(self) -> int:
@@ -89,16 +101,55 @@ def collect(place: Place, garbage: Garbage) -> Garbage:
     for run in garbage.runs:
         shutil.rmtree(_log_folder(place.logs, run.id), ignore_errors=True)
     place.state.delete_runs([run.id for run in garbage.runs])
-    if any(state.runs(status="running", limit=1) for state in _states(place)):
-        time.sleep(_SETTLE)
+    oldest = _oldest_under_way(place)
+    unused = list(_unused(place, ()))
+    since = place.state.condemn({each.where: each.modified for each in unused})
+    free = [each for each in unused if since[each.where] + _SKEW < oldest]
     deleted: list[StoredObject] = []
-    for each in _unused(place, ()):
+    for each in free:
+        if place.artifacts.modified(each.where) != each.modified:
+            continue  # a run has just made it again
         place.artifacts.delete(each.where)
         deleted.append(each)
         if len(deleted) == 1:
             crash_point("collect.deleted")
     place.artifacts.sweep_scratch(GRACE)
-    return Garbage(garbage.runs, tuple(deleted), garbage.log_bytes)
+    return Garbage(garbage.runs, tuple(deleted), garbage.log_bytes, len(unused) - len(free))
+
+
+def check_owners(place: Place, gone: Collection[str] = ()) -> None:
+    """Check that every state which keeps its values in the store is one of the place's, or gone.
+
+    Raises:
+        NotFoundError: one that is said to be gone has no mark in the store.
+        StoreError: there is another one.
+    """
+    found = owners.find(place.artifacts)
+    for identity in gone:
+        if identity not in {owner.id for owner in found}:
+            raise NotFoundError(f"--forget-owner {identity}: {place.artifacts.url} has no mark of such a state")
+    known = {*gone, *(state.identity() for state in _states(place))}
+    others = [owner for owner in found if owner.id not in known]
+    if others:
+        names = "\n".join(f"  {owner.id}: {_said(owner)}" for owner in others)
+        raise StoreError(
+            f"{place.artifacts.url} holds values of other state databases too, which cannot be asked here what they "
+            f"need, so nothing is deleted:\n{names}\nMend: let all share one `state`, or give each `artifacts` of its "
+            f"own; of one that is gone for good: firnflow clean --forget-owner {others[0].id}"
+        )
+
+
+def _said(owner: Owner) -> str:
+    about = {name: owner.about.get(name) or "?" for name in ("project", "user", "host", "folder", "since")}
+    return "project {project} of {user} on {host}, in {folder}, since {since}".format(**about)
+
+
+def _oldest_under_way(place: Place) -> float:
+    """Return when the oldest run under way began."""
+    for state in place.others:
+        state.reap()
+    runs = (run for state in _states(place) for run in state.runs(status="running", limit=_ALL))
+    return min((run.started_at for run in runs), default=math.inf)
 
 
 def _old_runs(state: State, rule: Rule) -> tuple[Run, ...]:
@@ -117,7 +168,9 @@ def _old_runs(state: State, rule: Rule) -> tuple[Run, ...]:
         stays = newest_complete or newest[run.pipeline] <= rule.keep or run.pipeline in busy
         if not stays and (run.ended_at or run.started_at) < limit:
             old.append(run)
-    return tuple(old)
+    going = {run.id for run in old}
+    needed = {run.request.get("given_by") for run in runs if run.status != "succeeded" and run.id not in going}
+    return tuple(run for run in old if run.id not in needed)
 
 
 def _is_complete(run: Run) -> bool:

@@ -28,7 +28,7 @@ from firnflow.engine.run import params_of
 from firnflow.engine.scheduler import BAD, Scheduler, reads
 from firnflow.engine.selection import committed, gather_outputs, outputs_of
 from firnflow.engine.units import make_unit, new_attempt
-from firnflow.engine.workplace import open_workplace
+from firnflow.engine.workplace import open_workplace, register
 from firnflow.errors import RunConflictError, UsageError
 from firnflow.stores.state import NewAttempt
 from firnflow.values import Ref
@@ -81,6 +81,7 @@ def execute_one(project: Project, wish: Wish, echo: Any = None) -> dict[str, Any
         tasks = sources.with_builtins(pipeline, project, place)
         foreign.check_code(wish.graph, wish.task, tasks)
         place.state.reap()
+        register(place, project)
         known = outside.find(place.state, wish.run)
         params = _params(project, pipeline, wish, known)
         foreign.check_params(wish.graph, params)

@@ -22,16 +22,20 @@ def describe(root: Path) -> dict[str, Any]:
     commit = _git(root, "rev-parse", "--short=12", "HEAD")
     if commit and _git(root, "status", "--porcelain", "--untracked-files=no", "--", "."):
         commit += "+"
-    user = None
-    with contextlib.suppress(KeyError, OSError):
-        user = getpass.getuser()
     return {
-        "user": user,
-        "host": socket.gethostname(),
+        **who(),
         "commit": commit or None,
         "python": platform.python_version(),
         "firnflow": firnflow.__version__,
     }
+
+
+def who() -> dict[str, str | None]:
+    """Return user and host."""
+    user = None
+    with contextlib.suppress(KeyError, OSError):
+        user = getpass.getuser()
+    return {"user": user, "host": socket.gethostname()}
 
 
 def _git(root: Path, *arguments: str) -> str:

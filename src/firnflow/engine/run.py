@@ -25,7 +25,7 @@ from firnflow.engine.pool import Pool
 from firnflow.engine.request import RunRequest, RunResult
 from firnflow.engine.scheduler import Scheduler
 from firnflow.engine.selection import given_outputs, select
-from firnflow.engine.workplace import open_workplace
+from firnflow.engine.workplace import open_workplace, register
 from firnflow.errors import FirnflowError, NotFoundError, RunConflictError
 from firnflow.graph.resolve import resolve_params
 from firnflow.project import redact
@@ -65,6 +65,7 @@ def run(project: Project, request: RunRequest, listeners: Sequence[Listener] = (
     sources.check(graph, project, chosen)
     with open_workplace(project, echo) as place:
         place.state.reap()
+        register(place, project)
         given, given_by = given_outputs(graph, chosen, place.state)
         request = dataclasses.replace(request, given_by=given_by)
         digest, text = _written(graph)
@@ -111,6 +112,7 @@ def resume(
         chosen = select(graph, request)
         given, _ = given_outputs(graph, chosen, place.state, request.given_by)
         until = time.time() + project.settings.lease
+        register(place, project)
         epoch = place.state.claim(record.id, this_process(), until, _written(graph))
         record = dataclasses.replace(record, epoch=epoch, params=_still_valid(pipeline, record.params))
         return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
+from firnflow.engine import origin
 from firnflow.engine.execute import Workplace
 from firnflow.engine.memory import Memory
 from firnflow.project import redact
-from firnflow.stores import Stores
+from firnflow.stores import Stores, owners
 from firnflow.stores.state import State
 
 if TYPE_CHECKING:
@@ -27,6 +29,16 @@ def open_workplace(project: Project, echo: Any = None) -> Workplace:
         memory=Memory(MEMORY_BUDGET),
         redact=redact,
         echo=echo,
+    )
+
+
+def register(place: Workplace, project: Project) -> None:
+    """Leave the mark of the state in the artifact store, so that nobody's `clean` takes its values for garbage."""
+    since = time.strftime("%Y-%m-%d")
+    owners.register(
+        place.stores.artifacts,
+        place.state.identity(),
+        lambda: {"project": project.settings.project, "folder": str(project.root), **origin.who(), "since": since},
     )
 
 

@@ -129,6 +129,14 @@ class ArtifactStore:
         if self._remote is not None:
             self._remote.delete(where)
 
+    def modified(self, where: str) -> float | None:
+        """Return when the object was written, in seconds since the epoch; None: it is not there."""
+        path = self._path(where)
+        try:
+            return path.stat().st_mtime if self._remote is None else self._remote.describe(where).modified
+        except FileNotFoundError:
+            return None
+
     def drop_copy(self, where: str) -> bool:
         """Remove the local copy of a remote object, to be downloaded again; return whether there was one."""
         path = self._path(where)
@@ -184,6 +192,14 @@ class ArtifactStore:
             with contextlib.suppress(FileNotFoundError):  # collected by another process
                 status = path.stat()
                 yield StoredObject(path.relative_to(self.folder).as_posix(), status.st_size, status.st_mtime)
+
+
+def settle(path: Path, target: Path) -> None:
+    """Move a file to a place on the same file system, durably."""
+    _sync(path)
+    _make_folder(target.parent)
+    path.replace(target)
+    _sync(target.parent)
 
 
 def _in_use(name: str) -> bool:

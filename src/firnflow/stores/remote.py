@@ -71,6 +71,18 @@ class ObjectStore:
         with self._reaching() as (filesystem, root):
             filesystem.get_file(f"{root}/{name}", str(path))
 
+    def read(self, name: str) -> bytes:
+        """Return the content of a small object. Raises FileNotFoundError where there is no such object."""
+        with self._reaching() as (filesystem, root):
+            content: bytes = filesystem.cat_file(f"{root}/{name}")
+            return content
+
+    def describe(self, name: str) -> RemoteObject:
+        """Return what the store says of an object. Raises FileNotFoundError where there is no such object."""
+        with self._reaching() as (filesystem, root):
+            filesystem.invalidate_cache()
+            return _described(name, filesystem.info(f"{root}/{name}"))
+
     def exists(self, name: str) -> bool:
         """Return whether there is an object `name`, asking the store and no cache."""
         with self._reaching() as (filesystem, root):

@@ -340,6 +340,21 @@ def test_eight_processes_that_open_a_new_database_at_once(url):
     assert [process.communicate(timeout=60)[0].strip() for process in processes] == ["0"] * 8
 
 
+@pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
+def test_a_new_database_that_another_process_has_locked_is_waited_for(tmp_path, lock):
+    holder = sqlite3.connect(tmp_path / "state.db", isolation_level=None, check_same_thread=False)
+    holder.execute("CREATE TABLE other (a)")
+    holder.execute(f"BEGIN {lock}")
+    holder.execute("INSERT INTO other VALUES (1)")
+    timer = threading.Timer(0.4, holder.execute, ["COMMIT"])
+    timer.start()
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    assert state.runs() == []
+    state.close()
+    timer.join()
+    holder.close()
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy.types import JSON
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration that made the tables as they are below."""
 
 metadata = MetaData(
@@ -70,4 +70,17 @@ attempt = Table(
     Column("peak_memory", BigInteger),  # bytes
     Index(None, "run", "task", "element", "number", unique=True),
     Index(None, "key", "status"),
+)
+
+identity = Table(
+    "identity",
+    metadata,
+    Column("id", String(32), primary_key=True),  # one row: what the database is called in artifact stores
+)
+
+garbage = Table(
+    "garbage",
+    metadata,
+    Column("place", String(120), primary_key=True),  # a stored value that nothing refers to
+    Column("since", Float, nullable=False),  # since when, in seconds since 1970
 )

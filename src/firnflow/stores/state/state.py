@@ -50,7 +50,7 @@ class State:
         """Write a new run that its `owner` holds until `lease_until`.
 
         Raises:
-            RunConflictError: there is a run of this id.
+            RunConflictError: there is a run of this id, or the run that it takes inputs from was forgotten meanwhile.
         """
         values = {name: getattr(run, name) for name in Run.__dataclass_fields__}
 
@@ -60,6 +60,7 @@ class State:
                 return
             if there is not None:
                 raise RunConflictError(f"there is a run {run.id} already")
+            _hold_given(connection, run)
             _add_graph(connection, run.graph, graph_json)
             connection.execute(_run.insert().values(values))
 
@@ -223,10 +224,13 @@ class State:
             return str(connection.execute(sa.select(_graph.c.json).where(_graph.c.digest == digest)).scalar_one())
 
     def delete_runs(self, ids: Collection[str]) -> None:
-        """Forget finished runs and their attempts, and the graphs that no other run has."""
+        """Forget finished runs and their attempts, and the graphs that no other run has.
+
+        A run from which another one took inputs stays until that one has succeeded: resuming it takes them again.
+        """
 
         def work(connection: sa.Connection) -> None:
-            for some in _batches(list(ids)):
+            for some in _batches(sorted(set(ids) - _needed(connection, ids))):
                 finished = sa.select(_run.c.id).where(_run.c.id.in_(some), _run.c.status != "running")
                 connection.execute(_attempt.delete().where(_attempt.c.run.in_(finished)))
                 connection.execute(_run.delete().where(_run.c.id.in_(some), _run.c.status != "running"))
@@ -238,6 +242,35 @@ class State:
         with reading(self._reads) as connection:
             row = connection.execute(sa.select(_run).where(_run.c.id == run_id)).one_or_none()
         return Run(**row._mapping) if row is not None else None  # noqa: SLF001 - public in SQLAlchemy
+
+    # -- what it stores elsewhere -------------------------------------------------------------------------------------
+
+    def identity(self) -> str:
+        """Return what this database is called in artifact stores: 32 hexadecimal digits, made by chance."""
+        with reading(self._reads) as connection:
+            return str(connection.execute(sa.select(schema.identity.c.id)).scalar_one())
+
+    def condemn(self, unused: dict[str, float]) -> dict[str, float]:
+        """Write down which stored values nothing refers to, and return since when that is known of each.
+
+        Args:
+            unused: place → when it was written; whoever is not among them is in use, or gone.
+        """
+        now = time.time()
+        garbage = schema.garbage
+
+        def work(connection: sa.Connection) -> dict[str, float]:
+            known = {row.place: row.since for row in connection.execute(sa.select(garbage))}
+            # one that was written anew was in use in between
+            since = {place: known[place] for place, at in unused.items() if place in known and known[place] > at}
+            for some in _batches([place for place in known if place not in since]):
+                connection.execute(garbage.delete().where(garbage.c.place.in_(some)))
+            new = [{"place": place, "since": now} for place in unused if place not in since]
+            if new:
+                connection.execute(garbage.insert(), new)
+            return {**dict.fromkeys(unused, now), **since}
+
+        return transact(self.engine, work)
 
     # -- attempts -----------------------------------------------------------------------------------------------------
 
@@ -360,6 +393,22 @@ class State:
         with reading(self._reads) as connection:
             rows = connection.execute(sa.select(_attempt.c.outputs).where(_attempt.c.status.in_(COMMITTED)))
             return [outputs for outputs in rows.scalars() if outputs]
+
+
+def _hold_given(connection: sa.Connection, run: Run) -> None:
+    """Check, and keep until the transaction ends, that the run is there from which another one takes inputs."""
+    given = run.request.get("given_by")
+    query = sa.select(_run.c.id).where(_run.c.id == given)
+    if given is not None and connection.execute(query.with_for_update(read=True)).first() is None:
+        raise RunConflictError(f"run {given}, which has the inputs, was deleted at this moment. Mend: run again")
+
+
+def _needed(connection: sa.Connection, ids: Collection[str]) -> set[str]:
+    """Return the runs from which those that may be resumed, besides these, took inputs."""
+    for some in _batches(sorted(ids)):  # PostgreSQL: wait for those that begin to take inputs from them
+        connection.execute(sa.select(_run.c.id).where(_run.c.id.in_(some)).with_for_update()).all()
+    rows = connection.execute(sa.select(_run.c.id, _run.c.request).where(_run.c.status != "succeeded"))
+    return {row.request["given_by"] for row in rows if row.id not in ids and row.request.get("given_by")}
 
 
 def _held(run_id: str, epoch: int) -> tuple[Any, ...]:
