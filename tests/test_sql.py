@@ -49,3 +49,10 @@ def test_a_path_is_no_pattern(tmp_path, name: str) -> None:
 )
 def test_the_end_of_a_query(query: str, left: str) -> None:
     assert _sql.without_end(query) == left
+
+
+def test_a_name_and_value_in_a_path_are_no_column(tmp_path):
+    path = tmp_path / "region=north" / "a.parquet"
+    path.parent.mkdir()
+    duckdb.sql(f"COPY (SELECT 'south' AS region) TO {_sql.path_literal(path)} (FORMAT parquet)")
+    assert duckdb.sql(f"FROM {_sql.parquet_rows(path)}").fetchall() == [("south",)]

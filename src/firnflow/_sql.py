@@ -27,6 +27,11 @@ def path_literal(path: object) -> str:
     return literal("".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path)))
 
 
+def parquet_rows(path: object, *options: str) -> str:
+    """Return the rows of a Parquet file as SQL: what it holds, whatever `name=value` stands in its path."""
+    return f"read_parquet({', '.join([path_literal(path), 'hive_partitioning = false', *options])})"
+
+
 def without_end(query: str) -> str:
     """Return a query without the semicolon that ends it, and what stands behind that: blanks and comments.
 

@@ -19,7 +19,7 @@ def parse_memory(text: str | float) -> int:
         if match is None:
             raise ValueError(f"{text!r} is not an amount of memory: write it like '8Gi' or '512Mi'")
         return round(float(match[1]) * _BYTES[match[2] or ""])
-    if isinstance(text, bool) or not math.isfinite(text) or text != int(text):
+    if not _is_number(text) or text != int(text):
         raise ValueError(f"{text!r} is not a number of bytes: write memory like '8Gi' or '512Mi'")
     return int(text)
 
@@ -31,9 +31,13 @@ def parse_duration(text: str | float) -> float:
         if not _DURATION.fullmatch(compact):
             raise ValueError(f"{text!r} is not a duration: write it like '2h', '30m' or '1h30m'")
         return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(compact))
-    if isinstance(text, bool) or not math.isfinite(text):
+    if not _is_number(text):
         raise ValueError(f"{text!r} is not a duration: write it like '2h', '30m' or '1h30m'")
     return float(text)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def format_duration(seconds: float) -> str:

@@ -25,7 +25,7 @@ _OTHER_VARIABLES = {"FIRNFLOW_ENV", "FIRNFLOW_CRASH"}
 
 Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=200)]
 Label = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,99}$")]
-Memory = Annotated[int, BeforeValidator(parse_memory), Field(ge=16 * 2**20)]
+Memory = Annotated[int, BeforeValidator(parse_memory), Field(ge=16 * 2**20, le=2**60)]
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 Switch = Annotated[bool, Field(strict=True)]
@@ -40,8 +40,10 @@ def _dates_as_text(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.date | dt.time) else value
 
 
-def _without_password(text: str) -> str:
+def _place(text: str) -> str:
     Secret(text)
+    if not text.isprintable():
+        raise ValueError("holds a line end or another character that is not printed")
     return text
 
 
@@ -73,7 +75,7 @@ class Environment(BaseModel):
 
     model_config = STRICT
     inherits: str | None = None
-    artifacts: Annotated[str, Field(min_length=1), AfterValidator(_without_password)] | None = None
+    artifacts: Annotated[str, Field(min_length=1), AfterValidator(_place)] | None = None
     state: Secret | None = None
     workers: Count | None = None
     memory: Memory | None = None
@@ -253,7 +255,9 @@ def _scalar(text: str) -> Any:
 
 def _artifacts(text: str, root: Path) -> str:
     if is_reference(text):
-        text = Secret(text, root).reveal()
+        reference, text = text, Secret(text, root).reveal()
+        if not text.isprintable():
+            raise ConfigError(f"artifacts = '{reference}': what it stands for is no place: it holds a line end")
     return text if "://" in text else str(root.absolute() / Path(text).expanduser())
 
 

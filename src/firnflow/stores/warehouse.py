@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from firnflow._disk import disk_full, writing
-from firnflow._sql import identifier, literal, path_literal, without_end
+from firnflow._sql import identifier, literal, parquet_rows, without_end
 from firnflow._text import listing
 from firnflow.errors import UsageError
 
@@ -70,8 +70,7 @@ class DuckDBWarehouse:
     def read_parquet(self, path: Path) -> ibis.Table:
         """Return a Parquet file as a table; its rows are read when the table is used."""
         name = f"parquet_{hashlib.sha256(os.fsencode(path)).hexdigest()[:24]}"
-        file = path_literal(path)
-        self.connection.con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM read_parquet({file})")
+        self.connection.con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {parquet_rows(path)}")
         table: ibis.Table = self.connection.table(name)
         return table
 

@@ -83,6 +83,7 @@ def copy_fields(
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(fields))
     options = {
         "auto_detect": "false",
+        "hive_partitioning": "false",
         "columns": f"{{{columns}}}",
         "delim": literal(dialect.delimiter),
         "quote": literal(dialect.quote),

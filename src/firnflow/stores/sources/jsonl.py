@@ -34,7 +34,7 @@ def read(connection: Any, spec: Source, files: list[tuple[str, Path]], scratch: 
     paths = ", ".join(path_literal(text) for _, text in texts)
     options = (
         f"format = 'newline_delimited', records = true, sample_size = -1, maximum_object_size = {_LONGEST_LINE}, "
-        "union_by_name = true"
+        "union_by_name = true, hive_partitioning = false"
     )
     try:
         described = connection.con.execute(f"DESCRIBE SELECT * FROM read_json([{paths}], {options})").fetchall()

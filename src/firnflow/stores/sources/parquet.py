@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from firnflow._sql import identifier, path_literal
+from firnflow._sql import identifier, parquet_rows
 from firnflow._text import listing, nearest
 from firnflow.errors import DataError
 from firnflow.stores.sources.raw import Part, Raw, columns_of
@@ -42,7 +42,7 @@ def _schema(connection: Any, shown: str, path: Path) -> dict[str, str]:
     if not start:
         raise DataError(f"{shown} is empty")
     try:
-        described = connection.con.execute(f"DESCRIBE SELECT * FROM read_parquet({path_literal(path)})").fetchall()
+        described = connection.con.execute(f"DESCRIBE SELECT * FROM {parquet_rows(path)}").fetchall()
     except duckdb.Error as error:
         if start == b"PAR1":
             reason = "it begins as one, but is cut short or damaged"
@@ -60,7 +60,7 @@ def _read_through(connection: Any, shown: str, path: Path, schema: dict[str, str
 
     hashes = ", ".join(f"bit_xor(hash({identifier(name)}))" for name in schema)
     try:
-        connection.con.execute(f"SELECT {hashes} FROM read_parquet({path_literal(path)})").fetchall()
+        connection.con.execute(f"SELECT {hashes} FROM {parquet_rows(path)}").fetchall()
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from firnflow._sql import path_literal
+from firnflow._sql import parquet_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,7 +77,7 @@ def columns_of(connection: Any, parts: tuple[Part, ...], names: Iterable[str]) -
 
 def _select(number: int, part: Part) -> str:
     columns = "".join(f", {name} AS c{i}" for i, name in enumerate(part.names))
-    source, row = f"read_parquet({path_literal(part.path)}, file_row_number = true)", "file_row_number"
+    source, row = parquet_rows(part.path, "file_row_number = true"), "file_row_number"
     if any(name.lower() == '"file_row_number"' for name in part.names):  # the user's own column of that name
         source, row = source.replace(", file_row_number = true", ""), "row_number() OVER () - 1"
     return f"SELECT {number} AS {FILE}, {row} AS {ROW}{columns} FROM {source}"

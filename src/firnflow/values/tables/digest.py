@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from firnflow._sql import identifier, path_literal
+from firnflow._sql import identifier, parquet_rows
 from firnflow.values import digest
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def of_file(connection: Any, path: Path, *, ordered: bool) -> str:
         path: the file.
         ordered: whether the order of the rows counts.
     """
-    source = f"read_parquet({path_literal(path)})"
+    source = parquet_rows(path)
     schema = connection.execute(f"DESCRIBE FROM {source}").fetchall()
     columns = [_hashed(name, kind) for name, kind, *_ in schema]
     if ordered:
@@ -62,10 +62,10 @@ def _numbered(path: Path, names: list[str]) -> tuple[str, str]:
     number = "file_row_number"
     taken = {name.lower() for name in names}
     if number not in taken:
-        return f"read_parquet({path_literal(path)}, file_row_number = true)", number
+        return parquet_rows(path, "file_row_number = true"), number
     while number in taken:
         number += "_"
-    return f"(SELECT *, row_number() OVER () AS {number} FROM read_parquet({path_literal(path)}))", number  # noqa: S608 - ours
+    return f"(SELECT *, row_number() OVER () AS {number} FROM {parquet_rows(path)})", number  # noqa: S608 - ours
 
 
 def _hashed(name: str, kind: str) -> str:
