@@ -78,6 +78,12 @@ MAIN = """
     def _(x: int):
         return x + 200
 
+    def hidden(x):
+        return x
+
+    def hides(hidden):
+        return [hidden for hidden in [hidden]]
+
     def unused(x):
         return x
 
@@ -89,7 +95,7 @@ MAIN = """
         return (
             wrapped(x) + used(x) + LIMIT + h.by_alias(x) + PACKAGE.helpers.by_path(x) + later(x)
             + CONFIG.area()
-            + TABLE["a"][0] + Color.RED.value + STEPS[0](x)
+            + TABLE["a"][0] + Color.RED.value + STEPS[0](x) + hides(x)[0]
             + cached(x) + dispatched(x) + ARRAY[0] + SHARED[0] + MODEL.rate + int(np.sum([x]))
         )
 """
@@ -190,6 +196,7 @@ def test_what_is_reached_counts(digest, old, new):
         ("return x + FACTOR", "return (x\n            + FACTOR)"),
         ("@ff.task(retries=1)", "@ff.task(retries=2, timeout='1h')"),
         ("@ff.task(retries=1)", "@ff.task"),
+        ("def hidden(x):\n    return x", "def hidden(x):\n    return -x"),
     ],
 )
 def test_what_is_not_reached_does_not(digest, old, new):

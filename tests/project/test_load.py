@@ -19,7 +19,7 @@ def test_pipelines_and_tasks_are_collected(make: Callable[..., Path], pipeline: 
     root = make(files={"pipelines.py": pipeline, "catalog.toml": "[customers]\npath = 'x.csv'\n"})
     project = load_project(root)
     assert list(project.pipelines) == ["churn"]
-    assert list(project.tasks) == ["pipelines:double"]
+    assert [task.key for task in project.pipeline("churn").tasks.values()] == ["pipelines:double"]
     assert project.pipeline("churn").build().pipeline == "churn"
     assert project.source("customers").path == "x.csv"
     assert project.root == root.resolve()
@@ -134,3 +134,11 @@ def test_unknown_names_get_the_nearest(make: Callable[..., Path], pipeline: str)
         project.pipeline("chrun")
     with pytest.raises(NotFoundError, match=r"no source 'customer' in catalog.toml. Did you mean 'customers'"):
         project.source("customer")
+
+
+def test_a_pipeline_that_takes_more_than_parameters_is_part_of_others_only(
+    make: Callable[..., Path], pipeline: str
+) -> None:
+    part = "@pipeline\ndef inner(numbers: list[int]):\n    return double(numbers)\n"
+    root = make(files={"pipelines.py": f"{pipeline}\n\n{part}"})
+    assert list(load_project(root).pipelines) == ["churn"]

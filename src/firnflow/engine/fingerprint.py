@@ -146,6 +146,8 @@ class Fingerprinter:
         drop_task_options(tree, scope)
         unit = _Unit(f"{getattr(thing, '__qualname__', '')}\n{ast.dump(tree)}")
         home = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
+        if isinstance(thing, types.FunctionType):
+            scope = {name: value for name, value in scope.items() if name not in _locals(thing.__code__)}
         self._add_names(unit, tree, scope, home)
         return unit
 
@@ -290,6 +292,17 @@ def _scope(thing: types.FunctionType | type | types.ModuleType) -> dict[str, Any
         closure = {name: cell.cell_contents for name, cell in cells if _filled(cell)}
         return {**thing.__globals__, **closure}
     return vars(sys.modules[thing.__module__]) if thing.__module__ in sys.modules else {}
+
+
+def _locals(code: types.CodeType) -> set[str]:
+    """Return the names that are only local in a function and in those defined in it: they hide globals."""
+    codes, local, others = [code], set[str](), set[str]()
+    while codes:
+        one = codes.pop()
+        local.update(one.co_varnames, one.co_cellvars)
+        others.update(one.co_names)
+        codes.extend(const for const in one.co_consts if isinstance(const, types.CodeType))
+    return local - others - set(code.co_freevars)
 
 
 def _filled(cell: types.CellType) -> bool:

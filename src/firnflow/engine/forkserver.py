@@ -49,6 +49,7 @@ def main(control: socket.socket, setup: dict[str, Any]) -> None:
         _report(control, workers)
         if control in ready and not _serve(control, project, setup["pipeline"], workers):
             break
+    signal.set_wakeup_fd(-1)  # its socket is closed when this function ends
     for pid in workers:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)

@@ -92,7 +92,11 @@ class Pool:
             command = [sys.executable, "-m", "firnflow.engine.forkserver", str(theirs.fileno())]
             command.append(json.dumps({**self._setup, "libraries": self._libraries(), "streams": self._streams.name}))
             self._server = subprocess.Popen(  # noqa: S603 - our own module
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+                command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "FIRNFLOW_WORKERS": str(self.size)},  # each worker's share of the memory
             )
         self._control = ours
         self._selector.register(ours, selectors.EVENT_READ, None)

@@ -62,6 +62,11 @@ class Pipeline:
         return inspect.cleandoc(self.function.__doc__ or "").partition("\n")[0]
 
     @property
+    def is_part(self) -> bool:
+        """Whether it takes more than its parameters, so that it can only be called in another pipeline."""
+        return len(inspect.signature(self.function).parameters) > (1 if self.params else 0)
+
+    @property
     def tasks(self) -> dict[str, Task[...]]:
         """Task path → the task, also of sub-pipelines; the finalizer is `finalizer`. Catalog sources are not in it."""
         return self._built[1]

@@ -7,7 +7,6 @@ import importlib.util
 import sys
 import traceback
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from firnflow.graph.pipeline import Pipeline
-    from firnflow.graph.task import Task
 
 _loaded: set[Path] = set()
 """The projects whose modules this process has imported."""
@@ -41,11 +39,6 @@ class Project:
     settings: Settings
     pipelines: dict[str, Pipeline]
     catalog: dict[str, Source]
-
-    @cached_property
-    def tasks(self) -> dict[str, Task[...]]:
-        """The tasks of all pipelines by key. Raises GraphError where one of them is wired wrongly."""
-        return {task.key: task for pipeline in self.pipelines.values() for task in pipeline.tasks.values()}
 
     def pipeline(self, name: str) -> Pipeline:
         """Return the pipeline of this name. Raises NotFoundError."""
@@ -168,18 +161,20 @@ def _no_module(root: Path, name: str) -> ConfigError:
 def _broken(root: Path, name: str, error: BaseException) -> ConfigError:
     """Return an error with the part of the traceback that is the user's."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).resolve().is_relative_to(root)]
+    files = [frame for frame in frames if not frame.filename.startswith("<")]  # no frames of the import system
+    own = [frame for frame in files if Path(frame.filename).resolve().is_relative_to(root)]
     text = "".join([*traceback.format_list(own), *traceback.format_exception_only(error)])
     return ConfigError(f"The module {name!r} of {root} cannot be imported:\n{text.rstrip()}")
 
 
 def _pipelines(modules: list[ModuleType]) -> dict[str, Pipeline]:
+    """Return the pipelines that can be run; those that are only called in others are their business."""
     from firnflow.graph.pipeline import Pipeline
 
     found: dict[str, Pipeline] = {}
     for module in modules:
         for value in vars(module).values():
-            if not isinstance(value, Pipeline):
+            if not isinstance(value, Pipeline) or value.is_part:
                 continue
             other = found.setdefault(value.name, value)
             if other is not value and other.key != value.key:

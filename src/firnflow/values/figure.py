@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path  # noqa: TC003 - a task that returns a Figure has its annotations resolved
 
 
 @dataclass(frozen=True)
