@@ -28,9 +28,17 @@ def writing(path: Path) -> Iterator[None]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
+        if is_disk_full(error):
             raise disk_full(path) from error
         raise
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an error of the system, or DuckDB's words for one, say that a disk or a quota is used up."""
+    if isinstance(error, OSError):
+        return error.errno in DISK_FULL
+    said = str(error) if type(error).__module__.startswith(("duckdb", "_duckdb")) else ""
+    return "No space left" in said or "Disk quota exceeded" in said
 
 
 def disk_full(path: Path) -> StoreError:

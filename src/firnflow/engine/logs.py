@@ -17,6 +17,8 @@ import sys
 import time
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
+from firnflow._text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -60,7 +62,7 @@ class AttemptLog:
         except OSError:
             self._missing += 1
         if self._echo is not None:
-            print(text, file=self._echo, flush=True)
+            print(printable(text), file=self._echo, flush=True)
 
     def _append(self, source: str, text: str, level: str) -> None:
         if self._file is None:

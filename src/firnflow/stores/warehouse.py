@@ -13,7 +13,7 @@ import weakref
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from firnflow._disk import disk_full, writing
+from firnflow._disk import writing
 from firnflow._sql import identifier, literal, parquet_rows, without_end
 from firnflow._text import listing
 from firnflow.errors import UsageError
@@ -90,10 +90,6 @@ class DuckDBWarehouse:
                 backend.con.execute(f"COPY ({sql}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
             except duckdb.OutOfMemoryException as error:
                 error.add_note("Mend: raise `memory` (or lower `workers`) in firnflow.toml")
-                raise
-            except duckdb.IOException as error:
-                if "No space left" in str(error) or "Disk quota exceeded" in str(error):
-                    raise disk_full(path) from error
                 raise
 
     def sql(self, query: str, tables: Mapping[str, ibis.Table]) -> ibis.Table:

@@ -10,6 +10,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from firnflow._disk import disk_full, is_disk_full
 from firnflow._sql import identifier
 from firnflow._text import listing, nearest
 from firnflow.context import scratch_dir
@@ -48,10 +49,24 @@ def read_source(
         DataError: the data as a whole is not what is declared.
         StoreError: a store or database cannot be reached.
     """
+    import duckdb
+
     spec = _overridden(spec, override, name)
-    connection = stores.warehouse.connection
     scratch = scratch_dir() / f"source-{uuid.uuid4().hex[:12]}"
     scratch.mkdir(parents=True)
+    try:
+        return _table(spec, stores, root, scratch)
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        if is_disk_full(error):
+            raise disk_full(scratch) from error
+        said = str(error).partition("\n")[0]
+        raise DataError(f"{spec.name} cannot be read: {said}. Mend: see [{spec.name}] in catalog.toml") from error
+
+
+def _table(spec: Source, stores: Stores, root: Path, scratch: Path) -> ibis.Table:
+    connection = stores.warehouse.connection
     raw = _read(connection, spec, root, scratch)
     _check_declared(spec, raw)
     if raw.inferred:
