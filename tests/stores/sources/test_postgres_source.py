@@ -189,7 +189,7 @@ from firnflow.stores.artifacts import ArtifactStore
 from firnflow.stores.sources import read_source
 from firnflow.stores.warehouse import DuckDBWarehouse
 root = Path(sys.argv[1])
-stores = Stores(ArtifactStore(str(root)), DuckDBWarehouse(100_000_000, 2, root / "spill"))
+stores = Stores(ArtifactStore(str(root)), DuckDBWarehouse(100_000_000, 1, root / "spill"))
 query = f"SELECT i, md5(i::text) AS a, md5((i + 1)::text) AS b FROM generate_series(1, {sys.argv[2]}) i"
 spec = Source.model_validate({"name": "s", "query": query, "connection": "env:CRM_URL"})
 assert read_source(spec, stores, root).count().execute() == int(sys.argv[2])
@@ -201,6 +201,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_memory_does_not_grow_with_the_answer(session: Any, tmp_path: Path) -> None:
     def peak(rows: int) -> int:
         call = [sys.executable, "-c", READ, str(tmp_path), str(rows)]
-        return int(subprocess.run(call, capture_output=True, text=True, check=True).stdout)
+        done = subprocess.run(call, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout)
 
     assert peak(2_000_000) - peak(1000) < 250_000  # kilobytes; the answer has 150 MB
