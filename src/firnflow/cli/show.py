@@ -68,13 +68,13 @@ def _of_run(pipeline: str | None, run: str, environment: str | None) -> tuple[Gr
     from firnflow.cli import _project
     from firnflow.engine.history import finished
     from firnflow.errors import UsageError
-    from firnflow.graph.model import Graph
+    from firnflow.graph.check import read_graph
 
     _, _, state = _project.open_state(environment)
     record = _project.find_run(state, run)
     if pipeline is not None and pipeline != record.pipeline:
         raise UsageError(f"run {record.id} is of {record.pipeline}, not of {pipeline}")
-    graph = Graph.model_validate_json(state.graph_json(record.graph))
+    graph = read_graph(state.graph_json(record.graph))
     return graph, {name: task.state for name, task in finished(state, record).tasks.items()}
 
 

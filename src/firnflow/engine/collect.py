@@ -204,13 +204,12 @@ def _states(place: Place) -> list[State]:
     return [place.state, *place.others]
 
 
-def _places(refs: dict[Any, Any]) -> Iterator[str]:
-    """Yield the places of stored refs and, of containers, of their items."""
-    for ref in refs.values():
-        if "where" in ref:
-            yield ref["where"]
-        items = ref.get("items") or {}
-        yield from _places(items if isinstance(items, dict) else dict(enumerate(items)))
+def _places(refs: Any) -> Iterator[str]:
+    """Yield every place that is named in outputs; what is damaged in them must not keep the rest from being used."""
+    if isinstance(refs, dict) and isinstance(refs.get("where"), str):
+        yield refs["where"]
+    for part in refs.values() if isinstance(refs, dict) else refs if isinstance(refs, list) else ():
+        yield from _places(part)
 
 
 def _log_folder(logs: Path, run: str) -> Path:

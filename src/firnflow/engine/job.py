@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.logs import AttemptLog, attempt_file
 from firnflow.engine.request import TaskResult
+from firnflow.engine.selection import outputs_of
+from firnflow.errors import DamagedArtifactError
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.project import redact
 from firnflow.stores.state import COMMITTED
-from firnflow.values import json
+from firnflow.values import containers, json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,12 +112,14 @@ class Job:
         return found if found is not None and self._is_there(found) else None
 
     def _is_there(self, attempt: Attempt) -> bool:
-        return all(self._stored(ref) for ref in (attempt.outputs or {}).values())
+        try:
+            return all(map(self._stored, outputs_of(attempt).values()))
+        except DamagedArtifactError:  # the state names what is no place
+            return False
 
-    def _stored(self, ref: dict[str, Any]) -> bool:
-        items = ref.get("items") or ()
-        inner = items.values() if isinstance(items, dict) else items
-        return ("where" not in ref or self.stores.artifacts.exists(ref["where"])) and all(map(self._stored, inner))
+    def _stored(self, ref: Ref) -> bool:
+        there = ref.where is None or self.stores.artifacts.exists(ref.where)
+        return there and all(map(self._stored, containers.items_of(ref)))
 
     def read_json(self, ref: Ref) -> Any:
         """Return the plain value behind a ref of kind `json`."""

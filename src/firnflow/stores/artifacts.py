@@ -90,7 +90,7 @@ class ArtifactStore:
         if not _DIGEST.fullmatch(digest):
             raise StoreError(f"{digest!r} is no SHA-256 digest in hexadecimal")
         where = f"objects/{digest[:2]}/{digest}.{_checked_suffix(suffix)}"
-        target = self._path(where)
+        target = self._path(where, inside=False)
         with writing(path):
             crash_point("artifact.written")
             _sync(path)
@@ -99,7 +99,10 @@ class ArtifactStore:
             if self._remote is not None:
                 self._remote.upload(path, where)
             _make_folder(target.parent)
-            path.replace(target)
+            try:
+                path.replace(target)
+            except IsADirectoryError as error:
+                raise StoreError(f"{target} is a folder, where an object belongs. Mend: remove it") from error
             _sync(target.parent)
         crash_point("artifact.renamed")
         return where
@@ -169,10 +172,11 @@ class ArtifactStore:
                     removed += 1
         return removed
 
-    def _path(self, where: str) -> Path:
-        """Return the local path of a place, which must be one of ours and inside the folder."""
+    def _path(self, where: str, *, inside: bool = True) -> Path:
+        """Return the local path of a place, which must be one of ours; inside: and not be a link out of the folder."""
         path = self.folder / where
-        if not _WHERE.fullmatch(where) or not path.resolve().is_relative_to(self.folder.resolve()):
+        real = path if inside else path.parent  # a link is replaced as what it is
+        if not _WHERE.fullmatch(where) or not real.resolve().is_relative_to(self.folder.resolve()):
             raise DamagedArtifactError(f"{where!r} is no place in the artifact store {self.url}")
         return path
 

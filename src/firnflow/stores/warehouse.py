@@ -105,6 +105,7 @@ class DuckDBWarehouse:
         ctes = f"WITH {', '.join(named)} " if tables else ""
         statement = f"{ctes}SELECT * FROM (\n{without_end(query)}\n)"  # noqa: S608 - the user's own query
         try:
+            _check_select(connection, query)
             answer: ibis.Table = connection.sql(statement)
         except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
             raise UsageError(f"The query cannot be run: {error}\nTables: {listing(tables)}") from error
@@ -119,6 +120,16 @@ class DuckDBWarehouse:
                 f"A table of Ibis's {backend.name} backend cannot be kept as it is. Mend: return `table.to_pyarrow()`"
             )
         return backend
+
+
+def _check_select(connection: Any, query: str) -> None:
+    """Raise duckdb.ProgrammingError unless a text is one statement that reads."""
+    from duckdb import ProgrammingError, StatementType
+
+    found = connection.con.extract_statements(query)
+    written = [each.type for each in found if each.query or each.type == StatementType.SELECT]  # a PIVOT has more parts
+    if written != [StatementType.SELECT]:
+        raise ProgrammingError("it is not one SELECT")
 
 
 def _compiled(backend: Any, table: ibis.Table) -> str:

@@ -5,6 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from firnflow.errors import DamagedArtifactError
+
+_TEXT = (str, type(None))
+_NEEDED: dict[str, Any] = {"kind": str, "type": str, "digest": str}
+_OPTIONAL: dict[str, Any] = {
+    "where": _TEXT,
+    "inline": _TEXT,
+    "size": int,
+    "meta": (dict, type(None)),
+    "items": (list, dict, type(None)),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -48,7 +60,9 @@ class Ref:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Ref:
-        """Return the ref that `to_json` wrote. Raises KeyError, TypeError where it is not one."""
+        """Return the ref that `to_json` wrote. Raises DamagedArtifactError where it is not one."""
+        if not _is_ref(data):
+            raise DamagedArtifactError(f"{data!r:.120} is no ref. Mend: `firnflow run` with --no-cache makes it anew")
         items = data.get("items")
         if isinstance(items, list):
             items = [cls.from_json(item) for item in items]
@@ -64,3 +78,13 @@ class Ref:
             meta=data.get("meta"),
             items=items,
         )
+
+
+def _is_ref(data: Any) -> bool:
+    """Return whether plain data has the shape of a ref; the refs in it are another matter."""
+    if not isinstance(data, dict) or not all(isinstance(data.get(name), kind) for name, kind in _NEEDED.items()):
+        return False
+    if not all(isinstance(data[name], kinds) for name, kinds in _OPTIONAL.items() if name in data):
+        return False
+    columns = (data.get("meta") or {}).get("columns", {})
+    return isinstance(columns, dict) and all(isinstance(kind, str) for kind in columns.values())

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import types
+import typing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from firnflow.errors import StateError
+
+T = TypeVar("T")
+DAMAGED = (
+    "the state database is damaged: {}. Mend: put a copy of it back, or move it away: the next run makes a new one"
+)
 
 FINISHED = frozenset({"succeeded", "failed", "cancelled", "crashed"})
 """The states of a run that nobody works on."""
@@ -72,3 +81,28 @@ class NewAttempt:
     metrics: dict[str, float] | None = None
     error: dict[str, Any] | None = None
     cached_from: int | None = None
+
+
+def from_row(cls: type[T], row: Any) -> T:
+    """Return a row of the database as a record.
+
+    Raises:
+        StateError: a value is of another type than it was written with: SQLite keeps whatever a damaged file holds.
+    """
+    for name, kinds in _KINDS[cls].items():
+        if not isinstance(row[name], kinds):
+            raise StateError(DAMAGED.format(f"{name} of {cls.__name__.lower()} {row['id']!r} is {row[name]!r:.80}"))
+    return cls(**row)
+
+
+def _kinds(cls: type) -> dict[str, tuple[type, ...]]:
+    """Return the types that the values of a record may have."""
+    found = {}
+    for name, hint in typing.get_type_hints(cls).items():
+        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        kinds = tuple(typing.get_origin(option) or option for option in options)
+        found[name] = (*kinds, int) if float in kinds else kinds
+    return found
+
+
+_KINDS: dict[type, dict[str, tuple[type, ...]]] = {record: _kinds(record) for record in (Run, Attempt)}

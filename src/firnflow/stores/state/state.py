@@ -7,6 +7,7 @@ raises it, so that a process which lost the run, but does not know, can commit n
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from firnflow.errors import NotFoundError, RunConflictError, StateError
 from firnflow.stores.state import schema
 from firnflow.stores.state.connect import connect
 from firnflow.stores.state.owner import is_alive
-from firnflow.stores.state.records import COMMITTED, Attempt, NewAttempt, Run
+from firnflow.stores.state.records import COMMITTED, DAMAGED, Attempt, NewAttempt, Run, from_row
 from firnflow.stores.state.transaction import reading, transact
 
 if TYPE_CHECKING:
@@ -216,12 +217,15 @@ class State:
         if status is not None:
             query = query.where(_run.c.status == status)
         with reading(self._reads) as connection:
-            return [Run(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - public in SQLAlchemy
+            return [from_row(Run, row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - public in SQLAlchemy
 
     def graph_json(self, digest: str) -> str:
-        """Return the graph of a run as it was written."""
+        """Return the graph of a run as it was written. Raises StateError where it is not there, or was changed."""
         with reading(self._reads) as connection:
-            return str(connection.execute(sa.select(_graph.c.json).where(_graph.c.digest == digest)).scalar_one())
+            text = connection.execute(sa.select(_graph.c.json).where(_graph.c.digest == digest)).scalar_one_or_none()
+        if not isinstance(text, str) or hashlib.sha256(text.encode()).hexdigest() != digest:
+            raise StateError(DAMAGED.format(f"the graph {digest:.12} is not what was written"))
+        return text
 
     def delete_runs(self, ids: Collection[str]) -> None:
         """Forget finished runs and their attempts, and the graphs that no other run has.
@@ -241,7 +245,7 @@ class State:
     def _find(self, run_id: str) -> Run | None:
         with reading(self._reads) as connection:
             row = connection.execute(sa.select(_run).where(_run.c.id == run_id)).one_or_none()
-        return Run(**row._mapping) if row is not None else None  # noqa: SLF001 - public in SQLAlchemy
+        return from_row(Run, row._mapping) if row is not None else None  # noqa: SLF001 - public in SQLAlchemy
 
     # -- what it stores elsewhere -------------------------------------------------------------------------------------
 
@@ -367,13 +371,13 @@ class State:
         """Return one attempt by its number in the database."""
         with reading(self._reads) as connection:
             row = connection.execute(sa.select(_attempt).where(_attempt.c.id == attempt_id)).one()
-        return Attempt(**row._mapping)  # noqa: SLF001 - public in SQLAlchemy
+        return from_row(Attempt, row._mapping)  # noqa: SLF001 - public in SQLAlchemy
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """Return the attempts of a run in the order in which they were written."""
         with reading(self._reads) as connection:
             rows = connection.execute(sa.select(_attempt).where(_attempt.c.run == run_id).order_by(_attempt.c.id))
-            return [Attempt(**row._mapping) for row in rows]  # noqa: SLF001 - public in SQLAlchemy
+            return [from_row(Attempt, row._mapping) for row in rows]  # noqa: SLF001 - public in SQLAlchemy
 
     def find_cached(self, keys: Iterable[str]) -> dict[str, Attempt]:
         """Return for each key the newest attempt that succeeded with it, where there is one."""
@@ -385,7 +389,7 @@ class State:
                     .where(_attempt.c.key.in_(some), _attempt.c.status.in_(COMMITTED))
                     .order_by(_attempt.c.id)
                 )
-                found.update((row.key, Attempt(**row._mapping)) for row in rows)  # noqa: SLF001 - likewise
+                found.update((row.key, from_row(Attempt, row._mapping)) for row in rows)  # noqa: SLF001 - likewise
         return found
 
     def outputs_in_use(self) -> list[dict[str, Any]]:

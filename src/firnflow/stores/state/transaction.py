@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from firnflow.errors import StateError
+from firnflow.stores.state.records import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +55,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         raise unusable(error) from error
+    except ValueError as error:  # JSON that is none
+        raise StateError(DAMAGED.format(error)) from error
 
 
 def unusable(error: DBAPIError) -> StateError:
