@@ -239,3 +239,11 @@ def test_a_loaded_frame_can_be_written_to(storage):
     back = values.load(values.save(frame, pd.DataFrame, storage), pd.DataFrame, storage)
     back.iloc[0] = [9.0, 9, False]
     assert back.iloc[0].tolist() == [9.0, 9, False]
+
+
+@pytest.mark.parametrize(("view", "text"), [(pa.string_view(), "é"), (pa.binary_view(), b"b")], ids=str)
+@pytest.mark.parametrize("size", [-1, 2])
+def test_lists_of_views(storage, view, text, size):
+    kind = pa.list_(pa.struct([("a", view)]), size)
+    table = pa.table({"x": pa.array([None, [{"a": None}, {"a": text}]], kind)})
+    assert same_arrow(values.load(values.save(table, pa.Table, storage), pa.Table, storage), table)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import hashlib
+import os
 import sqlite3
 import subprocess
 import sys

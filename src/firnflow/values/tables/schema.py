@@ -69,6 +69,7 @@ def check_names(names: list[str]) -> None:
 
 def _storable(column: str, kind: Any, *, nested: bool = False) -> Any:
     """Return the type with which Parquet holds `kind`."""
+    import pyarrow as pa
     import pyarrow.types as is_a
 
     if is_a.is_dictionary(kind):
@@ -76,20 +77,33 @@ def _storable(column: str, kind: Any, *, nested: bool = False) -> Any:
             return kind
         if nested:
             raise DataError(f"The column {column!r} holds {kind}, categories inside of lists or structs. {_CAST}")
+        return _storable(column, kind.value_type, nested=True)
     unknown = is_a.is_union(kind) or is_a.is_interval(kind) or is_a.is_run_end_encoded(kind)
     if unknown or (is_a.is_struct(kind) and kind.num_fields == 0):
         raise DataError(f"The column {column!r} holds {kind}, which cannot be stored as Parquet. {_CAST}")
+    if is_a.is_fixed_size_list(kind):  # pyarrow cannot read a null of fixed size
+        kind = pa.list_(kind.value_field)
+    if nested and kind in (pa.string_view(), pa.binary_view()):  # nor slice a view inside of a list
+        return _without_views(kind)
     return _rebuilt(kind, lambda data_type: _storable(column, data_type, nested=True))
 
 
-def _rebuilt(kind: Any, inner: Callable[[Any], Any]) -> Any:
-    """Return a type with `inner` of what it holds; categories and fixed sizes dissolved."""
+def _without_views(kind: Any) -> Any:
+    """Return the type with plain text and bytes for views, from which pyarrow cannot make lists of fixed size."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(kind):
-        return inner(kind.value_type)
-    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):  # pyarrow cannot read a null of fixed size
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return plain[kind] if kind in plain else _rebuilt(kind, _without_views)
+
+
+def _rebuilt(kind: Any, inner: Callable[[Any], Any]) -> Any:
+    """Return a type with `inner` of what it holds."""
+    import pyarrow as pa
+
+    if pa.types.is_list(kind):
         return pa.list_(kind.value_field.with_type(inner(kind.value_type)))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(inner(kind.value_type)), kind.list_size)
     if pa.types.is_large_list(kind):
         return pa.large_list(kind.value_field.with_type(inner(kind.value_type)))
     if pa.types.is_map(kind):
@@ -114,7 +128,7 @@ def _restored(column: Any, field: Any, categories: str | None) -> Any:
 
     kind: Any = field.type
     if not pa.types.is_dictionary(kind):
-        return column if column.type.equals(kind, check_metadata=True) else column.cast(kind)
+        return column if column.type.equals(kind, check_metadata=True) else column.cast(_without_views(kind)).cast(kind)
     if categories is None:  # written as a stream: the categories are those that occur
         return column if column.type == kind else column.dictionary_encode().cast(kind)
     dictionary = _unpacked(categories)
