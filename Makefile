@@ -60,7 +60,7 @@ lock: .venv/.made
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" --all-extras --group dev --group build -o requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --custom-compile-command "make lock" --extra train --extra plots --group build -c requirements/dev.txt \
+	  --custom-compile-command "make lock" --extra train --extra plots --extra track --extra tune --group build -c requirements/dev.txt \
 	  -o requirements/demo.txt pyproject.toml
 
 clean:
