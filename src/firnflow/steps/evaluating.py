@@ -10,8 +10,8 @@ import pyarrow as pa
 from firnflow.context import log_metric
 from firnflow.errors import DataError, UsageError
 from firnflow.graph.task import task
+from firnflow.models.evaluation import binary as metrics
 from firnflow.steps import _explain
-from firnflow.steps import _metrics as metrics
 from firnflow.steps._explain import short
 from firnflow.steps._hash import sample
 from firnflow.steps._matrix import Examples, batches, examples, feature_names, xgboost

@@ -18,7 +18,7 @@ from firnflow._text import listing, nearest
 from firnflow.context import log_metric
 from firnflow.errors import DataError, ParameterError
 from firnflow.graph.task import task
-from firnflow.steps import _metrics as metrics
+from firnflow.models.evaluation import binary as metrics
 from firnflow.steps._hash import sample
 from firnflow.steps._matrix import Examples, training_examples, xgboost
 from firnflow.steps._tables import log, rounded

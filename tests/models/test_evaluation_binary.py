@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from firnflow.steps import _metrics as metrics
+from firnflow.models.evaluation import binary as metrics
 
 
 @pytest.fixture(params=[0, 1, 2])

@@ -1,0 +1,1 @@
+"""What a model needs after training: evaluation, gates, registry, tracking, prediction."""
