@@ -180,3 +180,45 @@ def test_a_container_s_limits_count(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert machine.memory() > 2**20
     assert machine.processors() >= 1
+
+
+def test_tracking_is_inherited_key_by_key_until_a_backend_is_named(
+    make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make(
+        BASE
+        + """
+        [environments.dev]
+        tracking = "none"
+        [environments.shared.tracking]
+        backend = "mlflow"
+        url = "sqlite:///.firnflow/runs.db"
+        artifacts = "runs"
+        [environments.prod]
+        inherits = "shared"
+        [environments.prod.tracking]
+        experiment = "production"
+        [environments.bench]
+        inherits = "prod"
+        tracking = { backend = "wandb" }
+        """
+    )
+    assert load_settings(root).tracking.backend is None
+    assert load_settings(root, "dev").tracking.backend == "none"
+    prod = load_settings(root, "prod").tracking
+    assert (prod.backend, prod.experiment, prod.artifacts) == ("mlflow", "production", str(root / "runs"))
+    assert prod.url is not None
+    assert prod.url.reveal() == f"sqlite:///{root}/.firnflow/runs.db"
+    bench = load_settings(root, "bench").tracking
+    assert (bench.backend, bench.url, bench.experiment) == ("wandb", None, None)
+    monkeypatch.setenv("FIRNFLOW_TRACKING", "none")
+    assert load_settings(root, "prod").tracking.backend == "none"
+    monkeypatch.setenv("FIRNFLOW_TRACKING", '{ experiment = "mine" }')
+    assert load_settings(root, "prod").tracking.experiment == "mine"
+
+
+def test_what_is_wrong_with_tracking_is_said_where_it_stands(make: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError, match=r"firnflow.toml:4: \[environments.local.tracking\] uri is not known. Did"):
+        load_settings(make(BASE + "[environments.local.tracking]\nuri = 'http://here'\n"))
+    with pytest.raises(ConfigError, match=r"tracking\] url: holds a password"):
+        load_settings(make(BASE + "[environments.local.tracking]\nurl = 'http://me:hunter2@here'\n"))

@@ -42,6 +42,10 @@ def _dates_as_text(value: Any) -> Any:
 
 def _place(text: str) -> str:
     Secret(text)
+    return _printable(text)
+
+
+def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("holds a line end or another character that is not printed")
     return text
@@ -70,6 +74,21 @@ class Models(BaseModel):
     skops_trusted: tuple[str, ...] = ()
 
 
+def _backend(value: Any) -> Any:
+    """Return the section that `tracking = "none"` is short for."""
+    return {"backend": value} if isinstance(value, str) else value
+
+
+class Tracking(BaseModel):
+    """`[environments.NAME.tracking]`: the service that is told of runs and models; what is None has a default."""
+
+    model_config = STRICT
+    backend: Label | None = None
+    url: Secret | None = None
+    experiment: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)] | None = None
+    artifacts: Annotated[str, Field(min_length=1), AfterValidator(_place)] | None = None
+
+
 class Environment(BaseModel):
     """`[environments.NAME]`: what differs from the environment that it inherits, or from the defaults."""
 
@@ -82,6 +101,7 @@ class Environment(BaseModel):
     threads: Count | None = None
     lease: Seconds | None = None
     cache: Switch | None = None
+    tracking: Annotated[Tracking | None, BeforeValidator(_backend)] = None
     pipelines: dict[Name, PipelineSection] = {}
 
 
@@ -111,6 +131,7 @@ class Settings:
         threads: threads that a query of one worker may use.
         lease: seconds after which a run without a heartbeat is taken for crashed.
         cache: whether results of earlier runs are used.
+        tracking: the service that is told of runs and models.
         models: what may be loaded although loading it could run code.
         params: pipeline → values for its parameters from the file, not yet checked against the pipeline.
     """
@@ -126,6 +147,7 @@ class Settings:
     threads: int
     lease: float
     cache: bool
+    tracking: Tracking
     models: Models
     params: dict[str, dict[str, JsonValue]]
 
@@ -159,17 +181,20 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
     hide_all(read.data, root)
     chosen = environment or os.environ.get("FIRNFLOW_ENV") or DEFAULT_ENVIRONMENT
     values: dict[str, Any] = {}
+    tracking = Tracking()
     params = {name: dict(section.params) for name, section in file.pipelines.items()}
     for name in reversed(_lineage(file, chosen, path)):
         layer = file.environments.get(name, Environment())
-        values |= layer.model_dump(exclude_none=True, exclude={"inherits", "pipelines", "state"})
+        values |= layer.model_dump(exclude_none=True, exclude={"inherits", "pipelines", "state", "tracking"})
         values |= {"state": layer.state} if layer.state else {}
+        tracking = _over(tracking, layer.tracking)
         for pipeline, section in layer.pipelines.items():
             params[pipeline] = _merged(params.get(pipeline, {}), section.params)
     variables = _variables()
     over = validated(Environment, variables, _variable, root=root)
     hide_all(variables, root)
     values |= {key: value for key in over.model_fields_set if (value := getattr(over, key)) is not None}
+    values["tracking"] = _over(tracking, over.tracking)
     return _decided(file, chosen, root, values, params)
 
 
@@ -192,9 +217,24 @@ def _decided(
         threads=values.get("threads") or max(1, min(machine.processors(), memory // (256 * 2**20))),
         lease=values.get("lease", 30.0),
         cache=values.get("cache", True),
+        tracking=_absolute(values["tracking"], root),
         models=file.models,
         params=params,
     )
+
+
+def _over(below: Tracking, above: Tracking | None) -> Tracking:
+    """Return both, `above` winning; where it names a backend, the places of another one say nothing."""
+    if above is None or above.backend is not None:
+        return above or below
+    return below.model_copy(update={name: getattr(above, name) for name in above.model_fields_set})
+
+
+def _absolute(tracking: Tracking, root: Path) -> Tracking:
+    """Return the section with paths made absolute."""
+    url = _state(tracking.url, root) if tracking.url is not None else None
+    artifacts = _artifacts(tracking.artifacts, root) if tracking.artifacts is not None else None
+    return tracking.model_copy(update={"url": url, "artifacts": artifacts})
 
 
 def _lineage(file: ProjectFile, chosen: str, path: Path) -> list[str]:
