@@ -7,13 +7,26 @@ from __future__ import annotations
 
 import contextvars
 import math
+import operator
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_STEPS = range(-(2**63), 2**63)  # what a database's column holds
+
+
+class Point(NamedTuple):
+    """One value of a metric: at which step, and when, in seconds since 1970."""
+
+    name: str
+    value: float
+    step: int
+    at: float
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,8 @@ class TaskContext:
     attempt: int
     scratch: Path | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    history: list[Point] = field(default_factory=list)
+    steps: dict[str, int] = field(default_factory=dict)
     before_commit: list[Callable[[], None]] = field(default_factory=list)
     """Called when the outputs are stored, and before they count; what is raised fails the attempt."""
 
@@ -68,16 +83,31 @@ def leave(token: contextvars.Token[TaskContext | None]) -> None:
     _current.reset(token)
 
 
-def log_metric(name: str, value: float) -> None:
-    """Record a figure of this task, shown by `firnflow run` and kept with the run. Outside a run: no effect.
+def log_metric(name: str, value: float, step: int | None = None) -> None:
+    """Record a figure of this task. Outside a run: no effect.
+
+    The last value is the task's metric: `firnflow run` shows it. All values are kept with their steps, and told to the
+    tracker; they count if the attempt does.
+
+    Args:
+        name: what is measured.
+        value: the figure; NaN and the infinities are kept as NaN.
+        step: where in a course, such as the round of a training; None: one more than the last one of this name, from 0.
 
     Raises:
-        TypeError: `value` is not a number.
+        TypeError: `value` is not a number, or `step` no whole one.
+        ValueError: `step` needs more than 64 bits.
     """
     number = float(value)
+    at = None if step is None else operator.index(step)
+    if at is not None and at not in _STEPS:
+        raise ValueError(f"log_metric({name!r}): step {at} needs more than 64 bits")
     context = _current.get()
     if context is not None:
-        context.metrics[name] = number if math.isfinite(number) else math.nan
+        number = number if math.isfinite(number) else math.nan
+        at = context.steps.get(name, -1) + 1 if at is None else at
+        context.metrics[name], context.steps[name] = number, at
+        context.history.append(Point(name, number, at, time.time()))
 
 
 def scratch_dir() -> Path:
