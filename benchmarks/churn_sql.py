@@ -84,7 +84,7 @@ def preprocess(con: duckdb.DuckDBPyConnection, folder: Path) -> float:
 
 
 def _hash(seed: int, purpose: str) -> str:
-    """Return the hash of customer_id as SQL; `firnflow.steps._hash` says how it works."""
+    """Return the hash of customer_id as SQL; `firnflow.models.evaluation.keyhash` says how it works."""
     digests = (hashlib.sha256(f"{seed}/{purpose}/{i}".encode()).digest() for i in itertools.count())
     draws = (int.from_bytes(digest[:4]) % PRIME for digest in digests)
     mixed = str(next(draws))

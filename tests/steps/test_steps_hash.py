@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from firnflow.steps._hash import HASH, PRIME, TEXT_LENGTH, _draws, sample, smallest, with_hash
+from firnflow.models.evaluation.keyhash import HASH, PRIME, TEXT_LENGTH, _draws, with_hash
+from firnflow.steps._hash import sample, smallest
 
 
 def reference(parts: list[int], seed: int, purpose: str) -> int:

@@ -125,3 +125,17 @@ def test_text_keys(make_table, columns):
 def test_a_column_of_nulls_is_not_compared(make_table, columns):
     table = make_table(id=range(100), left=[0, 1] * 50, x=pa.array([None] * 100, pa.float64()))
     assert steps.split(table, columns, steps.Splitting()).quality.means == ()
+
+
+def test_the_definition_of_the_division_tells_the_parts_apart(customers, columns):
+    parts = steps.split(customers, columns, steps.Splitting(test_share=0.3, seed=7))
+    holdout = parts.quality.holdout
+    assert (holdout.key, holdout.label, holdout.seed, holdout.test_share) == ("id", "left", 7, 0.3)
+    marked = {
+        name: holdout.seen(part, "was_seen").to_pyarrow() for name, part in parts._asdict().items() if name != "quality"
+    }
+    assert set(marked["train"]["was_seen"].to_pylist()) == {True}
+    assert set(marked["test"]["was_seen"].to_pylist()) == {False}
+    assert marked["test"].column_names == [*parts.test.columns, "was_seen"]
+    other = steps.split(customers, columns, steps.Splitting(test_share=0.3, seed=8)).quality.holdout
+    assert 0.6 < np.mean(other.seen(parts.test, "was_seen").to_pyarrow()["was_seen"].to_pylist()) < 0.8

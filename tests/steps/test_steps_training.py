@@ -8,6 +8,8 @@ import pytest
 
 from firnflow import context, steps
 from firnflow.errors import DataError, ParameterError
+from firnflow.models.evaluation.holdout import holdout_of
+from firnflow.values.model import Model
 
 QUICK = steps.Training(rounds=60, early_stopping=10, learning_rate=0.3, max_depth=2)
 
@@ -162,3 +164,17 @@ class TestRefusals:
     def test_no_trials(self, features):
         with pytest.raises(DataError, match="`trials` is empty"):
             steps.train(*features, [])
+
+
+def test_a_model_says_which_rows_were_kept_from_it(customers, columns, helpers):
+    parts = steps.split(customers, columns, steps.Splitting())
+    found = helpers.fitted(parts.train, columns)
+    trial = steps.cross_validate(found.apply(parts.train), columns, QUICK)
+    model = steps.train(found.apply(parts.train), found, [trial], parts.quality)
+    assert holdout_of(model) == parts.quality.holdout
+    assert holdout_of(steps.train(found.apply(parts.train), found, [trial])) is None
+
+
+@pytest.mark.parametrize("told", [None, "all of them", {"scheme": "dice"}, {"key": "id", "seed": 1, "odd": 2}])
+def test_a_definition_that_is_not_understood_is_none(told):
+    assert holdout_of(Model(None, metadata={"holdout": told})) is None

@@ -11,9 +11,13 @@ from firnflow._text import listing
 from firnflow.context import log_metric
 from firnflow.errors import DataError
 from firnflow.graph.task import task
-from firnflow.steps._hash import HASH, smallest, with_hash
-from firnflow.steps._tables import label_counts, log, numbers, one_row, require, rounded
-from firnflow.steps.config import Columns, Section, Splitting
+from firnflow.models.evaluation.holdout import Holdout
+from firnflow.models.evaluation.keyhash import HASH, with_hash
+from firnflow.models.preprocessing.columns import require
+from firnflow.models.section import Columns, Section
+from firnflow.steps._hash import smallest
+from firnflow.steps._tables import label_counts, log, numbers, one_row, rounded
+from firnflow.steps.config import Splitting
 
 MIN_PER_CLASS = 10
 
@@ -29,7 +33,9 @@ class MeanDifference(Section):
 
 
 class SplitQuality(Section):
-    """How alike the parts are. `failures` is empty where every check passed."""
+    """How alike the parts are, and how they were divided. `failures` is empty where every check passed."""
+
+    holdout: Holdout
 
     train_rows: int
     test_rows: int
@@ -63,8 +69,15 @@ def split(table: ibis.Table, columns: Columns, splitting: Splitting) -> Split:
     label = labelled[columns.label]
     groups = {v: (label == v, n, n - round(n * splitting.test_share)) for v, n in rows.items() if v is not None}
     bounds = smallest(labelled, groups)
-    in_train = labelled[HASH] < ibis.cases((label == 1, bounds[1]), else_=bounds[0])
-    quality = _compare(labelled, in_train, columns, splitting, rows.get(None, 0))
+    holdout = Holdout(
+        key=columns.key,
+        label=columns.label,
+        seed=splitting.seed,
+        test_share=splitting.test_share,
+        bounds=(bounds[0], bounds[1]),
+    )
+    in_train = holdout.for_training(labelled)
+    quality = _compare(labelled, in_train, holdout, splitting, rows.get(None, 0))
     for part, part_rows, rate in (
         ("train", quality.train_rows, quality.train_rate),
         ("test", quality.test_rows, quality.test_rate),
@@ -117,12 +130,12 @@ def _positive(columns: Columns, values: list[Any]) -> Any:
     )
 
 
-def _compare(table: ibis.Table, in_train: Any, columns: Columns, splitting: Splitting, dropped: int) -> SplitQuality:
-    names = numbers(table, [columns.key, columns.label, HASH])
+def _compare(table: ibis.Table, in_train: Any, holdout: Holdout, splitting: Splitting, dropped: int) -> SplitQuality:
+    names = numbers(table, [holdout.key, holdout.label, HASH])
     wanted: dict[str, Any] = {}
     for part, condition in (("train", in_train), ("test", ~in_train)):
         wanted[f"rows {part}"] = condition.sum()
-        wanted[f"rate {part}"] = table[columns.label].mean(where=condition)
+        wanted[f"rate {part}"] = table[holdout.label].mean(where=condition)
         for name in names:
             value = table[name].cast("float64")
             wanted[f"n {part} {name}"] = value.count(where=condition)
@@ -139,6 +152,7 @@ def _compare(table: ibis.Table, in_train: Any, columns: Columns, splitting: Spli
     if abs(rates[0] - rates[1]) > splitting.max_rate_difference:
         failures.append(f"share of positives: {rates[0]:.4f} in training, {rates[1]:.4f} in test")
     return SplitQuality(
+        holdout=holdout,
         train_rows=found["rows train"],
         test_rows=found["rows test"],
         train_rate=rates[0],

@@ -19,11 +19,13 @@ from firnflow.context import log_metric
 from firnflow.errors import DataError, ParameterError
 from firnflow.graph.task import task
 from firnflow.models.evaluation import binary as metrics
+from firnflow.models.preprocessing import Preprocessing
+from firnflow.models.section import Columns, Section
 from firnflow.steps._hash import sample
 from firnflow.steps._matrix import Examples, training_examples, xgboost
 from firnflow.steps._tables import log, rounded
-from firnflow.steps.config import Columns, Section, Training, Tuning
-from firnflow.steps.preprocessing import Preprocessing
+from firnflow.steps.config import Training, Tuning
+from firnflow.steps.splitting import SplitQuality
 from firnflow.values.model import Model
 
 if TYPE_CHECKING:
@@ -215,10 +217,17 @@ def _predict(booster: Any, features: Any, threads: int) -> Any:
 
 
 @task
-def train(train_features: ibis.Table, preprocessing: Preprocessing, trials: list[CrossValidation]) -> Model:
+def train(
+    train_features: ibis.Table,
+    preprocessing: Preprocessing,
+    trials: list[CrossValidation],
+    quality: SplitQuality | None = None,
+) -> Model:
     """Return the model of the best candidate (by mean AUC), trained on all rows; it carries its preprocessing.
 
-    `metadata` holds the threshold, the number of trees, the rows, and what cross-validation found of each candidate.
+    `metadata` holds the threshold, the number of trees, the rows, what cross-validation found of each candidate, and,
+    given the third output of `split`, as `holdout` which rows were kept from the model: `gate` compares two models on
+    rows that neither has seen.
     Above `training.max_rows` the model learns from a sample, which the log, the metrics and the metadata say.
     Metrics: `train_rows`, `train_rows_available`, `trees`, `threshold`, and the best candidate's scores as `cv_…`.
 
@@ -246,5 +255,10 @@ def train(train_features: ibis.Table, preprocessing: Preprocessing, trials: list
         estimator=booster,
         features=rows.names,
         preprocessing=preprocessing.model_dump(mode="json"),
-        metadata={**figures, "trials": [trial.model_dump(mode="json") for trial in trials], "best": trials.index(best)},
+        metadata={
+            **figures,
+            "trials": [trial.model_dump(mode="json") for trial in trials],
+            "best": trials.index(best),
+            **({"holdout": quality.holdout.model_dump(mode="json")} if quality else {}),
+        },
     )
