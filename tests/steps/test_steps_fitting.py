@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from firnflow import steps
 from firnflow.errors import DataError, UsageError
-from firnflow.steps import preprocessing as module
+from firnflow.models.preprocessing import chain as module
 
 
 def apply_one(table, columns, **fields):

@@ -41,7 +41,8 @@ _DATA = (
     PurePath,
     re.Pattern,
 )
-_OURS = "firnflow.steps"  # steps are code of the project that uses them, not a library behind a version
+_OURS = ("firnflow.steps", "firnflow.models")
+"""Packages that count as code of the project that uses them, not as a library behind a version."""
 
 
 _DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn", "yaml": "PyYAML"}
@@ -237,7 +238,7 @@ class Fingerprinter:
                 self._add(unit, value, (module, str(name)))
 
     def _is_ours(self, module: str, *, load: bool = False) -> bool:
-        if module == _OURS or module.startswith(f"{_OURS}."):
+        if any(module == ours or module.startswith(f"{ours}.") for ours in _OURS):
             if load:
                 importlib.import_module(module)
             return True

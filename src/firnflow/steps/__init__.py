@@ -8,11 +8,12 @@ Row by row: `clean`, `join`. Divide: `split`. Learn preprocessing from the train
 
 from __future__ import annotations
 
+from firnflow.models.preprocessing import Preprocessing
+from firnflow.models.section import Columns, Section
 from firnflow.steps.cleaning import clean, join
 from firnflow.steps.config import (
     Capping,
     Cleaning,
-    Columns,
     Deriving,
     Encoding,
     Evaluating,
@@ -20,7 +21,6 @@ from firnflow.steps.config import (
     Imputing,
     Joining,
     Reporting,
-    Section,
     Splitting,
     Training,
     Tuning,
@@ -28,7 +28,6 @@ from firnflow.steps.config import (
 from firnflow.steps.evaluating import Evaluated, evaluate
 from firnflow.steps.evaluation import Evaluation
 from firnflow.steps.fitting import cap_outliers, derive, encode, impute, transform
-from firnflow.steps.preprocessing import Preprocessing
 from firnflow.steps.reporting import report
 from firnflow.steps.splitting import Split, SplitQuality, split
 from firnflow.steps.training import CrossValidation, Scores, candidates, cross_validate, train

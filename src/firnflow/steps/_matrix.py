@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow._text import listing
 from firnflow.errors import DataError, MissingExtraError
-from firnflow.steps._tables import require
+from firnflow.models.preprocessing.columns import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import ibis.expr.operations as ops
 
-from firnflow._text import listing, nearest
 from firnflow.errors import DataError
+from firnflow.models.preprocessing.columns import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("firnflow.steps")
 
 DIGITS = 10
-
-
-def require(table: ibis.Table, names: Iterable[str], setting: str) -> None:
-    """Raise DataError, with the nearest name, where the table lacks a column that `setting` names."""
-    for name in names:
-        if name not in table.columns:
-            raise DataError(
-                f"{setting}: the table has no column {name!r}.{nearest(name, table.columns)}"
-                f" It has: {listing(table.columns)}."
-            )
 
 
 def require_numbers(table: ibis.Table, names: Iterable[str], setting: str) -> None:

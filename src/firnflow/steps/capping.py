@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING
 
 import ibis
 
+from firnflow.models.preprocessing import FittedCap
 from firnflow.steps._tables import numbers, quantiles, require_numbers, rounded
-from firnflow.steps.cleaning import clipped
-from firnflow.steps.config import Capping, Section
 
-
-class FittedCap(Section):
-    """Column → lowest and highest value that is let through."""
-
-    step: Literal["cap"] = "cap"
-    bounds: dict[str, tuple[float, float]]
-    flags: bool
-
-    def apply(self, table: ibis.Table) -> ibis.Table:
-        """Return the table with every column of `bounds` within them."""
-        new: dict[str, Any] = {}
-        for name, (low, high) in self.bounds.items():
-            value = table[name].cast("float64")
-            new[name] = clipped(value, low, high)
-            if self.flags:
-                beyond = (value < low) | (value > high)
-                new[f"{name}_capped"] = ibis.coalesce(beyond, ibis.literal(value=False)).cast("int8")
-        return table.mutate(**new)
+if TYPE_CHECKING:
+    from firnflow.steps.config import Capping
 
 
 def fit_cap(table: ibis.Table, features: list[str], capping: Capping) -> FittedCap:

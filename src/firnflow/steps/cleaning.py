@@ -8,7 +8,9 @@ import ibis
 
 from firnflow.context import log_metric
 from firnflow.graph.task import task
-from firnflow.steps._tables import log, one_row, require, require_numbers, texts
+from firnflow.models.preprocessing.capping import clipped
+from firnflow.models.preprocessing.columns import require
+from firnflow.steps._tables import log, one_row, require_numbers, texts
 from firnflow.steps.config import Cleaning, Joining
 
 
@@ -42,13 +44,6 @@ def _tidy(text: Any, cleaning: Cleaning, *, keep: bool) -> Any:
 
 def _finite(value: Any) -> Any:
     return ibis.cases((value.isnan() | value.isinf(), ibis.null(value.type())), else_=value)
-
-
-def clipped(value: Any, low: float, high: float) -> Any:
-    """Return a column moved into [low, high]; null stays null, whatever the warehouse's `greatest` makes of it."""
-    kind = value.type()
-    bounds = [ibis.literal(int(b) if kind.is_integer() and b == int(b) else b) for b in (low, high)]
-    return ibis.cases((value < low, bounds[0]), (value > high, bounds[1]), else_=value)
 
 
 def _first_per_key(table: ibis.Table, key: str) -> ibis.Table:

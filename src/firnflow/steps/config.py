@@ -7,31 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Share = Annotated[float, Field(gt=0, lt=1)]
-
-
-class Section(BaseModel):
-    """The base of the settings: frozen, unknown names are an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Columns(Section):
-    """Which column is what. Every other column is a feature.
-
-    Attributes:
-        key: names a row; never a feature. Integers or text.
-        label: what is predicted: two values.
-        positive: the label's value that counts as 1; the other one counts as 0.
-        ignore: columns that are left out.
-    """
-
-    key: str
-    label: str
-    positive: str | int | bool = 1
-    ignore: tuple[str, ...] = ()
+from firnflow.models.section import Section, Share
 
 
 class Cleaning(Section):
@@ -47,7 +25,7 @@ class Cleaning(Section):
     deduplicate: bool = True
     case: Literal["keep", "lower", "upper"] = "keep"
     numeric: tuple[str, ...] = ()
-    clamp: dict[str, tuple[float, float]] = {}
+    clamp: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
 class Joining(Section):
@@ -155,8 +133,8 @@ class Deriving(Section):
     ratios: tuple[tuple[str, str], ...] = ()
     products: tuple[tuple[str, str], ...] = ()
     flags: tuple[Flag, ...] = ()
-    bands: dict[str, Annotated[int, Field(ge=2, le=100)]] = {}
-    groups: dict[str, tuple[str, ...]] = {}
+    bands: dict[str, Annotated[int, Field(ge=2, le=100)]] = Field(default_factory=dict)
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     scores: tuple[str, ...] = ()
 
 
@@ -214,7 +192,7 @@ class Tuning(Section):
         seed: of that choice.
     """
 
-    grid: dict[str, tuple[float, ...]] = {}
+    grid: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     trials: int = Field(default=8, ge=1, le=1000)
     seed: int = 42
 

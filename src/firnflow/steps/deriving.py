@@ -5,91 +5,20 @@ Bounds, means and deviations are learnt from the training part; a row's new colu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
-
-import ibis
+from typing import TYPE_CHECKING, Literal
 
 from firnflow.errors import DataError, UsageError
-from firnflow.steps._tables import one_row, quantiles, require, require_numbers, rounded
-from firnflow.steps.config import Deriving, Flag, Section
+from firnflow.models.preprocessing import FittedDerive, FittedFlag, GroupMeans
+from firnflow.models.preprocessing.columns import require
+from firnflow.models.preprocessing.deriving import as_float
+from firnflow.steps._tables import one_row, quantiles, require_numbers, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import ibis
 
-class FittedFlag(Section):
-    """`name` is 1 where `column` is beyond `bound`."""
-
-    name: str
-    column: str
-    how: Literal[">", "<", ">=", "<="]
-    bound: float
-
-    def expression(self, value: Any) -> Any:
-        """Return the 0/1 column; null where the value is."""
-        comparisons = {">": value > self.bound, "<": value < self.bound, ">=": value >= self.bound}
-        return comparisons.get(self.how, value <= self.bound).cast("int8")
-
-
-class GroupMeans(Section):
-    """Mean of `column` by the values of `by`; `overall` stands in for a group that training did not see."""
-
-    by: str
-    column: str
-    means: dict[str, float]
-    overall: float
-
-    def expression(self, table: ibis.Table) -> Any:
-        """Return the distance of a row to the mean of its group."""
-        group = table[self.by].cast("string")
-        mean = ibis.cases(*((group == name, value) for name, value in self.means.items()), else_=self.overall)
-        return _float(table, self.column) - mean
-
-
-class FittedDerive(Section):
-    """Everything that the new columns need."""
-
-    step: Literal["derive"] = "derive"
-    logs: tuple[str, ...]
-    ratios: tuple[tuple[str, str], ...]
-    products: tuple[tuple[str, str], ...]
-    flags: tuple[FittedFlag, ...]
-    bands: dict[str, tuple[float, ...]]
-    groups: tuple[GroupMeans, ...]
-    scores: dict[str, tuple[float, float]]
-
-    def apply(self, table: ibis.Table) -> ibis.Table:
-        """Return the table with the new columns."""
-        return table.mutate(**dict(self._columns(table)))
-
-    def _columns(self, table: ibis.Table) -> Iterator[tuple[str, Any]]:
-        for name in self.logs:
-            value = _float(table, name)
-            yield f"log_{name}", (ibis.cases((value < 0, 0.0), else_=value) + 1).ln()
-        for over, under in self.ratios:
-            yield f"{over}_over_{under}", _float(table, over) / _float(table, under).nullif(0)
-        for first, second in self.products:
-            yield f"{first}_times_{second}", _float(table, first) * _float(table, second)
-        for flag in self.flags:
-            yield flag.name, flag.expression(_float(table, flag.column))
-        for name, breaks in self.bands.items():
-            yield f"{name}_band", _band(_float(table, name), breaks)
-        for group in self.groups:
-            yield f"{group.column}_vs_{group.by}", group.expression(table)
-        for name, (mean, deviation) in self.scores.items():
-            yield f"{name}_score", (_float(table, name) - mean) / deviation
-
-
-def _float(table: ibis.Table, name: str) -> Any:
-    return table[name].cast("float64")
-
-
-def _band(value: Any, breaks: tuple[float, ...]) -> Any:
-    """Return how many breaks are not above the value."""
-    # Of a type of its own: ibis drops a cast of small literals, which the warehouse has as larger integers.
-    numbers = [ibis.literal(number, type="int64") for number in range(len(breaks) + 1)]
-    steps = [(value < bound, number) for bound, number in zip(breaks, numbers, strict=False)]
-    return ibis.cases((value.isnull(), ibis.null("int64")), *steps, else_=numbers[-1]).cast("int8")
+    from firnflow.steps.config import Deriving, Flag
 
 
 def fit_derive(table: ibis.Table, deriving: Deriving) -> FittedDerive:
@@ -130,7 +59,7 @@ def _check(table: ibis.Table, deriving: Deriving) -> None:
 
 def _check_names(table: ibis.Table, fitted: FittedDerive) -> None:
     seen = set(table.columns)
-    for name, _ in fitted._columns(table):  # noqa: SLF001 - the same module
+    for name, _ in fitted.columns(table):
         if name in seen:
             raise UsageError(f"deriving: two columns would be named {name!r}. Mend: derive it once, rename the flag.")
         seen.add(name)
@@ -144,7 +73,7 @@ def _quantiles(table: ibis.Table, deriving: Deriving) -> dict[str, dict[float, f
     for name, count in deriving.bands.items():
         levels[name].update(number / count for number in range(1, count))
     wanted = {name: sorted(given) for name, given in levels.items() if given}
-    floats = table.mutate(**{name: _float(table, name) for name in wanted})
+    floats = table.mutate(**{name: as_float(table, name) for name in wanted})
     found = quantiles(floats, wanted)
     for name, values in found.items():
         if not values:
@@ -167,7 +96,7 @@ def _flag(flag: Flag, found: dict[str, dict[float, float]]) -> FittedFlag:
 
 def _group_means(table: ibis.Table, deriving: Deriving) -> Iterator[GroupMeans]:
     for by, names in deriving.groups.items():
-        means = {f"mean_{i}": _float(table, name).mean() for i, name in enumerate(names)}
+        means = {f"mean_{i}": as_float(table, name).mean() for i, name in enumerate(names)}
         overall = one_row(table, means)
         groups = table.group_by(group_=table[by].cast("string")).aggregate(**means).order_by("group_").limit(1001)
         rows = [row for row in groups.to_pyarrow().to_pylist() if row["group_"] is not None]
@@ -179,8 +108,8 @@ def _group_means(table: ibis.Table, deriving: Deriving) -> Iterator[GroupMeans]:
 
 
 def _scores(table: ibis.Table, names: tuple[str, ...]) -> dict[str, tuple[float, float]]:
-    wanted = {f"mean {name}": _float(table, name).mean() for name in names}
-    wanted |= {f"std {name}": _float(table, name).std(how="pop") for name in names}
+    wanted = {f"mean {name}": as_float(table, name).mean() for name in names}
+    wanted |= {f"std {name}": as_float(table, name).std(how="pop") for name in names}
     found = one_row(table, wanted)
     # A constant column scores 0 everywhere.
     return {n: (rounded(found[f"mean {n}"]) or 0.0, rounded(found[f"std {n}"]) or 1.0) for n in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ibis
 import pyarrow as pa
@@ -11,15 +11,18 @@ from firnflow.context import log_metric
 from firnflow.errors import DataError, UsageError
 from firnflow.graph.task import task
 from firnflow.models.evaluation import binary as metrics
+from firnflow.models.preprocessing import Preprocessing
 from firnflow.steps import _explain
 from firnflow.steps._explain import short
 from firnflow.steps._hash import sample
 from firnflow.steps._matrix import Examples, batches, examples, feature_names, xgboost
 from firnflow.steps._tables import log
-from firnflow.steps.config import Columns, Evaluating
+from firnflow.steps.config import Evaluating
 from firnflow.steps.evaluation import CalibrationBin, Confusion, Curve, Evaluation, Histogram
-from firnflow.steps.preprocessing import Preprocessing
 from firnflow.values.model import Model
+
+if TYPE_CHECKING:
+    from firnflow.models.section import Columns
 
 LOGGED = (
     *("roc_auc", "average_precision", "accuracy", "precision", "recall", "f1", "specificity"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firnflow.steps.config import Section
+from firnflow.models.section import Section
 
 
 class Confusion(Section):

@@ -10,21 +10,37 @@ from __future__ import annotations
 
 import ibis
 
+from firnflow.errors import DataError
 from firnflow.graph.task import task
-from firnflow.steps._tables import log
+from firnflow.models.preprocessing import Input, Preprocessing
+from firnflow.models.preprocessing.columns import require
+from firnflow.models.section import Columns
+from firnflow.steps._tables import log, one_row
 from firnflow.steps.capping import fit_cap
-from firnflow.steps.config import Capping, Columns, Deriving, Encoding, Imputing
+from firnflow.steps.config import Capping, Deriving, Encoding, Imputing
 from firnflow.steps.deriving import fit_derive
 from firnflow.steps.encoding import fit_encode
 from firnflow.steps.imputing import fit_impute
-from firnflow.steps.preprocessing import Preprocessing
+
+
+def begin(table: ibis.Table, columns: Columns) -> Preprocessing:
+    """Return preprocessing that does nothing yet, for tables like this one: its columns, their types, their gaps."""
+    require(table, [columns.key], "columns.key")
+    without = {columns.key, columns.label, *columns.ignore}
+    names = [name for name in table.columns if name not in without]
+    if not names:
+        raise DataError("The table has no feature columns beside key, label and columns.ignore.")
+    missing = one_row(table, {name: table[name].isnull().any() for name in names})
+    kinds = {name: str(kind.copy(nullable=True)) for name, kind in table.schema().items()}
+    inputs = {name: Input(type=kinds[name], nullable=bool(missing[name])) for name in names}
+    return Preprocessing(columns=columns, inputs=inputs)
 
 
 def _so_far(
     train_set: ibis.Table, columns: Columns, after: Preprocessing | None
 ) -> tuple[Preprocessing, ibis.Table, list[str]]:
     """Return what was learnt so far, the training part as it is by then, and its features."""
-    before = after or Preprocessing.start(train_set, columns)
+    before = after or begin(train_set, columns)
     table = before.partly(train_set)
     return before, table, before.features(table)
 

@@ -9,14 +9,26 @@ from pydantic import Field
 
 from firnflow._text import listing
 from firnflow.errors import DataError
-from firnflow.steps._tables import require
-from firnflow.steps.capping import FittedCap
-from firnflow.steps.config import Columns, Section
-from firnflow.steps.deriving import FittedDerive
-from firnflow.steps.encoding import FittedEncode
-from firnflow.steps.imputing import FittedImpute
+from firnflow.models.preprocessing.capping import FittedCap
+from firnflow.models.preprocessing.columns import require
+from firnflow.models.preprocessing.deriving import FittedDerive
+from firnflow.models.preprocessing.encoding import FittedEncode
+from firnflow.models.preprocessing.imputing import FittedImpute
+from firnflow.models.section import Columns, Section
 
 FittedStep = Annotated[FittedImpute | FittedCap | FittedDerive | FittedEncode, Field(discriminator="step")]
+
+
+class Input(Section):
+    """A raw column that a model reads.
+
+    Attributes:
+        type: as Ibis writes it: `int64`, `float64`, `string`, `boolean`, `timestamp('UTC')`, …
+        nullable: whether a value may be missing.
+    """
+
+    type: str
+    nullable: bool = True
 
 
 class Preprocessing(Section):
@@ -26,23 +38,13 @@ class Preprocessing(Section):
 
     Attributes:
         columns: which column is what.
-        inputs: the feature columns that `apply` reads.
+        inputs: the feature columns that `apply` reads, as they were in the training part.
         steps: what happens to them.
     """
 
     columns: Columns
-    inputs: tuple[str, ...]
+    inputs: dict[str, Input]
     steps: tuple[FittedStep, ...] = ()
-
-    @classmethod
-    def start(cls, table: ibis.Table, columns: Columns) -> Preprocessing:
-        """Return one that does nothing yet, for tables like this one."""
-        require(table, [columns.key], "columns.key")
-        without = {columns.key, columns.label, *columns.ignore}
-        inputs = tuple(name for name in table.columns if name not in without)
-        if not inputs:
-            raise DataError("The table has no feature columns beside key, label and columns.ignore.")
-        return cls(columns=columns, inputs=inputs)
 
     def and_then(self, step: FittedStep) -> Preprocessing:
         """Return a copy with one more step."""
