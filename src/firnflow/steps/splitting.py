@@ -15,8 +15,6 @@ from firnflow.models.evaluation.holdout import Holdout
 from firnflow.models.evaluation.keyhash import HASH, with_hash
 from firnflow.models.preprocessing.columns import require
 from firnflow.models.section import Columns, Section
-from firnflow.models.preprocessing.columns import require
-from firnflow.models.section import Columns, Section
 from firnflow.steps._hash import smallest
 from firnflow.steps._tables import label_counts, log, numbers, one_row, rounded
 from firnflow.steps.config import Splitting

@@ -21,8 +21,6 @@ from firnflow.graph.task import task
 from firnflow.models.evaluation import binary as metrics
 from firnflow.models.preprocessing import Preprocessing
 from firnflow.models.section import Columns, Section
-from firnflow.models.preprocessing import Preprocessing
-from firnflow.models.section import Columns, Section
 from firnflow.steps._hash import sample
 from firnflow.steps._matrix import Examples, training_examples, xgboost
 from firnflow.steps._tables import log, rounded
