@@ -59,12 +59,18 @@ def while_written(path: Path) -> Iterator[Callable[[], str]]:
         follower.join()
 
 
-def verify_bytes(path: Path, ref: Ref) -> None:
-    """Raise DamagedArtifactError where size or digest of the file are not those of the ref."""
+def verify_bytes(path: Path, ref: Ref, content: str | None = None) -> None:
+    """Raise DamagedArtifactError where size or digest of the file are not those of the ref.
+
+    Args:
+        path: the file.
+        ref: what was committed.
+        content: the hex SHA-256 of the bytes, where that is not the ref's digest.
+    """
     size = path.stat().st_size
     if size != ref.size:
         raise DamagedArtifactError(f"{ref.where} has {size} bytes, but {ref.size} were committed. {MEND}")
-    if of_file(path) != ref.digest:
+    if of_file(path) != (content or ref.digest):
         raise DamagedArtifactError(f"{ref.where} is not what was committed: its SHA-256 differs. {MEND}")
 
 

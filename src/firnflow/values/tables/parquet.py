@@ -6,11 +6,10 @@ give equal bytes. Types that Parquet would change are noted in the file (`tables
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from firnflow.errors import DamagedArtifactError, DataError
+from firnflow.errors import DataError
 from firnflow.values import digest
 from firnflow.values.base import Saved, ValueType
 from firnflow.values.tables import schema as schemas
@@ -34,14 +33,6 @@ class TableType(ValueType):
 
     kind = "table"
     suffix = "parquet"
-
-    def verify(self, path: Path, ref: Ref) -> None:
-        """Check the bytes; of a file that the warehouse wrote, the footer, which fixes sizes, places and statistics."""
-        committed = (ref.meta or {}).get("footer")
-        if committed is None:
-            super().verify(path, ref)
-        elif footer_digest(path, ref) != committed:
-            raise DamagedArtifactError(f"{ref.where} is not what was committed: its footer differs. {digest.MEND}")
 
     def describe(self, ref: Ref) -> str:
         """Return e.g. `table 100,000 rows × 12 columns`."""
@@ -113,19 +104,6 @@ def hidden_columns(ref: Ref) -> list[str]:
     """Return the columns that only hold a pandas index without a name."""
     columns = (ref.meta or {}).get("columns", {})
     return [name for name in columns if ref.type == "pandas" and UNNAMED_INDEX.fullmatch(name)]
-
-
-def footer_digest(path: Path, ref: Ref | None = None) -> str:
-    """Return the SHA-256 of a Parquet file's footer and size. Raises DamagedArtifactError where there is none."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, size - 8))
-        tail = file.read(8)
-        length = int.from_bytes(tail[:4], "little")
-        if size < 12 or tail[4:] != b"PAR1" or length > size - 12:
-            raise DamagedArtifactError(f"{ref.where if ref else path} is no whole Parquet file. {digest.MEND}")
-        file.seek(size - 8 - length)
-        return hashlib.sha256(file.read(length) + size.to_bytes(8, "little")).hexdigest()
 
 
 def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, stored: pa.Schema) -> Iterator[pa.Table]:
