@@ -6,7 +6,6 @@ import itertools
 
 import ibis
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from firnflow import values
