@@ -90,8 +90,80 @@ def test_what_is_not_there(shop, arguments, said):
     assert said in called.err
 
 
-def test_no_log(shop):
-    shop.call("run", "broken", "--inline")
-    called = shop.call("logs", "after")
+@pytest.mark.parametrize(
+    ("pipeline", "task", "said"),
+    [
+        ("broken", "after", "Task after did not run in run RUN: upstream_failed"),
+        ("flow", "alert", "Task alert did not run in run RUN: skipped"),
+        ("flow", "judge", "Task judge printed nothing in run RUN"),
+    ],
+)
+def test_no_log(shop, pipeline, task, said):
+    shop.call("run", pipeline, "--inline")
+    called = shop.call("logs", task)
     assert called.code == 0
-    assert "There is no log of task after" in called.err
+    assert called.err == said.replace("RUN", shop.newest().id) + "\n"
+
+
+def test_no_log_of_a_run_on_another_machine(shop):
+    shop.call("run", "flow", "--inline")
+    with shop.state.engine.begin() as connection:
+        connection.exec_driver_sql('UPDATE run SET origin = \'{"host": "far"}\'')
+    assert (
+        f"There is no log of task judge in run {shop.newest().id} here; it ran on far" in shop.call("logs", "judge").err
+    )
+
+
+def test_a_task_of_the_newest_run_comes_before_the_beginning_of_an_id(shop, add):
+    add(
+        """
+        @ff.task
+        def f() -> None:
+            print("in f")
+
+        @ff.pipeline
+        def few():
+            f()
+        """
+    )
+    shop.call("run", "few", "--inline")
+    run = shop.newest().id
+    assert run.startswith("f")
+    assert messages(shop.call("logs", "f")) == ["f | in f"]
+    assert "f started" in messages(shop.call("logs", "fe"))
+    assert "f started" in messages(shop.call("logs", run))
+
+
+def test_a_name_that_could_be_several_runs_and_no_task(shop):
+    shop.call("run", "broken", "--inline")
+    shop.call("run", "broken", "--inline")
+    called = shop.call("logs", "broken")
+    assert called.code == 2
+    assert "it could be broken-" in called.err
+    assert f"the newest run, {shop.newest().id}, has no task 'broken'" in called.err
+    assert "Did you mean 'first'?" in shop.call("logs", "fist").err
+
+
+def test_the_log_of_a_cached_task_is_of_the_run_that_made_it(shop):
+    shop.call("run", "flow", "--inline")
+    first = shop.newest().id
+    for _ in range(2):  # the third takes it from the second, which took it from the first
+        shop.call("run", "flow", "--inline")
+    called = shop.call("logs", "make")
+    assert messages(called) == ["make | making 4 rows"]
+    assert called.err == f"make is from the cache: run {first} made it\n"
+    called = shop.call("logs", "count", "--json")
+    assert sorted(json.loads(line)["message"] for line in called.out.splitlines()) == [
+        f"counting {word}" for word in "abc"
+    ]
+    assert {json.loads(line)["run"] for line in called.out.splitlines()} == {first}
+    assert called.err == f"count is from the cache: run {first} made it\n"
+
+
+def test_the_run_that_made_a_cached_task_is_deleted(shop):
+    for _ in range(2):
+        shop.call("run", "flow", "--inline")
+    shop.state.delete_runs([shop.state.runs()[1].id])
+    called = shop.call("logs", "make")
+    assert (called.code, called.out) == (0, "")
+    assert "make is from the cache: the run that made it is deleted" in called.err

@@ -38,7 +38,8 @@ def command(
 ) -> None:
     """Show what the tasks of a run have printed and logged, and what happened to them.
 
-    A task alone is one of the newest run. With --json each line is an object.
+    A task alone is one of the newest run. Of a task whose result came from the cache it is the log of the run that made
+    it. With --json each line is an object.
     """
     from firnflow.cli import _project
     from firnflow.engine.workplace import logs_folder
@@ -49,29 +50,59 @@ def command(
     show = _print_json if as_json else _print
     shown = _follow(state, record.id, reader, show) if follow else _show(reader, show)
     if not shown:
-        host = record.origin.get("host")
-        what = f"run {record.id}" if task is None else f"task {task} in run {record.id}"
-        typer.echo(f"There is no log of {what} here" + (f"; it ran on {host}" if host else ""), err=True)
+        typer.echo(_nothing(state, record, task), err=True)
+
+
+def _nothing(state: State, record: Run, task: str | None) -> str:
+    """Return why there is no line to show."""
+    import socket
+
+    host = record.origin.get("host")
+    if task is not None and host == socket.gethostname():
+        states = [attempt.status for attempt in state.attempts(record.id) if task in _names(attempt)]
+        if not states or states[-1] in {"skipped", "upstream_failed"}:
+            return f"Task {task} did not run in run {record.id}" + (f": {states[-1]}" if states else "")
+        if states[-1] == "succeeded":
+            return f"Task {task} printed nothing in run {record.id}"
+    what = f"run {record.id}" if task is None else f"task {task} in run {record.id}"
+    return f"There is no log of {what} here" + (f"; it ran on {host}" if host != socket.gethostname() else "")
 
 
 def _find(state: State, run: str | None, task: str | None) -> tuple[Run, str | None]:
-    """Return the run and the task that are meant, and check that the run has the task."""
-    from firnflow.cli import _project
-    from firnflow.errors import NotFoundError
+    """Return the run and the task that are meant, and check that the run has the task.
 
-    try:
-        record = _project.find_run(state, run)
-    except NotFoundError:
-        newest = _project.find_run(state, None)
-        if task is not None or run not in _tasks(state, newest):
-            raise
-        return newest, run
+    A single name is an id in full, else a task of the newest run, else the beginning of an id.
+    """
+    from firnflow.cli import _project
+
+    if run is not None and task is None:
+        return _named(state, run)
+    record = _project.find_run(state, run)
     if task is not None and task not in (known := _tasks(state, record)):
         from firnflow._text import listing, nearest
+        from firnflow.errors import NotFoundError
 
         said = f"run {record.id} has no task {task!r}.{nearest(task, known)} It has: {listing(known)}"
         raise NotFoundError(said)
     return record, task
+
+
+def _named(state: State, name: str) -> tuple[Run, str | None]:
+    from firnflow._text import nearest
+    from firnflow.cli import _project
+    from firnflow.errors import NotFoundError
+
+    newest = _project.find_run(state, None)
+    known = _tasks(state, newest)
+    try:
+        record = state.run(name)
+    except NotFoundError as error:
+        if name in known:
+            return newest, name
+        raise NotFoundError(
+            f"{error}; the newest run, {newest.id}, has no task {name!r}.{nearest(name, known)}"
+        ) from None
+    return (newest, name) if record.id != name and name in known else (record, None)
 
 
 def _tasks(state: State, record: Run) -> set[str]:
@@ -91,6 +122,8 @@ class _Reader:
     def __init__(self, state: State, folder: Path, run: str, task: str | None, number: int | None) -> None:
         self._state, self._folder, self._run, self._task, self._number = state, folder, run, task, number
         self._offsets: dict[Path, int] = {}
+        self._makers: dict[int, Attempt | None] = {}
+        self._said: set[str] = set()
 
     def new(self) -> list[Line]:
         """Return the lines that have come since the last call, in the order of time."""
@@ -105,16 +138,33 @@ class _Reader:
     def _files(self) -> Iterator[tuple[Path, Line]]:
         """Yield the files to read, each with what its lines are about."""
         from firnflow.engine.eventlog import run_log_file
-        from firnflow.engine.logs import attempt_file
 
         if self._task is None and self._number is None:
-            yield run_log_file(self._folder, self._run), {"task": None, "element": None, "attempt": None}
+            about = {"run": self._run, "task": None, "element": None, "attempt": None}
+            yield run_log_file(self._folder, self._run), about
         for attempt in self._state.attempts(self._run):
             if self._number not in {None, attempt.number} or self._task not in {None, *_names(attempt)}:
                 continue
-            path = attempt_file(self._folder, self._run, attempt.task, attempt.element, attempt.number)
-            element = (attempt.label or str(attempt.element)) if attempt.element >= 0 else None
-            yield path, {"task": attempt.task, "element": element, "attempt": attempt.number}
+            yield self._file(attempt)
+            if attempt.status == "cached" and self._task is not None and (maker := self._maker(attempt)) is not None:
+                yield self._file(maker)
+
+    def _file(self, attempt: Attempt) -> tuple[Path, Line]:
+        from firnflow.engine.logs import attempt_file
+
+        element = (attempt.label or str(attempt.element)) if attempt.element >= 0 else None
+        about = {"run": attempt.run, "task": attempt.task, "element": element, "attempt": attempt.number}
+        return attempt_file(self._folder, attempt.run, attempt.task, attempt.element, attempt.number), about
+
+    def _maker(self, attempt: Attempt) -> Attempt | None:
+        """Return the attempt that made what a cached one has, and say on stderr, once a run, which run that was in."""
+        if attempt.id not in self._makers:
+            self._makers[attempt.id] = maker = self._state.made_by(attempt)
+            where = f"run {maker.run} made it" if maker is not None else "the run that made it is deleted"
+            if where not in self._said:
+                self._said.add(where)
+                typer.echo(f"{attempt.task} is from the cache: {where}", err=True)
+        return self._makers[attempt.id]
 
 
 def _show(reader: _Reader, show: Callable[[Line], None]) -> bool:

@@ -392,6 +392,13 @@ class State:
                 found.update((row.key, from_row(Attempt, row._mapping)) for row in rows)  # noqa: SLF001 - likewise
         return found
 
+    def made_by(self, cached: Attempt) -> Attempt | None:
+        """Return the attempt that computed what a cached one has, or None where its run was deleted."""
+        made = (_attempt.c.key == cached.key, _attempt.c.status == "succeeded", _attempt.c.id <= cached.cached_from)
+        with reading(self._reads) as connection:
+            row = connection.execute(sa.select(_attempt).where(*made).order_by(_attempt.c.id.desc())).first()
+        return from_row(Attempt, row._mapping) if row is not None else None  # noqa: SLF001 - public in SQLAlchemy
+
     def outputs_in_use(self) -> list[dict[str, Any]]:
         """Return the outputs of every committed attempt: what garbage collection must keep."""
         with reading(self._reads) as connection:
