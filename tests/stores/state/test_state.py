@@ -298,8 +298,9 @@ def test_migrations_make_the_tables_that_the_code_has(state):
     assert ScriptDirectory.from_config(alembic_config()).get_current_head() == schema.REVISION
 
 
-def test_a_state_of_the_first_version_is_migrated_and_keeps_what_it_has(url, monkeypatch):
-    monkeypatch.setattr(schema, "REVISION", "0001")
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_a_state_of_an_earlier_version_is_migrated_and_keeps_what_it_has(url, monkeypatch, revision):
+    monkeypatch.setattr(schema, "REVISION", revision)
     old = State(url)
     old.create_run(a_run(), "{}")
     old.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy.types import JSON
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration that made the tables as they are below."""
 
 metadata = MetaData(
@@ -83,4 +83,95 @@ garbage = Table(
     metadata,
     Column("place", String(120), primary_key=True),  # a stored value that nothing refers to
     Column("since", Float, nullable=False),  # since when, in seconds since 1970
+)
+
+# Figures as they came about; the last value of each stands in its attempt too. They go with the run.
+metric = Table(
+    "metric",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("run", String(80), ForeignKey("run.id"), nullable=False),
+    Column("attempt", _Id, nullable=False),
+    Column("task", String(900), nullable=False),
+    Column("element", Integer, nullable=False),
+    Column("name", String(250), nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("value", Float),  # null: not a number
+    Column("at", Float, nullable=False),  # seconds since 1970
+    Index(None, "run", "attempt"),
+)
+
+# What a tracker has been told of a run, or (`run` = `model:NAME`) of a model.
+tracked = Table(
+    "tracked",
+    metadata,
+    Column("backend", String(100), primary_key=True),
+    Column("run", String(300), primary_key=True),
+    Column("remote", JSON, nullable=False),  # what the tracker calls it
+    Column("sent", JSON, nullable=False),  # what of it was told
+    Column("updated_at", Float, nullable=False),
+)
+
+# No foreign keys to runs below: a model outlives the run that made it.
+model_version = Table(
+    "model_version",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("status", String(20), nullable=False),  # registered, archived, deleted
+    Column("digest", String(64), nullable=False),
+    Column("ref", JSON, nullable=False),  # of the stored model
+    Column("run", String(80)),
+    Column("task", String(900)),
+    Column("created_at", Float, nullable=False),
+    Column("created_by", String(200), nullable=False),
+    Column("metadata", JSON, nullable=False),  # signature, data digests, code, metrics, holdout
+    Column("tags", JSON, nullable=False),
+    Index(None, "run", "task"),
+)
+
+model_alias = Table(
+    "model_alias",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("alias", String(100), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("since", Float, nullable=False),
+)
+
+# The audit: rows are added, never changed.
+promotion = Table(
+    "promotion",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("name", String(100), nullable=False),
+    Column("alias", String(100), nullable=False),
+    Column("action", String(20), nullable=False),  # promote, rollback, request, approve, reject, archive, delete, …
+    Column("from_version", Integer),
+    Column("to_version", Integer),
+    Column("by", String(200), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("verdict", JSON),
+    Column("run", String(80)),
+    Column("task", String(900)),
+    Index(None, "name", "id"),
+    Index(None, "run", "task"),
+)
+
+# What people or services are to be told, until they have been told.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("topic", String(40), nullable=False),
+    Column("key", String(300), nullable=False),  # the same thing is told once
+    Column("payload", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("next_at", Float, nullable=False),  # not before
+    Column("tries", Integer, nullable=False),
+    Column("sent_at", Float),
+    Column("error", Text),
+    Index(None, "topic", "key", unique=True),
+    Index(None, "topic", "sent_at"),
 )
