@@ -236,6 +236,7 @@ class State:
         def work(connection: sa.Connection) -> None:
             for some in _batches(sorted(set(ids) - _needed(connection, ids))):
                 finished = sa.select(_run.c.id).where(_run.c.id.in_(some), _run.c.status != "running")
+                connection.execute(schema.metric.delete().where(schema.metric.c.run.in_(finished)))
                 connection.execute(_attempt.delete().where(_attempt.c.run.in_(finished)))
                 connection.execute(_run.delete().where(_run.c.id.in_(some), _run.c.status != "running"))
             connection.execute(_graph.delete().where(_graph.c.digest.not_in(sa.select(_run.c.graph))))
