@@ -10,7 +10,8 @@
     │   ├── NotFoundError            a pipeline, run, task, output or source that is not there
     │   └── MissingExtraError        an optional dependency is not installed
     ├── DataError                    outside data is not what was declared
-    │   └── BadRowsError             rows that break a schema or a check
+    │   ├── BadRowsError             rows that break a schema or a check
+    │   └── SignatureError           a table is not what a model reads, or a model is not what it says
     ├── StoreError                   a store cannot be reached, read or written
     │   ├── DamagedArtifactError     a stored value is missing or is not what was committed
     │   ├── UnsafeFormatError        a value or file whose loading could run code
@@ -21,7 +22,8 @@
         ├── MemoryLimitError         a task outgrew its memory limit and was ended
         ├── WorkerLostError          a task's process died (a signal, a segmentation fault)
         ├── RunCancelledError        somebody asked the run to stop
-        └── RunConflictError         another process holds the run, or has taken it over
+        ├── RunConflictError         another process holds the run, or has taken it over
+        └── ModelConflictError       an alias was moved meanwhile, or a version is still needed
 
 A message says what is wrong, where, and the command or setting that mends it.
 An exception raised by a user's function is never replaced: it is the ``__cause__`` of a TaskFailedError.
@@ -77,6 +79,24 @@ class BadRowsError(DataError):
     """Rows that break a schema or a check; nothing of the table was loaded."""
 
 
+class SignatureError(DataError):
+    """A table is not what a model reads, or a model is not what its signature says.
+
+    Attributes:
+        column: the column, where it is one.
+        expected: the type that the model expects.
+        found: what is there; None: nothing.
+    """
+
+    def __init__(
+        self, message: str, *, column: str | None = None, expected: str | None = None, found: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.column = column
+        self.expected = expected
+        self.found = found
+
+
 class StoreError(FirnflowError):
     """A store cannot be reached, read or written."""
 
@@ -119,3 +139,7 @@ class RunCancelledError(RunError):
 
 class RunConflictError(RunError):
     """Another process holds the run, or has taken it over."""
+
+
+class ModelConflictError(RunError):
+    """An alias of a model was moved by somebody else meanwhile, or a version is needed as it is; nothing changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from dataclasses import dataclass, field
@@ -89,12 +90,14 @@ def from_row(cls: type[T], row: Any) -> T:
     Raises:
         StateError: a value is of another type than it was written with: SQLite keeps whatever a damaged file holds.
     """
-    for name, kinds in _KINDS[cls].items():
+    for name, kinds in _kinds(cls).items():  # type: ignore[arg-type] # a class is hashable
         if not isinstance(row[name], kinds):
-            raise StateError(DAMAGED.format(f"{name} of {cls.__name__.lower()} {row['id']!r} is {row[name]!r:.80}"))
+            which = row.get("id", row.get("name"))
+            raise StateError(DAMAGED.format(f"{name} of {cls.__name__.lower()} {which!r} is {row[name]!r:.80}"))
     return cls(**row)
 
 
+@functools.cache
 def _kinds(cls: type) -> dict[str, tuple[type, ...]]:
     """Return the types that the values of a record may have."""
     found = {}
@@ -103,6 +106,3 @@ def _kinds(cls: type) -> dict[str, tuple[type, ...]]:
         kinds = tuple(typing.get_origin(option) or option for option in options)
         found[name] = (*kinds, int) if float in kinds else kinds
     return found
-
-
-_KINDS: dict[type, dict[str, tuple[type, ...]]] = {record: _kinds(record) for record in (Run, Attempt)}
