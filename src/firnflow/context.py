@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_LONGEST = 250  # characters of a metric's name
 _STEPS = range(-(2**63), 2**63)  # what a database's column holds
 
 
@@ -90,14 +91,16 @@ def log_metric(name: str, value: float, step: int | None = None) -> None:
     tracker; they count if the attempt does.
 
     Args:
-        name: what is measured.
+        name: what is measured, in at most 250 characters.
         value: the figure; NaN and the infinities are kept as NaN.
         step: where in a course, such as the round of a training; None: one more than the last one of this name, from 0.
 
     Raises:
         TypeError: `value` is not a number, or `step` no whole one.
-        ValueError: `step` needs more than 64 bits.
+        ValueError: `name` is empty, too long or not to be read, or `step` needs more than 64 bits.
     """
+    if not (0 < len(name) <= _LONGEST and name.isprintable()):
+        raise ValueError(f"log_metric({name!r:.80}): a name is 1 to {_LONGEST} characters that can be read")
     number = float(value)
     at = None if step is None else operator.index(step)
     if at is not None and at not in _STEPS:

@@ -120,7 +120,7 @@ def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
             taken = peak.read()
             crash_point("commit.before")
             refs = {name: ref.to_json() for name, ref in outputs.items()}
-            place.state.commit(call.attempt, refs, here.metrics, taken)
+            place.state.commit(call.attempt, refs, here.metrics, taken, here.history)
             crash_point("commit.after")
         except RunConflictError:
             raise
@@ -128,7 +128,7 @@ def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
             _set_aside(error, call, place)
             said = describe(error, place.redact)
             log.write("firnflow", said["traceback"] or said["message"], "error")
-            place.state.fail(call.attempt, "failed", said, peak.read())
+            place.state.fail(call.attempt, "failed", said, peak.read(), here.history)
             return Outcome("failed", error=said, seconds=time.perf_counter() - began, peak_memory=peak.read())
         finally:
             context.leave(token)

@@ -20,28 +20,6 @@ from firnflow.stores.state import NewAttempt, Run, State, schema, this_process
 from firnflow.stores.state.migrate import VERSION_TABLE, alembic_config
 from firnflow.stores.state.owner import is_alive
 
-BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.server)]
-
-
-@pytest.fixture(params=BACKENDS)
-def url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/deep/state.db"
-    base = sa.make_url(request.getfixturevalue("postgres_url"))
-    name = f"state_{uuid.uuid4().hex[:12]}"
-    admin = sa.create_engine(base.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
-    admin.dispose()
-    return base.set(database=name).render_as_string(hide_password=False)
-
-
-@pytest.fixture
-def state(url):
-    opened = State(url)
-    yield opened
-    opened.close()
-
 
 def a_run(name="run-1", **changes):
     now = time.time()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
-from sqlalchemy.types import JSON
+from sqlalchemy.types import JSON, TypeDecorator
 
 REVISION = "0003"
 """The migration that made the tables as they are below."""
@@ -16,6 +19,25 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+class _Figures(TypeDecorator[Any]):
+    """JSON of figures by name, NaN as null: PostgreSQL takes no other JSON."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        """Return what is written."""
+        return value and {name: None if math.isnan(figure) else figure for name, figure in value.items()}
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:  # noqa: ARG002 - likewise
+        """Return what was meant; what is damaged as it is."""
+        if not isinstance(value, dict):
+            return value
+        return {name: math.nan if figure is None else figure for name, figure in value.items()}
+
+
 _Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only in a column of type INTEGER
 
 graph = Table(
@@ -62,7 +84,7 @@ attempt = Table(
     Column("key", String(64), nullable=False),
     Column("inputs", JSON, nullable=False),  # argument → digest
     Column("outputs", JSON),  # output → ref
-    Column("metrics", JSON),
+    Column("metrics", _Figures),
     Column("error", JSON),
     Column("cached_from", _Id),
     Column("started_at", Float, nullable=False),

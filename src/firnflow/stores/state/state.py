@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from firnflow._crash import crash_point
 from firnflow._text import listing
 from firnflow.errors import NotFoundError, RunConflictError, StateError
+from firnflow.stores.state import metrics as course
 from firnflow.stores.state import schema
 from firnflow.stores.state.connect import connect
 from firnflow.stores.state.owner import is_alive
@@ -24,7 +25,9 @@ from firnflow.stores.state.records import COMMITTED, DAMAGED, Attempt, NewAttemp
 from firnflow.stores.state.transaction import reading, transact
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
+
+    from firnflow.context import Point
 
 _run, _attempt, _graph = schema.run, schema.attempt, schema.graph
 _BATCH = 500  # bound values a statement: SQLite takes 32,766, older ones 999
@@ -237,6 +240,7 @@ class State:
             for some in _batches(sorted(set(ids) - _needed(connection, ids))):
                 finished = sa.select(_run.c.id).where(_run.c.id.in_(some), _run.c.status != "running")
                 connection.execute(schema.metric.delete().where(schema.metric.c.run.in_(finished)))
+                connection.execute(schema.tracked.delete().where(*_only_of(schema.tracked.c.run, finished)))
                 connection.execute(_attempt.delete().where(_attempt.c.run.in_(finished)))
                 connection.execute(_run.delete().where(_run.c.id.in_(some), _run.c.status != "running"))
             connection.execute(_graph.delete().where(_graph.c.digest.not_in(sa.select(_run.c.graph))))
@@ -328,8 +332,22 @@ class State:
         crash_point("attempt.started")
         return ids
 
-    def commit(self, attempt_id: int, outputs: dict[str, Any], metrics: dict[str, float], peak: int | None) -> None:
+    def commit(
+        self,
+        attempt_id: int,
+        outputs: dict[str, Any],
+        metrics: dict[str, float],
+        peak: int | None,
+        history: Sequence[Point] = (),
+    ) -> None:
         """Write that an attempt succeeded, with its outputs: from here on its work is done.
+
+        Args:
+            attempt_id: the attempt.
+            outputs: output → ref as JSON.
+            metrics: the last value of each.
+            peak: the largest resident memory in bytes.
+            history: all values of the metrics.
 
         Raises:
             RunConflictError: the attempt was given up meanwhile; nothing of it counts.
@@ -355,16 +373,28 @@ class State:
                     raise RunConflictError(
                         f"attempt {attempt_id} was given up before it ended; its outputs are not kept"
                     )
+            elif history:
+                course.add(connection, attempt_id, history)
 
         transact(self.engine, work)
 
-    def fail(self, attempt_id: int, status: str, error: dict[str, Any] | None, peak: int | None = None) -> bool:
+    def fail(
+        self,
+        attempt_id: int,
+        status: str,
+        error: dict[str, Any] | None,
+        peak: int | None = None,
+        history: Sequence[Point] = (),
+    ) -> bool:
         """Write that an attempt ended without outputs; return False where it was not under way any more."""
         ended = {"status": status, "error": error, "ended_at": time.time(), "peak_memory": peak}
 
         def work(connection: sa.Connection) -> bool:
             under_way = (_attempt.c.id == attempt_id, _attempt.c.status == "running")
-            return connection.execute(_attempt.update().where(*under_way).values(ended)).rowcount > 0
+            ended_now = connection.execute(_attempt.update().where(*under_way).values(ended)).rowcount > 0
+            if ended_now and history:
+                course.add(connection, attempt_id, history)
+            return ended_now
 
         return transact(self.engine, work)
 
@@ -421,6 +451,12 @@ def _needed(connection: sa.Connection, ids: Collection[str]) -> set[str]:
         connection.execute(sa.select(_run.c.id).where(_run.c.id.in_(some)).with_for_update()).all()
     rows = connection.execute(sa.select(_run.c.id, _run.c.request).where(_run.c.status != "succeeded"))
     return {row.request["given_by"] for row in rows if row.id not in ids and row.request.get("given_by")}
+
+
+def _only_of(run: Any, finished: sa.Select[Any]) -> tuple[Any, ...]:
+    """Return the rows of these runs, but for those that made a model: where its file is, is known by the run."""
+    made = sa.select(schema.model_version.c.run).where(schema.model_version.c.run.is_not(None))
+    return run.in_(finished), run.not_in(made)
 
 
 def _held(run_id: str, epoch: int) -> tuple[Any, ...]:
