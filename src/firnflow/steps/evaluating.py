@@ -10,7 +10,10 @@ import pyarrow as pa
 from firnflow.context import log_metric
 from firnflow.errors import DataError, UsageError
 from firnflow.graph.task import task
-from firnflow.models.evaluation import binary as metrics
+from firnflow.models.evaluation import binary, curves
+from firnflow.models.evaluation.base import Scored
+from firnflow.models.evaluation.calibration import calibration_curve
+from firnflow.models.evaluation.catalog import values
 from firnflow.models.preprocessing import Preprocessing
 from firnflow.steps import _explain
 from firnflow.steps._explain import short
@@ -24,11 +27,11 @@ from firnflow.values.model import Model
 if TYPE_CHECKING:
     from firnflow.models.section import Columns
 
-LOGGED = (
+FIGURES = (
     *("roc_auc", "average_precision", "accuracy", "precision", "recall", "f1", "specificity"),
-    *("false_positive_rate", "false_negative_rate", "log_loss", "brier", "threshold"),
+    *("false_positive_rate", "false_negative_rate", "log_loss", "brier"),
 )
-_POINTS = 200
+LOGGED = (*FIGURES, "threshold")
 _EXAMPLES = 10
 
 
@@ -164,43 +167,27 @@ def _predictions(scored: _Scored, explained: Examples, effects: Any, columns: Co
 
 def _figures(scored: _Scored, threshold: float) -> dict[str, Any]:
     labels, probabilities = scored.labels, scored.probabilities
-    steps = metrics.ladder(labels, probabilities)
-    counts = metrics.confusion(labels, probabilities, threshold)
-    found = {
-        **metrics.rates(counts),
-        "roc_auc": metrics.roc_auc(steps),
-        "average_precision": metrics.average_precision(steps),
-        "log_loss": metrics.log_loss(labels, probabilities),
-        "brier": metrics.brier(labels, probabilities),
-    }
+    steps = binary.ladder(labels, probabilities)
+    counts = binary.confusion(labels, probabilities, threshold)
+    figures = values("binary", Scored(labels, probabilities, threshold), FIGURES)
     return {
-        **{name: short(value) for name, value in found.items()},
+        **{name: short(value) for name, value in figures.items()},
         "rows": len(labels),
         "positives": int(labels.sum()),
         "threshold": threshold,
         "confusion": Confusion(**counts._asdict()),
-        **_curves(steps),
+        "roc": _curve(curves.roc(steps)),
+        "precision_recall": _curve(curves.precision_recall(steps)),
         "calibration": tuple(
-            CalibrationBin(predicted=short(p), observed=short(o), rows=n)
-            for p, o, n in metrics.calibration(labels, probabilities)
+            CalibrationBin(predicted=short(point.predicted), observed=short(point.observed), rows=point.rows)
+            for point in calibration_curve(labels, probabilities)
         ),
         "histogram": _histogram(labels, probabilities),
     }
 
 
-def _curves(steps: metrics.Ladder) -> dict[str, Curve]:
-    import numpy as np
-
-    # Even steps in the number of flagged rows; a curve needs no more points than a screen shows.
-    flagged = steps.true_positives + steps.false_positives
-    kept = np.unique(np.searchsorted(flagged, np.linspace(1, flagged[-1], _POINTS)))
-    true, false = steps.true_positives[kept], steps.false_positives[kept]
-    recall, fall_out = true / true[-1], false / false[-1]
-    precision = true / (true + false)
-    return {
-        "roc": Curve(x=(0.0, *map(short, fall_out)), y=(0.0, *map(short, recall))),
-        "precision_recall": Curve(x=tuple(map(short, recall)), y=tuple(map(short, precision))),
-    }
+def _curve(points: curves.Points) -> Curve:
+    return Curve(x=tuple(map(short, points.x)), y=tuple(map(short, points.y)))
 
 
 def _histogram(labels: Any, probabilities: Any) -> Histogram:

@@ -18,9 +18,12 @@ from firnflow._text import listing, nearest
 from firnflow.context import log_metric
 from firnflow.errors import DataError, ParameterError
 from firnflow.graph.task import task
-from firnflow.models.evaluation import binary as metrics
+from firnflow.models.evaluation.base import Scored
+from firnflow.models.evaluation.binary import best_threshold, ladder
+from firnflow.models.evaluation.catalog import values
 from firnflow.models.preprocessing import Preprocessing
 from firnflow.models.section import Columns, Section
+from firnflow.models.signature import Output, Signature
 from firnflow.steps._hash import sample
 from firnflow.steps._matrix import Examples, training_examples, xgboost
 from firnflow.steps._tables import log, rounded
@@ -146,7 +149,7 @@ def _scored(
     threshold = (
         training.threshold
         if isinstance(training.threshold, float)
-        else metrics.best_threshold(metrics.ladder(rows.labels, probabilities), training.threshold)
+        else best_threshold(ladder(rows.labels, probabilities), training.threshold)
     )
     folds = [
         _scores(rows.labels[fold_of == fold], probabilities[fold_of == fold], threshold)
@@ -167,15 +170,8 @@ def _scored(
 
 
 def _scores(labels: Any, probabilities: Any, threshold: float) -> Scores:
-    found = metrics.rates(metrics.confusion(labels, probabilities, threshold))
-    auc = metrics.roc_auc(metrics.ladder(labels, probabilities))
-    return Scores(
-        accuracy=found["accuracy"],
-        precision=found["precision"],
-        recall=found["recall"],
-        f1=found["f1"],
-        roc_auc=rounded(auc) or 0.0,
-    )
+    found = values("binary", Scored(labels, probabilities, threshold), Scores.model_fields)
+    return Scores(**{name: rounded(value) or 0.0 for name, value in found.items()})
 
 
 def _boost(rows: Examples, chosen: Any, training: Training, held_out: Any = None, trees: int | None = None) -> Any:
@@ -251,6 +247,7 @@ def train(
     scores = {f"cv_{name}": value for name, value in best.mean.model_dump().items()}
     for name, value in {**figures, **scores}.items():
         log_metric(name, value)
+    output = Output(task="binary", label=columns.label, positive=columns.positive, threshold=best.threshold)
     return Model(
         estimator=booster,
         features=rows.names,
@@ -261,4 +258,5 @@ def train(
             "best": trials.index(best),
             **({"holdout": quality.holdout.model_dump(mode="json")} if quality else {}),
         },
+        signature=Signature.fitted(preprocessing, output).to_json(),
     )
