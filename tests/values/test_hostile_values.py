@@ -277,7 +277,7 @@ def model_file(library: str, file: str, content: bytes, **info: Any) -> bytes:
         (zipped([("manifest.json", b"[")]), "cannot be read as model"),
         (zipped([("manifest.json", b"{}")]), "cannot be read as model"),
         (zipped([("manifest.json", b"[" * 100_000)]), "cannot be read as model"),
-        (zipped([("manifest.json", manifest(version=2)), ("model.ubj", b"")]), "its format is"),
+        (zipped([("manifest.json", manifest(version=3)), ("model.ubj", b"")]), "its format is"),
         (zipped([("manifest.json", MANIFEST)]), "its members are"),
         (zipped([("manifest.json", MANIFEST), ("model.ubj", b"x"), ("more", b"")]), "its members are"),
         (zipped([("manifest.json", MANIFEST), ("model.ubj", b"")]), "the model is empty"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from firnflow._text import listing
 from firnflow.errors import DataError, MissingExtraError
+from firnflow.models.arrow import floats, matrix, streamed
 from firnflow.models.preprocessing.columns import require
 
 if TYPE_CHECKING:
@@ -89,12 +88,7 @@ def batches(table: ibis.Table, key: str, label: str, names: tuple[str, ...]) -> 
     """Yield a feature table in parts, in no order, so that any number of rows fits in memory."""
     import pyarrow as pa
 
-    reader = iter(_select(table, key, label, names).to_pyarrow_batches(chunk_size=BATCH))
-    with warnings.catch_warnings():
-        # ibis 12 calls DuckDB by a name that is on its way out.
-        warnings.filterwarnings("ignore", "fetch_record_batch", DeprecationWarning)
-        first = next(reader, None)
-    for batch in itertools.chain([first] if first else [], reader):
+    for batch in streamed(_select(table, key, label, names), BATCH):
         if batch.num_rows:
             yield _examples(pa.Table.from_batches([batch]), names)
 
@@ -105,20 +99,5 @@ def _select(table: ibis.Table, key: str, label: str, names: tuple[str, ...]) -> 
 
 
 def _examples(arrow: pa.Table, names: tuple[str, ...]) -> Examples:
-    import numpy as np
-
-    features = np.empty((arrow.num_rows, len(names)), dtype=np.float32)
-    for place, name in enumerate(names):
-        features[:, place] = _floats(arrow[name])
     key, label = arrow.column_names[:2]
-    return Examples(arrow[key].combine_chunks(), _floats(arrow[label]), features, names)
-
-
-def _floats(column: pa.ChunkedArray[Any]) -> Floats:
-    import pyarrow as pa
-
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    # A null becomes NaN.
-    result: Floats = column.cast(pa.float32()).to_numpy()
-    return result
+    return Examples(arrow[key].combine_chunks(), floats(arrow[label]), matrix(arrow, names), names)

@@ -41,7 +41,15 @@ def read(source: Path | BinaryIO) -> dict[str, bytes]:
         seen: set[str] = set()
         for info in infos:
             _check(info, seen)
+        size = sum(info.file_size for info in infos)
+        if size > _length(archive):
+            raise UnsafeArchiveError(f"its members share bytes: {size:,} bytes are declared")
         return {info.filename: archive.read(info) for info in infos}
+
+
+def _length(archive: zipfile.ZipFile) -> int:
+    file = archive.fp
+    return file.seek(0, 2) if file is not None else 0
 
 
 def _check(info: zipfile.ZipInfo, seen: set[str]) -> None:

@@ -52,7 +52,7 @@ def load(ref: Ref, annotation: Any, storage: Storage) -> Any:
     """
     text = _text(ref, storage)
     try:
-        json.loads(text, object_pairs_hook=_unique)
+        json.loads(text, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise digest.damaged(ref, error) from error
     return loads(text, annotation)
@@ -171,7 +171,8 @@ def _text(ref: Ref, storage: Storage) -> str:
         raise digest.damaged(ref, error) from error
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the dict of a JSON object; for `object_pairs_hook`. Raises ValueError where a key stands twice."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key stands twice in one object")

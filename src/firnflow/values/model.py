@@ -19,9 +19,11 @@ class Model:
         features: the columns that the estimator expects, in their order.
         preprocessing: what was fitted on the training data (medians, categories), as JSON.
         metadata: what else people want to know, as JSON.
+        signature: which columns it reads and what it says, as JSON; see `firnflow.models.Signature`.
     """
 
     estimator: Any
     features: tuple[str, ...] = ()
     preprocessing: dict[str, JsonValue] | None = None
     metadata: dict[str, JsonValue] = field(default_factory=dict)
+    signature: dict[str, JsonValue] | None = None

@@ -60,12 +60,8 @@ class Preprocessing(Section):
         Raises:
             DataError: the table lacks a column.
         """
-        require(table, [self.columns.key, *self.inputs], "the fitted preprocessing")
         label = [self.columns.label] if self.columns.label in table.columns else []
-        table = table.select(self.columns.key, *label, *self.inputs)
-        for step in self.steps:
-            table = step.apply(table)
-        return table
+        return self._stepped(table, [self.columns.key, *label])
 
     def apply(self, table: ibis.Table) -> ibis.Table:
         """Return key, label (where the table has one) and the features, as int8 (0/1) or float32, as XGBoost reads.
@@ -75,6 +71,18 @@ class Preprocessing(Section):
         """
         table = self.partly(table)
         return table.mutate(**{name: _number(table, name) for name in self.features(table)})
+
+    def only_features(self, table: ibis.Table) -> ibis.Table:
+        """Return what `apply` returns without key and label, which the table need not have."""
+        table = self._stepped(table, [])
+        return table.mutate(**{name: _number(table, name) for name in table.columns})
+
+    def _stepped(self, table: ibis.Table, kept: list[str]) -> ibis.Table:
+        require(table, [*kept, *self.inputs], "the fitted preprocessing")
+        table = table.select(*kept, *self.inputs)
+        for step in self.steps:
+            table = step.apply(table)
+        return table
 
 
 def _number(table: ibis.Table, name: str) -> Any:
