@@ -21,7 +21,7 @@ from firnflow.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = ("init", "list", "show", "run", "resume", "cancel", "runs", "logs", "sql", "clean", "doctor", "exec")
+VERBS = ("init", "list", "show", "run", "resume", "cancel", "runs", "logs", "output", "sql", "clean", "doctor", "exec")
 
 CallError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 """The base of what Typer raises for a wrong call; its name differs between Typer's versions."""

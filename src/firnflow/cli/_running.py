@@ -52,13 +52,13 @@ def show(result: RunResult, root: Path, settings: Settings, shown: Shown) -> Non
     """Print what came of a run."""
     from firnflow.stores import Stores
 
-    artifacts = Stores.open(settings, root).artifacts
+    stores = Stores.open(settings, root)
     if result.status != "succeeded":
         _summary.print_failure(result)
     if shown.as_json:
-        _summary.print_result_json(result, artifacts)
+        _summary.print_result_json(result, stores)
     elif not shown.quiet:
-        _summary.print_summary(result, artifacts)
+        _summary.print_summary(result, stores.artifacts)
 
 
 def _progress(*, plain: bool) -> contextlib.AbstractContextManager[Listener]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from firnflow.cli import _format
+from firnflow.cli._outputs import described, nearby, parts
 from firnflow.cli._print import STYLES, print_json, say
 from firnflow.project import redact
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from firnflow.engine.request import RunResult, TaskResult
+    from firnflow.stores import Stores
     from firnflow.stores.artifacts import ArtifactStore
-    from firnflow.values.ref import Ref
 
 _OF_INTEREST = ("figure", "file", "html")
 _MOST_METRICS = 12
@@ -37,24 +37,11 @@ def exit_code(result: RunResult) -> int:
     return _EXIT_CODES.get(result.status, _EXIT_CODES.get(result.error or "", 1))
 
 
-def print_result_json(result: RunResult, artifacts: ArtifactStore) -> None:
-    """Print a run as one JSON object, the places of its outputs absolute."""
+def print_result_json(result: RunResult, stores: Stores) -> None:
+    """Print a run as one JSON object: the places of its outputs are absolute, small JSON values stand in it."""
     data = result.to_json()
-    data["outputs"] = {name: _output(ref, artifacts) for name, ref in result.outputs.items()}
+    data["outputs"] = {name: described(ref, stores) for name, ref in result.outputs.items()}
     print_json(data)
-
-
-def _output(ref: Ref, artifacts: ArtifactStore) -> dict[str, Any]:
-    data: dict[str, Any] = {"kind": ref.kind, "digest": ref.digest, "place": _place(ref, artifacts)}
-    if isinstance(ref.items, dict):
-        data["items"] = {key: _output(item, artifacts) for key, item in ref.items.items()}
-    elif ref.items is not None:
-        data["items"] = [_output(item, artifacts) for item in ref.items]
-    return data
-
-
-def _place(ref: Ref, artifacts: ArtifactStore) -> str | None:
-    return artifacts.address(ref.where) if ref.where is not None else None
 
 
 def print_failure(result: RunResult) -> None:
@@ -95,6 +82,7 @@ def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
     rows += _section("outputs", files[:_MOST_OUTPUTS], len(files) - _MOST_OUTPUTS)
     if result.status == "succeeded":
         rows.append(("next", f"firnflow show {result.pipeline} --run {result.run}"))
+        rows.append(("", f"firnflow output --run {result.run}"))
     for name, text in rows:
         say(f"  {name:<12}{redact(text)}")
 
@@ -125,23 +113,6 @@ def _metrics(result: RunResult) -> list[str]:
 def _files(result: RunResult, artifacts: ArtifactStore) -> Iterator[str]:
     """Yield the outputs that a person can open, each with where it is."""
     for name, ref in result.outputs.items():
-        for label, inner in _leaves(name, ref):
+        for label, inner in parts(name, ref):
             if inner.kind in _OF_INTEREST and inner.where is not None:
-                yield f"{label}  {_nearby(artifacts.address(inner.where))}"
-
-
-def _leaves(name: str, ref: Ref) -> Iterator[tuple[str, Ref]]:
-    items = ref.items
-    if items is None:
-        yield name, ref
-        return
-    for key, item in items.items() if isinstance(items, dict) else enumerate(items):
-        yield from _leaves(f"{name}[{key}]", item)
-
-
-def _nearby(address: str) -> str:
-    """Return a path from the working directory where it lies below that, so that it is short."""
-    if "://" in address:
-        return address
-    path, here = Path(address), Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else address
+                yield f"{label}  {nearby(artifacts.address(inner.where))}"

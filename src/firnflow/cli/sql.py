@@ -5,17 +5,14 @@ from __future__ import annotations
 import enum
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from firnflow.cli import _complete, _options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import ibis
-    import pyarrow as pa
 
     from firnflow.stores import Stores
     from firnflow.stores.state import Run, State
@@ -81,19 +78,18 @@ def _newest(state: State) -> tuple[Run, dict[str, Ref]]:
 
 
 def _tables(state: State, record: Run) -> tuple[Run, dict[str, Ref]]:
-    """Return a run with the tables among its outputs: name → ref."""
+    """Return a run with the tables among its outputs: name, as SQL has it, → ref."""
+    from firnflow.cli._outputs import parts
     from firnflow.engine.history import finished
 
     outputs = finished(state, record).outputs
-    return record, {name: ref for output, value in outputs.items() for name, ref in _leaves(output, value)}
+    found = [part for name, ref in outputs.items() for part in parts(name, ref)]
+    return record, {_dotted(name): ref for name, ref in found if ref.kind == "table"}
 
 
-def _leaves(name: str, ref: Ref) -> Iterator[tuple[str, Ref]]:
-    if ref.kind == "table":
-        yield name, ref
-    items = ref.items.items() if isinstance(ref.items, dict) else enumerate(ref.items or ())
-    for key, item in items:
-        yield from _leaves(f"{name}.{key}", item)
+def _dotted(name: str) -> str:
+    """Return `train.0` for `train[0]`."""
+    return name.replace("[", ".").replace("]", "")
 
 
 def _list(record: Run, refs: dict[str, Ref], form: Format) -> None:
@@ -135,15 +131,14 @@ def _answer(query: str, record: Run, refs: dict[str, Ref], stores: Stores) -> ib
 
 
 def _print(answer: ibis.Table, form: Format, limit: int | None) -> None:
+    from firnflow.cli._rows import plain_rows, print_rows
+
     if form is Format.table:
-        most = limit or _ROWS
-        found = answer.limit(most + 1).to_pyarrow()
-        _print_table(found.slice(0, most), more=found.num_rows > most)
+        print_rows(answer, limit or _ROWS)
     elif form is Format.json:
         from firnflow.cli._print import print_json
 
-        rows = (answer if limit is None else answer.limit(limit)).to_pyarrow().to_pylist()
-        print_json([_plain(row) for row in rows], exact=True)
+        print_json(plain_rows(answer if limit is None else answer.limit(limit)), exact=True)
     else:
         _print_csv(answer if limit is None else answer.limit(limit))
 
@@ -158,25 +153,3 @@ def _print_csv(answer: ibis.Table) -> None:
         warnings.filterwarnings("ignore", "fetch_record_batch", DeprecationWarning)
         for batch in answer.to_pyarrow_batches():
             writer.writerows(row.values() for row in batch.to_pylist())
-
-
-def _print_table(found: pa.Table, *, more: bool) -> None:
-    from firnflow.cli._print import print_table
-
-    rows = [[_text(value) for value in row.values()] for row in found.to_pylist()]
-    print_table(found.column_names, rows)
-    if more:
-        typer.echo(f"… more rows: --limit N shows more than {found.num_rows}", err=True)
-
-
-def _text(value: Any) -> str:
-    return "NULL" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: dates and decimals as texts."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
