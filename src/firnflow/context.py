@@ -64,6 +64,8 @@ class TaskContext:
     steps: dict[str, int] = field(default_factory=dict)
     before_commit: list[Callable[[], None]] = field(default_factory=list)
     """Called when the outputs are stored, and before they count; what is raised fails the attempt."""
+    services: object = None
+    """The `engine.services.Services` of the environment: for tasks of ours, such as those that register a model."""
 
 
 _current: contextvars.ContextVar[TaskContext | None] = contextvars.ContextVar("firnflow_task", default=None)

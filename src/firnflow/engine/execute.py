@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firnflow.engine.memory import Memory
+    from firnflow.engine.services import Services
     from firnflow.graph.signature import Signature
     from firnflow.graph.task import Task
     from firnflow.stores import Stores
@@ -87,6 +88,7 @@ class Workplace:
     state: State
     logs: Path
     memory: Memory
+    services: Services
     redact: Any = str
     echo: Any = None
 
@@ -108,7 +110,7 @@ def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
         logs.attempt_file(place.logs, call.run, call.task, call.element, call.number), place.redact, place.echo
     )
     scratch = place.stores.scratch("dir")
-    here = context.TaskContext(call.run, call.task, call.number, scratch)
+    here = context.TaskContext(call.run, call.task, call.number, scratch, services=place.services)
     began = time.perf_counter()
     peak.reset()
     with logs.capture(log):

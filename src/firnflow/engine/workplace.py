@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow.engine import origin
 from firnflow.engine.execute import Workplace
 from firnflow.engine.memory import Memory
+from firnflow.engine.services import Services
 from firnflow.project import redact
 from firnflow.stores import Stores, owners
 from firnflow.stores.state import State
@@ -22,11 +23,13 @@ MEMORY_BUDGET = 512 * 2**20
 
 def open_workplace(project: Project, echo: Any = None) -> Workplace:
     """Return the stores, the state and the logs of the project's environment; echo: where messages are shown too."""
+    stores, state = Stores.open(project.settings, project.root), State(project.settings.state.reveal())
     return Workplace(
-        stores=Stores.open(project.settings, project.root),
-        state=State(project.settings.state.reveal()),
+        stores=stores,
+        state=state,
         logs=logs_folder(project.root),
         memory=Memory(MEMORY_BUDGET),
+        services=Services(state, stores, project.settings, project.root),
         redact=redact,
         echo=echo,
     )

@@ -431,10 +431,12 @@ class State:
         return from_row(Attempt, row._mapping) if row is not None else None  # noqa: SLF001 - public in SQLAlchemy
 
     def outputs_in_use(self) -> list[dict[str, Any]]:
-        """Return the outputs of every committed attempt: what garbage collection must keep."""
+        """Return the outputs of every committed attempt, and every model: what garbage collection must keep."""
+        model = schema.model_version
         with reading(self._reads) as connection:
-            rows = connection.execute(sa.select(_attempt.c.outputs).where(_attempt.c.status.in_(COMMITTED)))
-            return [outputs for outputs in rows.scalars() if outputs]
+            outputs = connection.execute(sa.select(_attempt.c.outputs).where(_attempt.c.status.in_(COMMITTED)))
+            refs = connection.execute(sa.select(model.c.ref).where(model.c.status != "deleted"))
+            return [refs for refs in (*outputs.scalars(), *refs.scalars()) if refs]
 
 
 def _hold_given(connection: sa.Connection, run: Run) -> None:
