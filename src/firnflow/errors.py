@@ -33,6 +33,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from firnflow._install import how_to_install
+
 
 class FirnflowError(Exception):
     """The base of every error that Firnflow raises on purpose."""
@@ -63,10 +65,11 @@ class NotFoundError(UsageError):
 
 
 class MissingExtraError(UsageError):
-    """An optional dependency is not installed."""
+    """An optional dependency is not installed; `extra` brings it, or where that is "" the package of its own name."""
 
-    def __init__(self, library: str, extra: str) -> None:
-        super().__init__(f"{library} is not installed. Mend: pip install 'firnflow[{extra}]'")
+    def __init__(self, library: str, extra: str = "") -> None:
+        mend = how_to_install(extra) if extra else f"pip install {library}"
+        super().__init__(f"{library} is not installed. Mend: {mend}")
         self.library = library
         self.extra = extra
 

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import firnflow
+from firnflow._install import how_to_install
 from firnflow.cli import _app, _errors
 from firnflow.errors import ConfigError, MissingExtraError, StateError
 
@@ -95,7 +96,7 @@ def test_a_mistake_of_ours_says_what_to_report(capsys):
 
 def test_a_missing_extra(capsys):
     code, said = explained(MissingExtraError("psycopg", "postgres"), capsys)
-    assert (code, said) == (2, "Error: psycopg is not installed. Mend: pip install 'firnflow[postgres]'\n")
+    assert (code, said) == (2, f"Error: psycopg is not installed. Mend: {how_to_install('postgres')}\n")
 
 
 @pytest.mark.parametrize(

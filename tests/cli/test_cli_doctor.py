@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from firnflow._install import how_to_install
 from firnflow.cli import _installed
 
 
@@ -115,4 +116,4 @@ def test_extras(monkeypatch, found, state):
     )
     extra = list(_installed.installation())[-1]
     assert (extra.check, extra.state) == ("extra train", state)
-    assert extra.mend == ("" if state == "ok" else "pip install 'firnflow[train]'")
+    assert extra.mend == ("" if state == "ok" else how_to_install("train"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from firnflow.errors import ConfigError, DamagedArtifactError, StoreError
+from firnflow.errors import ConfigError, DamagedArtifactError, MissingExtraError, StoreError
 from firnflow.stores import artifacts as module
 from firnflow.stores.artifacts import ArtifactStore
 
@@ -155,6 +155,21 @@ def test_the_store_itself_may_be_a_link(tmp_path: Path) -> None:
 def test_only_stores_that_write_whole_objects(url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="neither a folder nor in an object store"):
         ArtifactStore(url, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "mend"),
+    [
+        ("s3://b/f", r"pip install .*\[s3\]'$"),
+        ("gs://b/f", "^gcsfs is not installed. Mend: pip install gcsfs$"),
+        ("az://b/f", "^adlfs is not installed. Mend: pip install adlfs$"),
+    ],
+)
+def test_a_store_whose_library_is_missing(url: str, mend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in ("s3fs", "gcsfs", "adlfs"):
+        monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtraError, match=mend):
+        ArtifactStore(url, tmp_path).exists(f"objects/ab/{'ab' * 32}.json")
 
 
 def test_an_object_store_needs_a_cache() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from firnflow._install import how_to_install
 from firnflow.cli._checks import Finding
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def installation() -> Iterator[Finding]:
 
 
 def _extra(extra: str, needs: list[tuple[str, str | None, bool]]) -> Finding:
-    mend = f"pip install 'firnflow[{extra}]'"
+    mend = how_to_install(extra)
     there = ", ".join(f"{_name(text)} {found}" for text, found, _ in needs if found)
     if all(fits for _, _, fits in needs):
         return Finding(f"extra {extra}", "ok", there)

@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PROTOCOLS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
-"""Protocols whose stores write a whole object or nothing → the extra that brings their library."""
+PROTOCOLS = {
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
+}
+"""Protocols whose stores write a whole object or nothing → their library."""
+_EXTRAS = {"s3fs": "s3"}
+"""Library → the extra that brings it; the others are not tested, and have none."""
 
 
 class RemoteObject(NamedTuple):
@@ -55,7 +65,8 @@ class ObjectStore:
         try:
             filesystem, root = fsspec.core.url_to_fs(self.url)
         except ImportError as error:
-            raise MissingExtraError(f"The library for {protocol}://", PROTOCOLS[protocol]) from error
+            library = PROTOCOLS[protocol]
+            raise MissingExtraError(library, _EXTRAS.get(library, "")) from error
         return filesystem, root.rstrip("/")
 
     def upload(self, path: Path, name: str) -> None:

@@ -355,7 +355,7 @@ def test_wrong_urls(wrong, said, monkeypatch):
 
 def test_a_missing_driver_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(MissingExtraError, match=r"firnflow\[postgres\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[postgres\]'"):
         State("postgresql://u@h/d")
 
 
