@@ -209,9 +209,9 @@ def test_an_output_that_cannot_be_resolved(check_place):
     [
         ({"retires": 3}, "task 'double': has no option 'retires' .*Did you mean 'retries'"),
         ({"timeout": "2 hours"}, "option 'timeout': '2 hours' is not a duration: write it like '2h'"),
-        ({"timeout": 0}, "option 'timeout': Input should be greater than 0"),
+        ({"timeout": 0}, "option 'timeout': it should be greater than 0"),
         ({"timeout": float("nan")}, "option 'timeout': nan is not a duration"),
-        ({"retries": -1}, "option 'retries': Input should be greater than or equal to 0"),
+        ({"retries": -1}, "option 'retries': it should be greater than or equal to 0"),
         ({"resources": "8Gi"}, "option 'resources'"),
         ({"name": "a b"}, "task 'a b': a name is letters"),
         ({"name": "a\n"}, "a name is letters"),
@@ -226,8 +226,12 @@ def test_wrong_options(options: dict[str, Any], message: str, check_place):
 def test_resources_say_what_is_wrong():
     with pytest.raises(GraphError, match="Resources: memory: '8 gigs' is not an amount of memory: write it like '8Gi'"):
         Resources(memory="8 gigs")
-    with pytest.raises(GraphError, match="Resources: ram: Extra inputs are not permitted"):
+    with pytest.raises(
+        GraphError, match=r"^Resources: has no argument 'ram' \(\S+test_graph_task\.py:\d+\)\. It has: cpu, gpu, "
+    ):
         Resources(ram="8Gi")
+    with pytest.raises(GraphError, match=r"has no argument 'cpus' \(.*\)\. Did you mean 'cpu'\?$"):
+        Resources(cpus=2)
 
 
 def test_map_outside_a_pipeline():

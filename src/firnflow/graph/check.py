@@ -68,7 +68,7 @@ def _check_groups(graph: Graph) -> None:
     for path in (*graph.tasks, *graph.groups):
         group = path.rpartition(".")[0]
         if group and group not in graph.groups:
-            _fail(path, None, f"is in group {group!r}, which is not there{nearest(group, graph.groups)}")
+            _fail(path, None, f"is in group {group!r}, which is not there.{nearest(group, graph.groups)}")
     for path in graph.groups:
         if path in graph.tasks:
             _fail(path, None, "has the name of a group")
@@ -145,4 +145,4 @@ def walk(source: Input) -> Iterator[Input]:
 
 
 def _fail(task: str, argument: str | None, message: str) -> NoReturn:
-    raise GraphError(f"{quoted(task, argument)}: {message}.")
+    raise GraphError(f"{quoted(task, argument)}: {message.rstrip('.')}" + ("" if message.endswith("?") else "."))

@@ -7,10 +7,11 @@ Tasks are named by *key* (`module:function`), looked up among the tasks of the l
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
+from firnflow._text import listing, nearest
 from firnflow.errors import GraphError
 from firnflow.graph.cron import check_cron, check_timezone
 from firnflow.graph.units import parse_duration, parse_memory
@@ -40,16 +41,29 @@ class _Data(BaseModel):
 
 
 class _Written(_Data):
-    """A record that users write in their pipelines: what is wrong with it is a GraphError."""
+    """A record that users write in their pipelines: what is wrong with it is a GraphError that names file and line."""
 
     def __init__(self, /, **data: Any) -> None:
         try:
             super().__init__(**data)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            message = first["msg"].removeprefix("Value error, ")
-            raise GraphError(f"{type(self).__name__}: {field}: {message}.") from None
+            _fail(type(self), error.errors()[0])
+
+
+def _fail(cls: type[BaseModel], problem: Any) -> NoReturn:
+    from firnflow.graph.where import fail, here
+
+    field = ".".join(str(part) for part in problem["loc"])
+    message, _, hint = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should").partition(". ")
+    said = f"{cls.__name__}: {field}: {message}"
+    if problem["type"] == "extra_forbidden":
+        said = f"{cls.__name__}: has no argument {field!r}"
+        known = cls.model_fields.keys() - {"kind"}
+        hint = nearest(field, known) or f"It has: {listing(known)}."
+    place = here()
+    if place.module.startswith(("firnflow.", "pydantic.")):  # read from a file, not written by a user
+        raise GraphError(f"{said}.")
+    fail(said, place, hint)
 
 
 class FromParam(_Data):

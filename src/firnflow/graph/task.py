@@ -124,7 +124,8 @@ def _with_options(task: Task[P], changes: dict[str, Any], place: Place) -> Task[
         options = Options.model_validate({**{k: getattr(task.options_, k) for k in Options.model_fields}, **changes})
     except ValidationError as error:
         first = error.errors()[0]
-        fail(f"{quoted(task.name)}: option {first['loc'][0]!r}: {first['msg'].removeprefix('Value error, ')}", place)
+        said = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+        fail(f"{quoted(task.name)}: option {first['loc'][0]!r}: {said}", place)
     return dataclasses.replace(task, name=name, options_=options)
 
 
