@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from firnflow.models.loading import load as load
+    from firnflow.models.loading import save as save
     from firnflow.models.prediction import Predictor as Predictor
     from firnflow.models.prediction import predict as predict
     from firnflow.models.signature import Output as Output
@@ -18,7 +20,9 @@ _PUBLIC = {
     "Output": "firnflow.models.signature",
     "Predictor": "firnflow.models.prediction",
     "Signature": "firnflow.models.signature",
+    "load": "firnflow.models.loading",
     "predict": "firnflow.models.prediction",
+    "save": "firnflow.models.loading",
 }
 __all__ = [*_PUBLIC]  # noqa: PLE0604 - names, all of them strings
 

@@ -33,12 +33,8 @@ class WarehouseLike(Protocol):
         """Compute the table and write its rows to `path`, in their order."""
 
 
-class Storage(Protocol):
-    """Where values are kept: implemented by `firnflow.stores.Stores`."""
-
-    @property
-    def warehouse(self) -> WarehouseLike:
-        """The warehouse that computes tables."""
+class Trust(Protocol):
+    """What may be loaded although it could run code."""
 
     @property
     def pickle_allowed(self) -> frozenset[str]:
@@ -47,6 +43,14 @@ class Storage(Protocol):
     @property
     def skops_trusted(self) -> frozenset[str]:
         """Types, besides scikit-learn's own, that a skops file may hold."""
+
+
+class Storage(Trust, Protocol):
+    """Where values are kept: implemented by `firnflow.stores.Stores`."""
+
+    @property
+    def warehouse(self) -> WarehouseLike:
+        """The warehouse that computes tables."""
 
     def scratch(self, suffix: str) -> Path:
         """Return a fresh path on the file system of the objects."""

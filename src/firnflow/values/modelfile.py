@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from firnflow.values.base import Storage
+    from firnflow.values.base import Trust
 
 FORMAT = "firnflow.model"
 VERSIONS = (1, 2)
@@ -58,15 +58,15 @@ class Manifest:
     version: int = VERSIONS[-1]
 
 
-def write(model: Model, path: Path, storage: Storage, *, wrapped: bool) -> Manifest:
+def write(model: Model, path: Path, trust: Trust, *, wrapped: bool) -> Manifest:
     """Write a model, the same bytes for the same model in every process.
 
     Raises:
         UnsafeFormatError: it could only be pickled.
         DataError: a part of it is no plain JSON, or its library cannot write it.
     """
-    library = library_of(model.estimator, storage)
-    packed = library.pack(model.estimator, storage)
+    library = library_of(model.estimator, trust)
+    packed = library.pack(model.estimator, trust)
     manifest = Manifest(
         library=library.name,
         library_version=library.version(),
@@ -83,12 +83,12 @@ def write(model: Model, path: Path, storage: Storage, *, wrapped: bool) -> Manif
     return manifest
 
 
-def read(path: Path, storage: Storage, damaged: Callable[[object], Exception]) -> tuple[Model, Manifest]:
+def read(path: Path, trust: Trust, damaged: Callable[[object], Exception]) -> tuple[Model, Manifest]:
     """Return the model of a file.
 
     Args:
         path: the file.
-        storage: says which pickles and which types of skops the project allows.
+        trust: says which pickles and which types of skops the project allows.
         damaged: makes the error for a file that is none of ours, of what is wrong with it.
 
     Raises:
@@ -107,7 +107,7 @@ def read(path: Path, storage: Storage, damaged: Callable[[object], Exception]) -
     except Exception as error:  # whatever a damaged file makes of it
         raise damaged(error) from error
     try:
-        estimator = libraries()[manifest.library].unpack(packed, storage)
+        estimator = libraries()[manifest.library].unpack(packed, trust)
     except FirnflowError:
         raise
     except ImportError as error:
@@ -130,13 +130,13 @@ def libraries() -> dict[str, Library]:
     return {library.name: library for library in (LightGBM(), Onnx(), Pickled(), Sklearn(), XGBoost())}
 
 
-def library_of(estimator: Any, storage: Storage) -> Library:
+def library_of(estimator: Any, trust: Trust) -> Library:
     """Return the library that packs the estimator: the one that knows the nearest class of its MRO.
 
     Raises:
         UnsafeFormatError: none does; it could only be pickled.
     """
-    if is_allowed(estimator, storage):
+    if is_allowed(estimator, trust):
         return libraries()["pickle"]
     known = {name: library for library in libraries().values() for name in library.types}
     for cls in type(estimator).__mro__:

@@ -13,7 +13,7 @@ from firnflow.values.refusal import full_name, not_allowed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from firnflow.values.base import Storage
+    from firnflow.values.base import Storage, Trust
     from firnflow.values.ref import Ref
 
 PROTOCOL = 5
@@ -47,20 +47,20 @@ class PickleType(ValueType):
         return f"pickle of {(ref.meta or {}).get('pickle')}"
 
 
-def is_allowed(value: Any, storage: Storage) -> bool:
+def is_allowed(value: Any, trust: Trust) -> bool:
     """Whether the project allows the value's class to be pickled."""
-    return full_name(type(value)) in storage.pickle_allowed
+    return full_name(type(value)) in trust.pickle_allowed
 
 
-def dumps(value: Any, storage: Storage) -> bytes:
+def dumps(value: Any, trust: Trust) -> bytes:
     """Return the pickle of a value of an allowed class."""
-    if not is_allowed(value, storage):
+    if not is_allowed(value, trust):
         raise not_allowed(full_name(type(value)))
     return pickle.dumps(value, protocol=PROTOCOL)
 
 
-def loads(content: bytes, name: str, storage: Storage) -> Any:
+def loads(content: bytes, name: str, trust: Trust) -> Any:
     """Return the object of a pickle that says that it is of class `name`. Raises UnsafeFormatError if not allowed."""
-    if name not in storage.pickle_allowed:
+    if name not in trust.pickle_allowed:
         raise not_allowed(name)
     return pickle.loads(content)  # noqa: S301 - the project allows this class by name

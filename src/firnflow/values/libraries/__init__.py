@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from firnflow.values.base import Storage
+    from firnflow.values.base import Trust
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Library(Protocol):
     name: ClassVar[str]
     types: ClassVar[tuple[str, ...]]
 
-    def pack(self, estimator: Any, storage: Storage) -> Packed:
+    def pack(self, estimator: Any, trust: Trust) -> Packed:
         """Return the estimator as bytes, the same in every process. Raises DataError, UnsafeFormatError."""
 
-    def unpack(self, packed: Packed, storage: Storage) -> Any:
+    def unpack(self, packed: Packed, trust: Trust) -> Any:
         """Return the estimator. Raises UnsafeFormatError; whatever else it raises means a damaged file."""
 
     def version(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from firnflow.values.libraries import Packed
 
 if TYPE_CHECKING:
-    from firnflow.values.base import Storage
+    from firnflow.values.base import Trust
 
 
 class LightGBM:
@@ -16,12 +16,12 @@ class LightGBM:
     name: ClassVar[str] = "lightgbm"
     types: ClassVar[tuple[str, ...]] = ("lightgbm.Booster",)
 
-    def pack(self, estimator: Any, storage: Storage) -> Packed:  # noqa: ARG002 - the protocol's
+    def pack(self, estimator: Any, trust: Trust) -> Packed:  # noqa: ARG002 - the protocol's
         """Return the model with all its trees."""
         info = {"class": "Booster", "best_iteration": int(estimator.best_iteration)}
         return Packed(estimator.model_to_string(num_iteration=-1).encode(), "txt", info)
 
-    def unpack(self, packed: Packed, storage: Storage) -> Any:  # noqa: ARG002 - the protocol's
+    def unpack(self, packed: Packed, trust: Trust) -> Any:  # noqa: ARG002 - the protocol's
         """Return the Booster."""
         import lightgbm
 

@@ -8,7 +8,7 @@ from firnflow.errors import DataError
 from firnflow.values.libraries import Packed
 
 if TYPE_CHECKING:
-    from firnflow.values.base import Storage
+    from firnflow.values.base import Trust
 
 
 class Onnx:
@@ -17,7 +17,7 @@ class Onnx:
     name: ClassVar[str] = "onnx"
     types: ClassVar[tuple[str, ...]] = ("onnx.ModelProto",)
 
-    def pack(self, estimator: Any, storage: Storage) -> Packed:  # noqa: ARG002 - the protocol's
+    def pack(self, estimator: Any, trust: Trust) -> Packed:  # noqa: ARG002 - the protocol's
         """Return the model, which must hold all its weights."""
         if _is_external(estimator):
             raise DataError(
@@ -26,7 +26,7 @@ class Onnx:
             )
         return Packed(estimator.SerializeToString(deterministic=True), "onnx", {"class": "ModelProto"})
 
-    def unpack(self, packed: Packed, storage: Storage) -> Any:  # noqa: ARG002 - the protocol's
+    def unpack(self, packed: Packed, trust: Trust) -> Any:  # noqa: ARG002 - the protocol's
         """Return the model, checked."""
         import onnx
 

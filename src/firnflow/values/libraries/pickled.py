@@ -9,7 +9,7 @@ from firnflow.values.libraries import Packed
 from firnflow.values.refusal import full_name
 
 if TYPE_CHECKING:
-    from firnflow.values.base import Storage
+    from firnflow.values.base import Trust
 
 
 class Pickled:
@@ -18,13 +18,13 @@ class Pickled:
     name: ClassVar[str] = "pickle"
     types: ClassVar[tuple[str, ...]] = ()
 
-    def pack(self, estimator: Any, storage: Storage) -> Packed:
+    def pack(self, estimator: Any, trust: Trust) -> Packed:
         """Return the pickle."""
-        return Packed(pickles.dumps(estimator, storage), "pkl", {"class": full_name(type(estimator))})
+        return Packed(pickles.dumps(estimator, trust), "pkl", {"class": full_name(type(estimator))})
 
-    def unpack(self, packed: Packed, storage: Storage) -> Any:
+    def unpack(self, packed: Packed, trust: Trust) -> Any:
         """Return the estimator, if the project allows its class."""
-        return pickles.loads(packed.content, packed.info["class"], storage)
+        return pickles.loads(packed.content, packed.info["class"], trust)
 
     def version(self) -> str:
         """Return the version of the format."""

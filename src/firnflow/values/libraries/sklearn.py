@@ -20,7 +20,7 @@ from firnflow.values.libraries import Packed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firnflow.values.base import Storage
+    from firnflow.values.base import Trust
 
 TRUSTED = frozenset(
     {
@@ -58,7 +58,7 @@ class Sklearn:
     name: ClassVar[str] = "sklearn"
     types: ClassVar[tuple[str, ...]] = ("sklearn.BaseEstimator",)
 
-    def pack(self, estimator: Any, storage: Storage) -> Packed:
+    def pack(self, estimator: Any, trust: Trust) -> Packed:
         """Return the estimator."""
         import skops.io
 
@@ -69,15 +69,15 @@ class Sklearn:
             raise DataError(
                 f"The {found} cannot be stored by skops: {error}. Mend: use another estimator, or convert it to ONNX"
             ) from error
-        _check(content, storage)
+        _check(content, trust)
         return Packed(_renumbered(content), "skops", {"class": type(estimator).__name__})
 
-    def unpack(self, packed: Packed, storage: Storage) -> Any:
+    def unpack(self, packed: Packed, trust: Trust) -> Any:
         """Return the estimator. Nothing of it is built before all its types are checked."""
         import skops.io
 
         archive.read(io.BytesIO(packed.content))
-        return skops.io.loads(packed.content, trusted=_check(packed.content, storage))
+        return skops.io.loads(packed.content, trusted=_check(packed.content, trust))
 
     def version(self) -> str:
         """Return scikit-learn's version."""
@@ -86,12 +86,12 @@ class Sklearn:
         return str(sklearn.__version__)
 
 
-def _check(content: bytes, storage: Storage) -> list[str]:
+def _check(content: bytes, trust: Trust) -> list[str]:
     """Return the types that need trust and have it. Raises UnsafeFormatError if there are others."""
     import skops.io
 
     needed = set(skops.io.get_untrusted_types(data=content))
-    foreign = sorted(needed - TRUSTED - storage.skops_trusted)
+    foreign = sorted(needed - TRUSTED - trust.skops_trusted)
     if foreign:
         names = ", ".join(f'"{name}"' for name in foreign)
         raise UnsafeFormatError(

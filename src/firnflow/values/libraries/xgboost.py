@@ -10,7 +10,7 @@ from firnflow.graph.annotations import class_name
 from firnflow.values.libraries import Packed
 
 if TYPE_CHECKING:
-    from firnflow.values.base import Storage
+    from firnflow.values.base import Trust
 
 CLASSES = ("XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor")
 
@@ -21,7 +21,7 @@ class XGBoost:
     name: ClassVar[str] = "xgboost"
     types: ClassVar[tuple[str, ...]] = ("xgboost.Booster", "xgboost.XGBModel")
 
-    def pack(self, estimator: Any, storage: Storage) -> Packed:  # noqa: ARG002 - the protocol's
+    def pack(self, estimator: Any, trust: Trust) -> Packed:  # noqa: ARG002 - the protocol's
         """Return the model; of the classes their parameters too."""
         import xgboost
 
@@ -44,7 +44,7 @@ class XGBoost:
             raise DataError(f"The {found} is not fitted: there is no model to store") from error
         return Packed(bytes(booster.save_raw("ubj")), "ubj", {"class": found, "params": params})
 
-    def unpack(self, packed: Packed, storage: Storage) -> Any:  # noqa: ARG002 - the protocol's
+    def unpack(self, packed: Packed, trust: Trust) -> Any:  # noqa: ARG002 - the protocol's
         """Return the Booster or the class."""
         import xgboost
 
