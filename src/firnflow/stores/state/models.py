@@ -280,10 +280,15 @@ class Models:
 
         return transact(self._engine, work)
 
-    def refs_in_use(self) -> list[dict[str, Any]]:
-        """Return the refs of all versions that are not deleted: what garbage collection must keep."""
+    def why_needed(self, found: ModelVersion) -> str | None:
+        """Return why a version must not be deleted, in a few words, or None."""
         with reading(self._engine) as connection:
-            return list(connection.execute(sa.select(_version.c.ref).where(_version.c.status != "deleted")).scalars())
+            aliases = _aliases_of(connection, found)
+            if aliases:
+                return f"it is {aliases}"
+            if _was_champion(connection, found):
+                return "it has been champion"
+            return "it waits for an approval" if _is_asked_for(connection, found) else None
 
 
 def _lock(connection: sa.Connection, name: str) -> None:
@@ -330,6 +335,8 @@ def _swap(connection: sa.Connection, wish: Promotion) -> None:
     now = _current(connection, wish.name, wish.alias)
     if now != wish.from_version:
         raise ModelConflictError(_moved(connection, wish, now))
+    if now == wish.to_version:
+        raise ModelConflictError(f"{wish.name}/{now} is @{wish.alias} already. Nothing was changed")
     here = (_alias.c.name == wish.name, _alias.c.alias == wish.alias)
     connection.execute(_alias.delete().where(*here))
     if wish.to_version is not None:
@@ -363,24 +370,40 @@ def _restore(connection: sa.Connection, name: str, number: int) -> None:
 
 
 def _check_unused(connection: sa.Connection, found: ModelVersion, *, deleting: bool) -> None:
-    here = (_alias.c.name == found.name, _alias.c.version == found.version)
-    aliases = list(connection.execute(sa.select(_alias.c.alias).where(*here)).scalars())
+    aliases = _aliases_of(connection, found)
     if aliases:
         raise ModelConflictError(
-            f"{found.place} is {listing(f'@{alias}' for alias in aliases)}, so it stays as it is. "
+            f"{found.place} is {aliases}, so it stays as it is. "
             f"Mend: firnflow models rollback {found.name}, or promote another version"
         )
-    was_champion = sa.select(_audit.c.id).where(
+    if deleting and _was_champion(connection, found):
+        raise ModelConflictError(
+            f"{found.place} has been champion: the audit names it, and a rollback may need it. "
+            f"Mend: firnflow models archive {found.place}"
+        )
+
+
+def _aliases_of(connection: sa.Connection, found: ModelVersion) -> str:
+    here = (_alias.c.name == found.name, _alias.c.version == found.version)
+    names = list(connection.execute(sa.select(_alias.c.alias).where(*here)).scalars())
+    return listing(f"@{name}" for name in names) if names else ""
+
+
+def _was_champion(connection: sa.Connection, found: ModelVersion) -> bool:
+    rows = sa.select(_audit.c.id).where(
         _audit.c.name == found.name,
         _audit.c.alias == CHAMPION,
         _audit.c.action.in_((*_MOVES, "rollback")),
         sa.or_(_audit.c.to_version == found.version, _audit.c.from_version == found.version),
     )
-    if deleting and connection.execute(was_champion).first() is not None:
-        raise ModelConflictError(
-            f"{found.place} has been champion: the audit names it, and a rollback may need it. "
-            f"Mend: firnflow models archive {found.place}"
-        )
+    return connection.execute(rows).first() is not None
+
+
+def _is_asked_for(connection: sa.Connection, found: ModelVersion) -> bool:
+    """Return whether a request for this version's approval is its last row in the audit."""
+    here = (_audit.c.name == found.name, _audit.c.to_version == found.version, _audit.c.alias == CHAMPION)
+    query = sa.select(_audit.c.action).where(*here).order_by(_audit.c.id.desc())
+    return connection.execute(query).scalars().first() == "request"
 
 
 def _columns(record: ModelVersion | Promotion) -> dict[str, Any]:
