@@ -17,9 +17,9 @@ from firnflow.errors import ConfigError, MissingExtraError, StateError
 HEAVY = ("pandas", "numpy", "duckdb", "ibis", "pyarrow", "mlflow", "xgboost", "sklearn", "matplotlib")
 
 
-def loaded(code):
-    """The heavy libraries that a process has loaded after `code`."""
-    check = f"import sys\n{code}\nprint('heavy:', [name for name in {HEAVY!r} if name in sys.modules])"
+def loaded(code, names=HEAVY):
+    """The heavy libraries, or other modules, that a process has loaded after `code`."""
+    check = f"import sys\n{code}\nprint('heavy:', [name for name in {names!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
     return done.stdout.rpartition("heavy: ")[2].strip()
 
@@ -166,3 +166,9 @@ def test_secrets_do_not_appear_in_json_and_digests_stay_whole(capsys):
 def test_light_verbs_load_no_heavy_library(shop, code):
     shop.call("run", "broken", "--inline")
     assert loaded(code) == "[]"
+
+
+def test_runs_loads_no_more_of_the_project_than_its_settings(shop):
+    shop.call("run", "broken", "--inline")
+    more = ("firnflow.graph.model", "firnflow.project.catalog", "firnflow.project.load", "firnflow.stores.artifacts")
+    assert loaded("from firnflow.cli import main; main(['runs'])", more) == "[]"

@@ -11,7 +11,8 @@ from firnflow._text import nearest
 from firnflow.graph.annotations import readable
 from firnflow.graph.inputs import Site, to_input
 from firnflow.graph.mapping import plan_map
-from firnflow.graph.model import PATH, Condition, FromConstant, Group, Input, Location, Mapping, Port, TaskNode
+from firnflow.graph.model import Condition, FromConstant, Group, Input, Location, Mapping, Port, TaskNode
+from firnflow.graph.names import PATH
 from firnflow.graph.placeholders import Case, Output, Outputs
 from firnflow.graph.types import SourceTable
 from firnflow.graph.where import Place, fail, here, quoted

@@ -14,20 +14,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, V
 from firnflow._text import listing, nearest
 from firnflow.errors import GraphError
 from firnflow.graph.cron import check_cron, check_timezone
+from firnflow.graph.names import KEY, Name, TaskPath
 from firnflow.graph.units import parse_duration, parse_memory
 
 FORMAT = "firnflow.graph"
 VERSION = 1
-
-NAME = r"^[A-Za-z][A-Za-z0-9_]{0,99}$"
-PATH = r"^[A-Za-z][A-Za-z0-9_]{0,99}(\.[A-Za-z][A-Za-z0-9_]{0,99}){0,7}$"
-
-KEY = r"^[\w.]+:[\w.<>]+$"
-
-Name = Annotated[str, Field(pattern=NAME)]
-TaskPath = Annotated[str, Field(pattern=PATH)]
-"""A task's name in its graph; a task of a sub-pipeline is `group.task`."""
-
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 """A time; also written as `"1h30m"`."""

@@ -16,7 +16,8 @@ from firnflow.context import RunSummary
 from firnflow.graph.annotations import readable
 from firnflow.graph.builder import Builder, current, task_node
 from firnflow.graph.finish import check_finished
-from firnflow.graph.model import NAME, AllOf, AnyOf, Cron, Every, Graph, OnUpdate, Schedule
+from firnflow.graph.model import AllOf, AnyOf, Cron, Every, Graph, OnUpdate, Schedule
+from firnflow.graph.names import NAME
 from firnflow.graph.params import Params, describe
 from firnflow.graph.placeholders import Section
 from firnflow.graph.task import Task

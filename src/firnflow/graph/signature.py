@@ -11,7 +11,8 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from firnflow.graph.annotations import accepts_none, readable
-from firnflow.graph.model import NAME, Port
+from firnflow.graph.model import Port
+from firnflow.graph.names import NAME
 from firnflow.graph.types import is_json_like
 from firnflow.graph.where import definition, fail, quoted
 

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from firnflow.graph.builder import current
-from firnflow.graph.model import NAME
+from firnflow.graph.names import NAME
 from firnflow.graph.where import fail, here
 
 SOURCE_KEY: Final = "firnflow:source"

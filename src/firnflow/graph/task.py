@@ -16,7 +16,8 @@ from firnflow._text import nearest
 from firnflow.errors import GraphError
 from firnflow.graph.annotations import readable
 from firnflow.graph.builder import current
-from firnflow.graph.model import NAME, Options, Resources
+from firnflow.graph.model import Options, Resources
+from firnflow.graph.names import NAME
 from firnflow.graph.signature import Signature, check_shape, read_signature
 from firnflow.graph.where import Place, fail, here, quoted
 

@@ -11,7 +11,7 @@ from pydantic import model_validator as validator
 
 from firnflow._text import nearest
 from firnflow.errors import NotFoundError
-from firnflow.graph.model import Name
+from firnflow.graph.names import Name
 from firnflow.project.secrets import Secret, hide_all
 from firnflow.project.toml import STRICT, read_toml, validated
 

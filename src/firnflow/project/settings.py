@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, JsonValu
 
 from firnflow._text import listing, nearest
 from firnflow.errors import ConfigError, NotFoundError
-from firnflow.graph.model import Name
+from firnflow.graph.names import Name
 from firnflow.graph.units import parse_duration, parse_memory
 from firnflow.project import machine
 from firnflow.project.secrets import Secret, has_password, hide_all, is_reference

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from firnflow.stores.artifacts import ArtifactStore
-from firnflow.stores.warehouse import DuckDBWarehouse
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     from firnflow.project.settings import Settings
+    from firnflow.stores.artifacts import ArtifactStore
+    from firnflow.stores.warehouse import DuckDBWarehouse
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,9 @@ class Stores:
     @classmethod
     def open(cls, settings: Settings, root: Path) -> Stores:
         """Return the stores of an environment. Nothing is connected or made on disk before it is used."""
+        from firnflow.stores.artifacts import ArtifactStore  # not for those who only read the state
+        from firnflow.stores.warehouse import DuckDBWarehouse
+
         own = root / ".firnflow"
         url = settings.artifacts
         artifacts = ArtifactStore(url if "://" in url else str(root / url), own / "cache")
