@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -234,3 +235,28 @@ def test_ctrl_c_interrupts_an_inline_task(shop):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "cleaning up after cancelled" in err
+
+
+def test_a_debugger_stops_in_a_task_and_shows_its_prompt(shop, add):
+    add(
+        """
+        @ff.task
+        def puzzle() -> int:
+            answer = 6 * 7
+            breakpoint()
+            return answer
+
+        @ff.pipeline
+        def puzzling():
+            puzzle()
+        """
+    )
+    process = shop.start("run", "puzzling", "--inline", stdin=subprocess.PIPE)
+    said = ""
+    while not said.endswith("(Pdb) "):
+        character = process.stderr.read(1)
+        assert character, said
+        said += character
+    _, rest = process.communicate("p answer\nc\n", timeout=60)
+    assert rest.startswith("42\n")
+    assert process.returncode == 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import logging
 import resource
 import signal
@@ -42,6 +43,20 @@ def test_a_progress_bar_leaves_its_last_state(tmp_path):
     with capture(AttemptLog(tmp_path / "a.jsonl")):
         print("10 %\r50 %\r100 %")
     assert [line["message"] for line in read(tmp_path / "a.jsonl")[0]] == ["100 %"]
+
+
+def test_a_prompt_is_shown_before_its_line_ends(tmp_path):
+    echo = io.StringIO()
+    with capture(AttemptLog(tmp_path / "a.jsonl", echo=echo)):
+        print("first")
+        print("(Pdb) ", end="", flush=True)
+        assert echo.getvalue() == "first\n(Pdb) "
+        print("2")
+        print("\r10 %", end="", flush=True)
+        assert echo.getvalue() == "first\n(Pdb) 2\n"
+        print("\r100 %")
+    assert echo.getvalue() == "first\n(Pdb) 2\n100 %\n"
+    assert [line["message"] for line in read(tmp_path / "a.jsonl")[0]] == ["first", "(Pdb) 2", "100 %"]
 
 
 def test_a_torn_last_line_is_left_for_later(tmp_path):

@@ -51,8 +51,8 @@ class AttemptLog:
         self._torn = False
         self._missing = 0
 
-    def write(self, source: str, message: str, level: str = "info") -> None:
-        """Append a message (one line or several) under the name of who said it."""
+    def write(self, source: str, message: str, level: str = "info", shown: int = 0) -> None:
+        """Append a message (one line or several) under the name of who said it; `shown` characters are echoed already."""
         text = self._redact(message)
         try:
             if self._missing:
@@ -61,8 +61,13 @@ class AttemptLog:
             self._append(source, text, level)
         except OSError:
             self._missing += 1
+        self.echo(message[shown:] + "\n")
+
+    def echo(self, text: str) -> None:
+        """Show a text, of a line or of a part of one, where each message is shown as well."""
         if self._echo is not None:
-            print(printable(text), file=self._echo, flush=True)
+            self._echo.write(printable(self._redact(text)))
+            self._echo.flush()
 
     def _append(self, source: str, text: str, level: str) -> None:
         if self._file is None:
@@ -83,10 +88,10 @@ class AttemptLog:
 
 
 class _Lines(io.TextIOBase):
-    """A text stream that hands on whole lines."""
+    """A text stream that hands on whole lines; what is flushed before is only echoed, such as a debugger's prompt."""
 
     def __init__(self, log: AttemptLog, source: str, level: str) -> None:
-        self._log, self._source, self._level, self._rest = log, source, level, ""
+        self._log, self._source, self._level, self._rest, self._shown = log, source, level, "", 0
 
     def writable(self) -> bool:
         return True
@@ -94,13 +99,22 @@ class _Lines(io.TextIOBase):
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            self._log.write(self._source, line.rpartition("\r")[2], self._level)
+            self._hand_on(line)
         return len(text)
+
+    def flush(self) -> None:
+        if "\r" not in self._rest:  # of a line that is drawn again and again, the last counts
+            self._log.echo(self._rest[self._shown :])
+            self._shown = len(self._rest)
 
     def finish(self) -> None:
         if self._rest:
-            self._log.write(self._source, self._rest.rpartition("\r")[2], self._level)
+            self._hand_on(self._rest)
             self._rest = ""
+
+    def _hand_on(self, line: str) -> None:
+        self._log.write(self._source, line.rpartition("\r")[2], self._level, 0 if "\r" in line else self._shown)
+        self._shown = 0
 
 
 class _Handler(logging.Handler):
