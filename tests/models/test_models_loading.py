@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -35,6 +36,10 @@ from firnflow.errors import (
     StoreError,
     UnsafeFormatError,
 )
+from firnflow.models.registry import Registry
+from firnflow.project.settings import load_settings
+from firnflow.stores import Stores
+from firnflow.stores.state import State
 from firnflow.values import archive
 
 COLUMNS = steps.Columns(key="id", label="left", positive=1)
@@ -369,3 +374,67 @@ def test_errors_are_ours(path, tmp_path):
         path.write_bytes(bytes(changed[: int(rng.integers(1, len(content) + 1))]))
         with pytest.raises(FirnflowError, match=r"\w"):
             models.load(path)
+
+
+@pytest.fixture
+def project(tmp_path, model):
+    """A project with two versions of a model; no module of it can be imported."""
+    (tmp_path / "firnflow.toml").write_text('[project]\nname = "p"\npipelines = ["p.nowhere"]\n')
+    settings = load_settings(tmp_path)
+    other = ff.Model(model.estimator, model.features, model.preprocessing, {"threshold": 0.5}, model.signature)
+    with (
+        contextlib.closing(Stores.open(settings, tmp_path)) as stores,
+        contextlib.closing(State(settings.state.reveal())) as state,
+    ):
+        registry = Registry(state, stores)
+        for each in (model, other):
+            registry.register("leavers", each)
+        registry.promote("leavers", 1, expected=None, reason="the first")
+    return tmp_path
+
+
+class TestRegistry:
+    def test_by_alias_version_and_name(self, project, model, raw, monkeypatch):
+        for place in ("leavers@champion", "leavers/1", "leavers"):
+            found = models.load(place, project)
+            assert found.metadata == model.metadata
+            assert models.predict(found, raw).equals(models.predict(model, raw))
+        assert models.load("leavers/2", project).metadata == {"threshold": 0.5}
+        monkeypatch.chdir(project)
+        assert models.load("leavers").metadata == model.metadata
+
+    def test_what_is_not_there(self, project, tmp_path):
+        for place, says in (
+            ("leaver", "Did you mean"),
+            ("leavers/9", "9"),
+            ("leavers@chalenger", "no 'chal"),
+        ):
+            with pytest.raises(NotFoundError, match=says):
+                models.load(place, project)
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "empty" / "firnflow.toml").write_text('[project]\nname = "p"\n')
+        with pytest.raises(NotFoundError, match="nothing has run yet"):
+            models.load("leavers", tmp_path / "empty")
+        assert [each.name for each in (tmp_path / "empty").iterdir()] == ["firnflow.toml"]
+
+    @pytest.mark.parametrize("how", ["byte", "pickle", "manifest", "gone"])
+    def test_tampering(self, project, trap, how):
+        """Whoever can write to the artifact store cannot make another file of a registered one."""
+        for path in project.rglob("objects/*/*.zip"):
+            path.chmod(0o644)
+            if how == "byte":
+                content = bytearray(path.read_bytes())
+                content[-300] ^= 1
+                path.write_bytes(bytes(content))
+            elif how == "pickle":
+                path.write_bytes(pickle.dumps(Payload(trap)))
+            elif how == "manifest":
+                rewritten(path, metadata={"threshold": 0.0})
+            else:
+                path.unlink()
+        with pytest.raises(DamagedArtifactError, match=r"SHA-256 differs|were committed|is not in the artifact store"):
+            models.load("leavers@champion", project)
+
+    def test_a_digest_that_is_asked_for(self, project):
+        with pytest.raises(DamagedArtifactError, match="has the digest"):
+            models.load("leavers", project, digest="0" * 64)

@@ -94,24 +94,22 @@ def _damaged(path: Path, why: object) -> DamagedArtifactError:
 
 
 def _of_registry(place: str, project: str | Path | None, environment: str | None, digest: str | None) -> Model:
-    from firnflow import values
     from firnflow.models.registry import Registry
     from firnflow.project.settings import find_root, load_settings
     from firnflow.stores import Stores
     from firnflow.stores.state import State
-    from firnflow.values.model import Model
-    from firnflow.values.ref import Ref
 
     root = Path(project).absolute() if project is not None else find_root()
     settings = load_settings(root, environment)
-    stores = Stores.open(settings, root)
-    with contextlib.closing(stores), contextlib.closing(State(settings.state.reveal())) as state:
-        version = Registry(state, stores.artifacts).get(place)
-        ref = Ref.from_json(version.ref)
-        if ref.digest != version.digest or (digest is not None and ref.digest != digest):
-            raise DamagedArtifactError(f"{version.place} has the digest {ref.digest}, not {digest or version.digest}")
-        found: Model = values.load(ref, Model, stores)
-    return found
+    url = settings.state.reveal()
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        raise NotFoundError(f"There is no model {place!r}: nothing has run yet in {root}")  # looking makes no file
+    with contextlib.closing(Stores.open(settings, root)) as stores, contextlib.closing(State(url)) as state:
+        registry = Registry(state, stores)
+        version = registry.get(place)
+        if digest is not None and version.digest != digest:
+            raise DamagedArtifactError(f"{version.place} has the digest {version.digest}, not {digest}")
+        return registry.load(version)
 
 
 @dataclass(frozen=True)
