@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from firnflow.errors import StateError
+
 if TYPE_CHECKING:
     from firnflow.values.ref import Ref
 
@@ -43,9 +45,12 @@ class RunRequest:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RunRequest:
-        """Return what `to_json` wrote."""
+        """Return what `to_json` wrote. Raises StateError where it is none, or was written by another Firnflow."""
         lists = ("assignments", "start", "stop", "only")
-        return cls(**{**data, **{name: tuple(data[name]) for name in lists}})
+        try:
+            return cls(**{**data, **{name: tuple(data[name]) for name in lists}})
+        except (KeyError, TypeError) as error:
+            raise StateError(f"This Firnflow does not understand what the run was asked for: {error}") from error
 
 
 @dataclass(slots=True)

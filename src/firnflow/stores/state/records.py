@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import types
 import typing
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ FINISHED = frozenset({"succeeded", "failed", "cancelled", "crashed"})
 """The states of a run that nobody works on."""
 COMMITTED = frozenset({"succeeded", "cached"})
 """The states of an attempt whose outputs count."""
+_CHECKSUM = "checksum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of one task; `element` is its index in a map of `elements`, or -1."""
+    """One try of one task; `element` is its index in a map of `elements`, or -1.
+
+    `number` is 1, 2, … for those that ran, and negative for what was settled without running.
+    """
 
     id: int
     run: str
@@ -95,6 +101,28 @@ def from_row(cls: type[T], row: Any) -> T:
             which = row.get("id", row.get("name"))
             raise StateError(DAMAGED.format(f"{name} of {cls.__name__.lower()} {which!r} is {row[name]!r:.80}"))
     return cls(**row)
+
+
+def request_of(run: Run) -> dict[str, Any]:
+    """Return a run's request as it is written: with a checksum of all that says what the run computes.
+
+    SQLite checks no bytes: a parameter with a flipped bit would be a parameter like any other.
+    """
+    return {**run.request, _CHECKSUM: _checksum(run)}
+
+
+def run_from_row(row: Any) -> Run:
+    """Return a row of the database as a run. Raises StateError as `from_row`, and where its checksum is another."""
+    run = from_row(Run, row)
+    written = run.request.pop(_CHECKSUM, None)
+    if written is not None and written != _checksum(run):
+        raise StateError(DAMAGED.format(f"what run {run.id!r} was asked for is not what was written"))
+    return run
+
+
+def _checksum(run: Run) -> str:
+    asked = [run.pipeline, run.environment, run.params, run.request]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 @functools.cache

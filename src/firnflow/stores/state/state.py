@@ -21,7 +21,16 @@ from firnflow.stores.state import metrics as course
 from firnflow.stores.state import schema
 from firnflow.stores.state.connect import connect
 from firnflow.stores.state.owner import is_alive
-from firnflow.stores.state.records import COMMITTED, DAMAGED, Attempt, NewAttempt, Run, from_row
+from firnflow.stores.state.records import (
+    COMMITTED,
+    DAMAGED,
+    Attempt,
+    NewAttempt,
+    Run,
+    from_row,
+    request_of,
+    run_from_row,
+)
 from firnflow.stores.state.transaction import reading, transact
 
 if TYPE_CHECKING:
@@ -56,7 +65,7 @@ class State:
         Raises:
             RunConflictError: there is a run of this id, or the run that it takes inputs from was forgotten meanwhile.
         """
-        values = {name: getattr(run, name) for name in Run.__dataclass_fields__}
+        values = {name: getattr(run, name) for name in Run.__dataclass_fields__} | {"request": request_of(run)}
 
         def work(connection: sa.Connection) -> None:
             there = connection.execute(sa.select(_run.c.owner).where(_run.c.id == run.id)).scalar_one_or_none()
@@ -210,7 +219,10 @@ class State:
         if len(ids) != 1:
             said = f"it could be {listing(ids)}" if ids else "see: firnflow runs"
             raise NotFoundError(f"there is no run {run_id!r}: {said}")
-        return self.run(ids[0])
+        found = self._find(ids[0])
+        if found is None:
+            raise StateError(DAMAGED.format(f"run {ids[0]!r} is in one index and in no other"))
+        return found
 
     def runs(self, *, pipeline: str | None = None, status: str | None = None, limit: int = 50) -> list[Run]:
         """Return the newest runs first."""
@@ -220,7 +232,7 @@ class State:
         if status is not None:
             query = query.where(_run.c.status == status)
         with reading(self._reads) as connection:
-            return [from_row(Run, row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - public in SQLAlchemy
+            return [run_from_row(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - public in SQLAlchemy
 
     def graph_json(self, digest: str) -> str:
         """Return the graph of a run as it was written. Raises StateError where it is not there, or was changed."""
@@ -250,7 +262,7 @@ class State:
     def _find(self, run_id: str) -> Run | None:
         with reading(self._reads) as connection:
             row = connection.execute(sa.select(_run).where(_run.c.id == run_id)).one_or_none()
-        return from_row(Run, row._mapping) if row is not None else None  # noqa: SLF001 - public in SQLAlchemy
+        return run_from_row(row._mapping) if row is not None else None  # noqa: SLF001 - public in SQLAlchemy
 
     # -- what it stores elsewhere -------------------------------------------------------------------------------------
 

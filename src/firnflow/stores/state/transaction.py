@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 T = TypeVar("T")
+_DAMAGE = ("malformed", "not a database", "no such column", "no such table", "Could not decode")
 PATIENCE = 120.0
 """Seconds for which a lost database is asked again."""
 
@@ -49,9 +50,9 @@ def transact(engine: Engine, work: Callable[[Connection], T], *, patience: float
 
 @contextlib.contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Give a connection for reading. Raises StateError where the database cannot be read."""
+    """Give a connection for reading: it waits for nobody who writes. Raises StateError where it cannot be read."""
     try:
-        with engine.connect() as connection:
+        with engine.execution_options(reads=True).connect() as connection:
             yield connection
     except DBAPIError as error:
         raise unusable(error) from error
@@ -62,6 +63,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def unusable(error: DBAPIError) -> StateError:
     """Return what to say of a database that answers, but not as it should: damaged, full, read-only."""
     said = str(error.orig).strip().partition("\n")[0]
+    if any(word in said for word in _DAMAGE):
+        return StateError(DAMAGED.format(said))
     return StateError(f"the state database cannot be used: {said}. See: firnflow doctor")
 
 
