@@ -226,6 +226,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     """The command line in an empty folder."""
     for variable in [name for name in os.environ if name.startswith("FIRNFLOW_")]:
         monkeypatch.delenv(variable)
+    monkeypatch.setenv("FIRNFLOW_TRACKING", "none")
     monkeypatch.setattr(sys, "path", list(sys.path))
     root = tmp_path / "shop"
     root.mkdir()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 90.0
 """Seconds after which a call is taken to hang."""
+ALWAYS = {"FIRNFLOW_WORKERS": "2", "FIRNFLOW_TRACKING": "none"}
+"""The environment of every call, unless a test says otherwise."""
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -68,7 +70,7 @@ class Place:
         return subprocess.Popen(
             [sys.executable, "-m", "firnflow", *arguments],
             cwd=cwd or self.root,
-            env={**inherited, "FIRNFLOW_WORKERS": "2", **self.environment, **environment},
+            env={**inherited, **ALWAYS, **self.environment, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -166,7 +168,7 @@ class Quick:
         request = {
             "arguments": arguments,
             "folder": str(root),
-            "environment": {"FIRNFLOW_WORKERS": "2", **(environment or {})},
+            "environment": {**ALWAYS, **(environment or {})},
             "out": str(out),
             "err": str(err),
             "seconds": PATIENCE,

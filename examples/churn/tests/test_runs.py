@@ -23,6 +23,7 @@ def firnflow(project, tmp_path):
     copy = tmp_path / "project"
     shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".firnflow", "tests", "__pycache__"))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FIRNFLOW_")}
+    environment["FIRNFLOW_TRACKING"] = "none"
 
     def run(*arguments):
         command = [sys.executable, "-c", "from firnflow.cli import main; main()", *arguments, "--json"]

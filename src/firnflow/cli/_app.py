@@ -22,8 +22,12 @@ from firnflow.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
-VERBS = ("init", "list", "show", "run", "resume", "cancel", "runs", "logs", "output", "sql", "clean", "doctor", "exec")
+VERBS = (
+    *("init", "list", "show", "run", "resume", "cancel", "runs", "logs", "output", "sql"),
+    *("models", "send", "clean", "doctor", "exec"),
+)
 
 CallError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 """The base of what Typer raises for a wrong call; its name differs between Typer's versions."""
@@ -35,23 +39,46 @@ _GARBAGE = 50_000
 
 
 class _Verbs(TyperGroup):
-    """The verbs, each loaded when it is asked for."""
+    """The verbs, each loaded when it is asked for. A package is a group: its own `VERBS` are the modules in it."""
+
+    package = "firnflow.cli"
+    verbs: tuple[str, ...] = VERBS
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
-        return list(VERBS)
+        return list(self.verbs)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - likewise
-        if cmd_name not in VERBS:
+        if cmd_name not in self.verbs:
             return None
-        module = importlib.import_module(f"firnflow.cli.{cmd_name}")
+        module = importlib.import_module(f"{self.package}.{cmd_name}")
+        if hasattr(module, "VERBS"):
+            return _group(cmd_name, module)
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         app.command(cmd_name)(module.command)
         return typer.main.get_command(app)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args[0] not in VERBS and not args[0].startswith("-"):
-            raise UsageError(f"There is no verb {args[0]!r}.{nearest(args[0], VERBS)} Known: {listing(VERBS, 20)}")
+        if args[0] not in self.verbs and not args[0].startswith("-"):
+            what = f"firnflow {self.name} has no verb" if self.verbs is not VERBS else "There is no verb"
+            raise UsageError(f"{what} {args[0]!r}.{nearest(args[0], self.verbs)} Known: {listing(self.verbs, 20)}")
         return super().resolve_command(ctx, args)
+
+
+def _group(name: str, module: ModuleType) -> Any:
+    """Return the command that has the modules of a package as its verbs."""
+
+    class Group(_Verbs):
+        package = module.__name__
+        verbs = module.VERBS
+
+    app = typer.Typer(cls=Group, name=name, help=module.HELP, add_completion=False, rich_markup_mode=None)
+    app.callback(invoke_without_command=True)(_help)
+    return typer.main.get_command(app)
+
+
+def _help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 _program = typer.Typer(

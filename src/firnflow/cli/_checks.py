@@ -103,6 +103,28 @@ def artifacts(root: Path, settings: Settings) -> Iterator[Finding]:
     yield from _clock("the disk", written)
 
 
+def services(root: Path, settings: Settings) -> Iterator[Finding]:
+    """Look at who is told of runs: within reach, and how much waits to be sent."""
+    from firnflow.cli import _project
+    from firnflow.cli._deliverers import deliverers
+
+    try:
+        found = _project.find_state(root, settings)
+        who = deliverers(root, settings, found) if found is not None else []
+    except FirnflowError as error:
+        yield Finding("told", "broken", str(error), "see `tracking` in firnflow.toml")
+        return
+    for each in who:
+        waiting = len(each.waiting())
+        waits = f"; {waiting} to be told" if waiting else ""
+        try:
+            each.check()
+        except FirnflowError as error:
+            yield Finding("told", "warning", f"{each.name}: {error}{waits}", "runs go on without; firnflow send")
+            continue
+        yield Finding("told", "note" if waiting else "ok", f"{each.name}{waits}", "firnflow send" if waiting else "")
+
+
 def _probe(store: ArtifactStore) -> float:
     """Write an object, delete it again, and return when the disk says that it was written."""
     path = store.scratch("probe")

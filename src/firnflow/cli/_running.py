@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from firnflow.cli import _summary
+from firnflow.cli._deliverers import Sender
 from firnflow.cli._print import stdout_is_data
 
 if TYPE_CHECKING:
@@ -43,8 +44,12 @@ def perform(load: Callable[[], Project], run: Run, shown: Shown) -> int:
         project = load()
         with contextlib.ExitStack() as stack:
             listeners = [] if shown.as_json or shown.quiet else [stack.enter_context(_progress(plain=shown.plain))]
-            result = run(project, listeners)
+            sender = Sender(project.root, project.settings)
+            result = run(project, [*listeners, sender])
     show(result, project.root, project.settings, shown)
+    told = sender.finish()
+    if not (shown.as_json or shown.quiet):
+        _summary.print_told(told)
     return _summary.exit_code(result)
 
 

@@ -87,6 +87,12 @@ def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
         say(f"  {name:<12}{redact(text)}")
 
 
+def print_told(lines: list[str]) -> None:
+    """Print on stdout who has been told of a run."""
+    for name, text in _section("told", lines, 0):
+        say(f"  {name:<12}{text}")
+
+
 def _tasks(result: RunResult) -> str:
     counts = Counter(task.state for task in result.tasks.values())
     return ", ".join(f"{counts[state]} {said}" for state, said in _STATES if counts[state])

@@ -1,0 +1,110 @@
+"""Who is told of what happens in an environment, and the process that tells them beside a run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from firnflow.errors import FirnflowError
+from firnflow.project import redact
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firnflow.engine.events import Event
+    from firnflow.project import Settings
+    from firnflow.stores.delivery import Deliverer
+    from firnflow.stores.state import State
+
+WAIT = 0.8
+"""Seconds that a run waits at its end for what is still being sent."""
+_MOST_LOG = 1_000_000  # bytes
+
+
+def deliverers(root: Path, settings: Settings, state: State) -> list[Deliverer]:
+    """Return who sends something in an environment, not connected yet.
+
+    Raises:
+        ConfigError: what is configured leads nowhere.
+    """
+    from firnflow.models import tracking
+    from firnflow.models.tracking.send import TrackingDeliverer
+    from firnflow.stores import Stores
+
+    found: list[Deliverer] = []
+    tracker = tracking.tracker_of(settings, root)
+    if tracker is not None:
+        backend, artifacts = tracking.backend_of(settings), Stores.open(settings, root).artifacts
+        found.append(TrackingDeliverer(tracker, backend, settings, state, artifacts))
+    return found
+
+
+def anybody(settings: Settings) -> bool:
+    """Return whether an environment has somebody to tell; cheap."""
+    from firnflow.models import tracking
+
+    return tracking.backend_of(settings) != tracking.NONE
+
+
+class Sender:
+    """Starts `firnflow send` in a process of its own when a run starts: that run waits for no service.
+
+    The process is of low priority, outlives the run, and ends when all is sent, or cannot be.
+    """
+
+    def __init__(self, root: Path, settings: Settings) -> None:
+        self._root, self._settings = root, settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event of the run."""
+        if event.kind == "run_started" and self._process is None and anybody(self._settings):
+            with contextlib.suppress(OSError):  # no room for a process: the next run sends
+                self._start(event.data["run"])
+
+    def _start(self, run: str) -> None:
+        command = [sys.executable, "-m", "firnflow", "send", "--env", self._settings.environment, "--follow", run]
+        path = self._root / ".firnflow" / "sender.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = "ab" if path.exists() and path.stat().st_size < _MOST_LOG else "wb"
+        environment = {name: text for name, text in os.environ.items() if name != "FIRNFLOW_CRASH"}
+        with path.open(mode) as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                command,
+                cwd=self._root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is the run's business
+            )
+
+    def finish(self) -> list[str]:
+        """Wait a little for the process, and return for each service in one line whether it knows all."""
+        from firnflow.stores.state import State
+
+        if self._process is None:
+            return []
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(WAIT)
+        running = self._process.poll() is None
+        self._process.returncode = self._process.returncode or 0  # it is left to itself: no warning of that
+        state = State(self._settings.state.reveal())
+        try:
+            return [_line(each, running=running) for each in deliverers(self._root, self._settings, state)]
+        except FirnflowError as error:
+            return [f"nobody can be told: {redact(str(error))}"]
+        finally:
+            state.close()
+
+
+def _line(deliverer: Deliverer, *, running: bool) -> str:
+    waiting = len(deliverer.waiting())
+    if not waiting:
+        return deliverer.name
+    if running:
+        return f"{deliverer.name}: is being told; what stays is sent by the next run, or by: firnflow send"
+    return f"{deliverer.name}: {waiting} still to be told, by the next run or by: firnflow send"

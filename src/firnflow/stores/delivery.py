@@ -1,0 +1,159 @@
+"""Sends what waits in the state to outside services: the loop that trackers and alerts share.
+
+A run never sends: it writes down what there is to say. What waits is sent by a process of its own, while the run goes
+on and for a short time after it; what stays is sent by the next one, or by `firnflow send`. Of all that use a state
+database one sends at a time. A sender may die between sending and writing that down: a `Deliverer` sends what changes
+nothing when it comes twice, or what the receiver can tell apart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import sqlalchemy as sa
+
+from firnflow.errors import FirnflowError, StateError
+from firnflow.project import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlalchemy.engine import Engine
+
+ROUND = 2.0
+"""Seconds between two rounds while a run goes on."""
+PATIENCE = 60.0
+"""Seconds that a sender waits for another one."""
+_LONGEST = 30.0  # seconds between two tries at a service that is away
+_LAST_TRIES = 3  # after the run has ended
+_LOCK = 0x6669726F  # PostgreSQL's advisory lock; the one of migrations is the number before
+
+
+class Deliverer(Protocol):
+    """Sends one kind of things to one service.
+
+    Attributes:
+        name: what goes where, for people: `runs to mlflow at https://…`.
+    """
+
+    name: str
+
+    def check(self) -> None:
+        """Raise FirnflowError where the service is out of reach; quickly, without loading much."""
+
+    def waiting(self) -> list[str]:
+        """Return what is to be sent and is due, a line each; what a run under way has still to say does not wait."""
+
+    def deliver(self) -> list[str]:
+        """Send some of what there is, at least for a few seconds' work, and return what people should know.
+
+        Raises:
+            FirnflowError: not all was taken; what was is written down.
+        """
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What came of sending: how much still waits, why, and what people should know."""
+
+    name: str
+    waiting: int
+    error: str | None = None
+    said: tuple[str, ...] = ()
+
+
+def deliver(
+    deliverers: Sequence[Deliverer], engine: Engine, under_way: Callable[[], bool] = lambda: False
+) -> list[Delivery]:
+    """Send what waits, and what comes while a run is under way; then try a few times more, and give up.
+
+    Args:
+        deliverers: who sends.
+        engine: the state database, which all senders share.
+        under_way: returns whether somebody may still write down something to send.
+
+    Raises:
+        StateError: another sender has not made room.
+    """
+    said: dict[str, tuple[str, ...]] = {}
+    failures = 0
+    while True:
+        going = under_way()  # asked before: what was written before a run ended is sent after it
+        with sending(engine):
+            found = [_deliver(each) for each in deliverers]
+        said |= {each.name: tuple(dict.fromkeys((*said.get(each.name, ()), *each.said))) for each in found}
+        found = [Delivery(each.name, each.waiting, each.error, said[each.name]) for each in found]
+        failed = any(each.error for each in found)
+        failures = failures + 1 if failed else 0
+        if not going and (failures >= _LAST_TRIES or not (failed or any(each.waiting for each in found))):
+            return found
+        if going or failed:
+            _pause(min(ROUND * 2**failures, _LONGEST) if going else failures, under_way if going else None)
+
+
+def _deliver(deliverer: Deliverer) -> Delivery:
+    said: list[str] = []
+    error = None
+    try:
+        said = deliverer.deliver()
+    except FirnflowError as broken:
+        error = redact(str(broken))
+    except Exception as broken:  # noqa: BLE001 - the libraries of services raise anything
+        error = redact(f"{type(broken).__name__}: {broken}")
+    return Delivery(deliverer.name, len(deliverer.waiting()), error, tuple(map(redact, said)))
+
+
+def _pause(seconds: float, under_way: Callable[[], bool] | None) -> None:
+    """Wait, no longer than until the run has ended."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, ROUND / 2))
+        if under_way is not None and not under_way():
+            return
+
+
+@contextlib.contextmanager
+def sending(engine: Engine, patience: float = PATIENCE) -> Iterator[None]:
+    """Be the only one who sends for this state database.
+
+    Raises:
+        StateError: another one has been at it for so many seconds.
+    """
+    with contextlib.ExitStack() as stack:
+        take = _sqlite_lock(engine, stack) if engine.dialect.name == "sqlite" else _postgres_lock(engine, stack)
+        until = time.monotonic() + patience
+        while not take():
+            if time.monotonic() > until:
+                raise StateError(f"another process has been sending for {patience:g} s. Mend: try again later")
+            time.sleep(0.1)
+        yield
+
+
+def _sqlite_lock(engine: Engine, stack: contextlib.ExitStack) -> Callable[[], bool]:
+    """Return a function that takes the lock: on a file beside the database, which the system frees for the dead."""
+    handle = os.open(f"{engine.url.database}-sender", os.O_RDWR | os.O_CREAT, 0o600)
+    stack.callback(os.close, handle)
+
+    def take() -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    return take
+
+
+def _postgres_lock(engine: Engine, stack: contextlib.ExitStack) -> Callable[[], bool]:
+    """Return a function that takes the lock: of a connection's session, which the server frees for the dead."""
+    connection = stack.enter_context(engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
+    stack.callback(lambda: connection.execute(sa.select(sa.func.pg_advisory_unlock(_LOCK))))
+    return lambda: bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK))).scalar())
