@@ -37,6 +37,8 @@ def test_resume_goes_on_from_what_is_done(shop, add):
     assert "goes on: 3 tasks" in called.err
     assert "≡ first  cached" in called.err
     assert "✓ moody" in called.err
+    assert "attempt 2" in next(line for line in called.err.splitlines() if "moody" in line)
+    assert "attempt" not in next(line for line in called.err.splitlines() if "after" in line)
     assert "mood succeeded" in called.out
 
 

@@ -143,10 +143,16 @@ class _Reader:
             about = {"run": self._run, "task": None, "element": None, "attempt": None}
             yield run_log_file(self._folder, self._run), about
         for attempt in self._state.attempts(self._run):
-            if self._number not in {None, attempt.number} or self._task not in {None, *_names(attempt)}:
+            if self._task not in {None, *_names(attempt)}:
                 continue
-            yield self._file(attempt)
-            if attempt.status == "cached" and self._task is not None and (maker := self._maker(attempt)) is not None:
+            if self._number in {None, attempt.number}:
+                yield self._file(attempt)
+            if (
+                self._number is None
+                and attempt.status == "cached"
+                and self._task is not None
+                and (maker := self._maker(attempt)) is not None
+            ):
                 yield self._file(maker)
 
     def _file(self, attempt: Attempt) -> tuple[Path, Line]:

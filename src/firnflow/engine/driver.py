@@ -132,7 +132,7 @@ class Driver:
             if not self._reuse(unit):
                 self._queue.append(unit)
         if not units:
-            number = self._job.next_number(task, -1)
+            number = self._job.next_number(task, -1, runs=False)
             self._notes.append(NewAttempt(task, -1, 0, None, number, "succeeded", outputs={}))
             self._settle(task)
 
@@ -300,7 +300,7 @@ class Driver:
         error: dict[str, Any] | None = None,
     ) -> None:
         """Remember to write an attempt that was settled without running."""
-        number = self._job.next_number(task, unit.element if unit else -1)
+        number = self._job.next_number(task, unit.element if unit else -1, runs=False)
         if unit is None:
             self._notes.append(NewAttempt(task, -1, None, None, number, status, error=error))
             return

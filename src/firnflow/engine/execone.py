@@ -184,8 +184,9 @@ class _Execution:
         state = self._place.state
         if self._wish.cache and (found := self._job.find_committed(unit)) is not None:
             return self._as_json("succeeded", unit, Outcome("succeeded", outputs_of(found), found.metrics or {}))
-        unit.number = self._job.next_number(unit.task, unit.element)
-        if (found := self._job.find_cached(unit)) is not None:
+        found = self._job.find_cached(unit)
+        unit.number = self._job.next_number(unit.task, unit.element, runs=found is None)
+        if found is not None:
             state.add_attempts(self._run.id, self._run.epoch, [new_attempt(unit, "cached", found)])
             return self._as_json("cached", unit, Outcome("succeeded", outputs_of(found), found.metrics or {}))
         for stale in self._attempts:
@@ -255,7 +256,7 @@ class _Execution:
     # -- writing down -------------------------------------------------------------------------------------------------
 
     def _note(self, task: str, status: str, elements: int | None = None) -> None:
-        number = self._job.next_number(task, -1)
+        number = self._job.next_number(task, -1, runs=False)
         outputs: dict[str, Any] | None = {} if elements == 0 else None
         new = NewAttempt(task, -1, elements, None, number, status, outputs=outputs)
         self._place.state.add_attempts(self._run.id, self._run.epoch, [new])
@@ -286,7 +287,7 @@ class _Execution:
         }
         if unit is not None:
             log = attempt_file(self._place.logs, self._run.id, unit.task, unit.element, unit.number)
-            answer |= {"attempt": unit.number or None, "log": str(log) if unit.number else None}
+            answer |= {"attempt": unit.number, "log": str(log)} if unit.number > 0 else {"attempt": None, "log": None}
         if unit is not None and unit.element >= 0:
             answer |= {"element": unit.element, "label": unit.label}
         return answer

@@ -43,7 +43,7 @@ def _add(result: TaskResult, attempt: Attempt) -> None:
         result.seconds += attempt.ended_at - attempt.started_at
     result.elements = attempt.elements
     result.peak_memory = max(result.peak_memory or 0, attempt.peak_memory or 0) or None
-    again = attempt.number > 1 and attempt.element < 0
+    again = attempt.element < 0
     worse = result.state not in _ORDER or _ORDER.index(attempt.status) >= _ORDER.index(result.state)
     if again or worse:
         result.state = attempt.status

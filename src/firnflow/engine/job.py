@@ -75,9 +75,12 @@ class Job:
         self.committed: dict[tuple[str, int], Attempt] = {}
         self._tasks, self._fingerprinter, self._source_code = tasks, fingerprinter, source_code
         self._cache, self._listeners, self._logs = cache, listeners, logs
-        self._numbers: Counter[tuple[str, int]] = Counter()
+        self._highest: Counter[tuple[str, int]] = Counter()
+        self._lowest: Counter[tuple[str, int]] = Counter()
         for attempt in attempts:
-            self._numbers[attempt.task, attempt.element] = attempt.number
+            unit = attempt.task, attempt.element
+            self._highest[unit] = max(self._highest[unit], attempt.number)
+            self._lowest[unit] = min(self._lowest[unit], attempt.number)
             if attempt.status in COMMITTED:
                 self.committed[attempt.task, attempt.element] = attempt
         self._recent = {attempt.key: attempt for attempt in recent}
@@ -94,10 +97,11 @@ class Job:
         keys = {node.key for node in [*left, *filter(None, [self.graph.finalizer])]} - {SOURCE_KEY}
         return sorted(set().union(*(self._fingerprinter.of(self._tasks[key]).libraries for key in keys)))
 
-    def next_number(self, task: str, element: int) -> int:
-        """Return the number of the next attempt of a task."""
-        self._numbers[task, element] += 1
-        return self._numbers[task, element]
+    def next_number(self, task: str, element: int, *, runs: bool = True) -> int:
+        """Return the number of a task's next attempt: 1, 2, … if it runs, -1, -2, … if it is settled without."""
+        counter = self._highest if runs else self._lowest
+        counter[task, element] += 1 if runs else -1
+        return counter[task, element]
 
     def find_committed(self, unit: Unit) -> Attempt | None:
         """Return what this run has committed for a unit, if its code and inputs are still the same."""

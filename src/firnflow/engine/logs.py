@@ -52,7 +52,7 @@ class AttemptLog:
         self._missing = 0
 
     def write(self, source: str, message: str, level: str = "info", shown: int = 0) -> None:
-        """Append a message (one line or several) under the name of who said it; `shown` characters are echoed already."""
+        """Append a message (one line or several) under the name of who said it; its first `shown` signs are echoed."""
         text = self._redact(message)
         try:
             if self._missing:
