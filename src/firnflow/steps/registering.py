@@ -69,13 +69,19 @@ def register(
         model,
         run=running.run,
         task=running.task,
-        by=f"{run.origin.get('user') or '?'}@{run.origin.get('host') or '?'}",
+        by=registrar(here, running.run),
         metadata=metadata,
         tags=tags,
     )
     log.info("registered as %s", version.place)
     log_metric("version", version.version)
     return Registered(name=name, version=version.version, digest=version.digest)
+
+
+def registrar(here: services.Services, run: str) -> str:
+    """Return who started a run, as the audit writes it: user and host."""
+    origin = here.state.run(run).origin
+    return f"{origin.get('user') or '?'}@{origin.get('host') or '?'}"
 
 
 def _figures(evaluation: Evaluation | None) -> dict[str, float]:
