@@ -30,6 +30,8 @@ POINTS = frozenset(
         "run.ended",  # the run's row says how it ended
         "collect.marked",  # garbage is listed, nothing is deleted
         "collect.deleted",  # the first object is deleted
+        "model.registered",  # a version of a model is written down, the task that did so is under way
+        "model.promoted",  # likewise, an alias has moved
     }
 )
 _passes: Counter[str] = Counter()
