@@ -22,6 +22,7 @@ _INPUTS = typer.Option([], "--input", "-i", metavar="NAME=PATH", help="Read a so
 _FROM = typer.Option([], "--from", metavar="TASKS", help="Run these and what follows.", autocompletion=_complete.tasks)
 _TO = typer.Option([], "--to", metavar="TASKS", help="Run nothing beyond these.", autocompletion=_complete.tasks)
 _ONLY = typer.Option([], "--only", metavar="TASKS", help="Run just these.", autocompletion=_complete.tasks)
+_REGISTER = typer.Option(True, "--register/--no-register", help="Register and promote models.")  # noqa: FBT003
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take results of earlier runs.")  # noqa: FBT003 - Typer's way
 
 
@@ -34,6 +35,7 @@ def command(
     stop: list[str] = _TO,
     only: list[str] = _ONLY,
     cache: bool = _CACHE,
+    register: bool = _REGISTER,
     workers: int | None = _options.WORKERS,
     inline: bool = _options.INLINE,
     as_json: bool = _options.JSON,
@@ -55,6 +57,7 @@ def command(
         only=_names(only),
         inputs=dict(_pair(text) for text in inputs),
         cache=cache,
+        register=register,
         workers=workers,
         inline=inline,
     )

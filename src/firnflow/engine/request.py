@@ -25,6 +25,7 @@ class RunRequest:
         cache: take results of earlier runs where code and inputs are the same.
         workers: how many processes; None: as the environment says.
         inline: run everything in this process, for a debugger.
+        register: whether models may be registered and promoted; False: the run leaves the registry alone.
         given_by: the run whose outputs stand for tasks that are not chosen; `run` writes it down for `resume`.
     """
 
@@ -37,6 +38,7 @@ class RunRequest:
     cache: bool = True
     workers: int | None = None
     inline: bool = False
+    register: bool = True
     given_by: str | None = None
 
     def to_json(self) -> dict[str, Any]:
