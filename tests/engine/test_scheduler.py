@@ -46,7 +46,7 @@ def drive(run, outcomes, results=None):
     while not run.done:
         for task in run.take_ready():
             decisions[task] = run.decide(task)
-            if decisions[task] != "run":
+            if decisions[task] is not None:
                 run.settle(task, decisions[task])
             elif outcomes.get(task, "succeeded") == "succeeded":
                 run.settle(task, "succeeded", text((results or {}).get(task, task)))
@@ -81,7 +81,7 @@ def test_only_the_chosen_case_runs_and_a_join_gets_none_for_the_other():
     run = scheduler(of)
     decisions = drive(run, {}, {"judge": "yes"})
     assert decisions == {
-        "judge": "run", "yes": "run", "no": "skipped", "after_no": "skipped", "join": "run", "every": "run",
+        "judge": None, "yes": None, "no": "skipped", "after_no": "skipped", "join": None, "every": None,
     }  # fmt: skip
     assert run.arguments("join")["no"] == Value(None)
     assert [item.inline for item in run.arguments("every")["items"]] == ['"yes"']
@@ -89,7 +89,7 @@ def test_only_the_chosen_case_runs_and_a_join_gets_none_for_the_other():
 
 def test_a_case_is_compared_with_its_type():
     of = graph(judge=node(), true=node(when=[("judge", True)]), one=node(when=[("judge", 1)]))
-    assert drive(scheduler(of), {}, {"judge": True}) == {"judge": "run", "true": "run", "one": "skipped"}
+    assert drive(scheduler(of), {}, {"judge": True}) == {"judge": None, "true": None, "one": "skipped"}
 
 
 def test_a_join_of_which_all_was_skipped_is_skipped():
@@ -105,7 +105,7 @@ def test_a_join_of_which_all_was_skipped_is_skipped():
 def test_what_is_given_is_not_run():
     of = graph(a=node(), b=node([read("a")]), c=node([read("b")]))
     run = scheduler(of, selected=["b"], given={"a": text("earlier")})
-    assert drive(run, {}) == {"b": "run"}
+    assert drive(run, {}) == {"b": None}
     assert run.arguments("b")["a"].inline == '"earlier"'
     assert drive(scheduler(of, selected=["b"], given={"a": None}), {}) == {"b": "skipped"}
 

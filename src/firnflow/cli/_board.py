@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from firnflow._text import printable
+from firnflow.status import TaskStatus, overall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firnflow.engine.events import Event
-
-ENDED = ("failed", "cancelled", "upstream_failed", "skipped", "succeeded", "cached")
-"""The states of a task that has ended, the one that speaks for all elements of a map first."""
 
 
 @dataclass(slots=True)
@@ -37,7 +35,7 @@ class Row:
     task: str
     elements: int | None = None
     running: int = 0
-    ended: Counter[str] = field(default_factory=Counter)
+    ended: Counter[TaskStatus] = field(default_factory=Counter)
     attempt: int = 0
     began: float | None = None
     seconds: float | None = None
@@ -47,7 +45,7 @@ class Row:
     @property
     def done(self) -> int:
         """How many elements have ended, and were not cancelled."""
-        return self.ended.total() - self.ended["cancelled"]
+        return self.ended.total() - self.ended[TaskStatus.CANCELLED]
 
     @property
     def is_over(self) -> bool:
@@ -55,11 +53,11 @@ class Row:
         return self.seconds is not None
 
     @property
-    def state(self) -> str:
-        """`waiting`, `running`, or how the task ended."""
+    def state(self) -> TaskStatus:
+        """How the task stands."""
         if self.is_over:
-            return next((state for state in ENDED if self.ended[state]), "succeeded")
-        return "running" if self.running or self.began is not None else "waiting"
+            return overall(self.ended)
+        return TaskStatus.RUNNING if self.running or self.began is not None else TaskStatus.WAITING
 
 
 class Board:
@@ -107,7 +105,7 @@ class Board:
         """What has not ended when the run has was cancelled."""
         for row in self.rows.values():
             if not row.is_over:
-                row.ended["cancelled"] += 1
+                row.ended[TaskStatus.CANCELLED] += 1
                 row.seconds = self.clock() - row.began if row.began is not None else 0.0
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from firnflow._disk import writing
 from firnflow.cli._errors import of_the_system
 from firnflow.errors import FirnflowError
+from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -67,7 +68,7 @@ def state(root: Path, settings: Settings) -> Iterator[Finding]:
     try:
         found = _project.find_state(root, settings)
         crashed = found.reap() if found is not None else []
-        running = len(found.runs(status="running", limit=1000)) if found is not None else 0
+        running = len(found.runs(status=RunStatus.RUNNING, limit=1000)) if found is not None else 0
     except (FirnflowError, OSError) as error:
         yield Finding("state", "broken", of_the_system(error) or str(error), "see `state` in firnflow.toml")
         return

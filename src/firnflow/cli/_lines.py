@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from firnflow.cli import _format
 from firnflow.cli._board import Board, Row
 from firnflow.cli._print import STYLES, say
+from firnflow.status import TaskStatus
 
 if TYPE_CHECKING:
     from typing import Self
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from firnflow.engine.events import Event
 
 ICONS = {
-    "succeeded": "✓",
-    "cached": "≡",
-    "failed": "✗",
-    "upstream_failed": "✗",
-    "skipped": "–",
-    "cancelled": "■",
-    "waiting": "·",
+    TaskStatus.SUCCEEDED: "✓",
+    TaskStatus.CACHED: "≡",
+    TaskStatus.FAILED: "✗",
+    TaskStatus.UPSTREAM_FAILED: "✗",
+    TaskStatus.SKIPPED: "–",
+    TaskStatus.CANCELLED: "■",
+    TaskStatus.WAITING: "·",
 }
 
 
@@ -66,7 +67,7 @@ def _line(row: Row) -> str:
 
 def remark(row: Row) -> str:
     """Return what else is to say: how it ended where that is not plain, and how often it was tried."""
-    ended = f"{row.state.replace('_', ' ')}" if row.is_over and row.state != "succeeded" else ""
+    ended = f"{row.state.replace('_', ' ')}" if row.is_over and row.state != TaskStatus.SUCCEEDED else ""
     tries = f"attempt {row.attempt}" if row.attempt > 1 and row.elements is None else ""
-    said = row.said if row.state == "failed" else ""
+    said = row.said if row.state == TaskStatus.FAILED else ""
     return ", ".join(part for part in (ended, tries) if part) + (f": {said}" if said else "")

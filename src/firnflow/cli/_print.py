@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from firnflow._text import printable, printable_json
+from firnflow.status import RunStatus, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,28 +23,22 @@ _EXACT = {"run", "task", "digest", "where", "place", "inline"}
 """Keys of texts that are never secret, and useless if a part of them looks like one."""
 
 _NUMBER = re.compile(r"-?[0-9][0-9.,e+-]*|NULL|")
-_COLOURS = {"succeeded": "green", "failed": "red", "crashed": "red", "cancelled": "yellow", "running": "blue"}
 
 _ONE_LINE = {ord("\n"): "␊", ord("\t"): "␉"}
 
-STYLES = {
-    "succeeded": "green",
-    "cached": "cyan",
-    "failed": "red",
-    "crashed": "red",
-    "lost": "red",
-    "upstream_failed": "red",
-    "cancelled": "yellow",
-    "running": "blue",
-    "skipped": "dim",
-    "waiting": "dim",
+STYLES: dict[str, str] = {
+    TaskStatus.SUCCEEDED: "green",
+    TaskStatus.CACHED: "cyan",
+    TaskStatus.FAILED: "red",
+    RunStatus.CRASHED: "red",
+    TaskStatus.LOST: "red",
+    TaskStatus.UPSTREAM_FAILED: "red",
+    TaskStatus.CANCELLED: "yellow",
+    TaskStatus.RUNNING: "blue",
+    TaskStatus.SKIPPED: "dim",
+    TaskStatus.WAITING: "dim",
 }
 """The colour of each state of a run, a task or an attempt; `dim` is none."""
-
-_EXACT = {"run", "task", "digest", "where", "place", "inline"}
-"""Keys of texts that are never secret, and useless if a part of them looks like one."""
-
-_NUMBER = re.compile(r"-?[0-9][0-9.,e+-]*|NULL|")
 
 
 def paint(text: str, colour: str, stream: TextIO) -> str:

@@ -15,6 +15,7 @@ from firnflow.cli import _format
 from firnflow.cli._board import Board, Row
 from firnflow.cli._lines import ICONS, remark
 from firnflow.cli._print import STYLES
+from firnflow.status import TaskStatus
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -94,6 +95,6 @@ def _fitting(rows: list[Row], most: int) -> list[Row]:
     """Return the rows that matter where not all fit: what runs and what failed, then what ended last, in order."""
     if len(rows) <= most:
         return rows
-    weight = {"failed": 0, "running": 0, "waiting": 2}
+    weight = {TaskStatus.FAILED: 0, TaskStatus.RUNNING: 0, TaskStatus.WAITING: 2}
     order = sorted(range(len(rows)), key=lambda i: (weight.get(rows[i].state, 1), -i if rows[i].is_over else i))
     return [rows[i] for i in sorted(order[:most])]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from firnflow.cli import _summary
 from firnflow.cli._deliverers import Sender
 from firnflow.cli._print import stdout_is_data
+from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +59,7 @@ def show(result: RunResult, root: Path, settings: Settings, shown: Shown) -> Non
     from firnflow.stores import Stores
 
     stores = Stores.open(settings, root)
-    if result.status != "succeeded":
+    if result.status != RunStatus.SUCCEEDED:
         _summary.print_failure(result)
     if shown.as_json:
         _summary.print_result_json(result, stores)

@@ -9,6 +9,7 @@ from firnflow.cli import _format
 from firnflow.cli._outputs import described, nearby, parts
 from firnflow.cli._print import STYLES, print_json, say
 from firnflow.project import redact
+from firnflow.status import RunStatus, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
 _OF_INTEREST = ("figure", "file", "html")
 _MOST_METRICS = 12
 _MOST_OUTPUTS = 12
-_EXIT_CODES = {"succeeded": 0, "stopped by SIGINT": 130, "stopped by SIGTERM": 143}
+_EXIT_CODES = {RunStatus.SUCCEEDED: 0, "stopped by SIGINT": 130, "stopped by SIGTERM": 143}
 _STATES = (
-    ("succeeded", "ran"),
-    ("cached", "cached"),
-    ("skipped", "skipped"),
-    ("failed", "failed"),
-    ("upstream_failed", "not reached"),
-    ("cancelled", "cancelled"),
-    ("lost", "lost"),
+    (TaskStatus.SUCCEEDED, "ran"),
+    (TaskStatus.CACHED, "cached"),
+    (TaskStatus.SKIPPED, "skipped"),
+    (TaskStatus.FAILED, "failed"),
+    (TaskStatus.UPSTREAM_FAILED, "not reached"),
+    (TaskStatus.CANCELLED, "cancelled"),
+    (TaskStatus.LOST, "lost"),
 )
 
 
@@ -46,12 +47,12 @@ def print_result_json(result: RunResult, stores: Stores) -> None:
 
 def print_failure(result: RunResult) -> None:
     """Print on stderr why a run failed: the user's own traceback first, then where to look and how to go on."""
-    failed = {name: task for name, task in result.tasks.items() if task.state == "failed" and task.error}
+    failed = {name: task for name, task in result.tasks.items() if task.state == TaskStatus.FAILED and task.error}
     for name, task in failed.items():
         _print_error(name, task, result.run, full=name == next(iter(failed)))
     if not failed and result.error:
         say(f"Error: {result.status}: {redact(result.error)}", "red", stderr=True)
-    if result.status != "succeeded":
+    if result.status != RunStatus.SUCCEEDED:
         say(f"To go on from what is done: firnflow resume {result.run}", stderr=True)
 
 
@@ -80,7 +81,7 @@ def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
     rows += _section("metrics", _metrics(result), len(result.metrics) - _MOST_METRICS)
     files = list(_files(result, artifacts))
     rows += _section("outputs", files[:_MOST_OUTPUTS], len(files) - _MOST_OUTPUTS)
-    if result.status == "succeeded":
+    if result.status == RunStatus.SUCCEEDED:
         rows.append(("next", f"firnflow show {result.pipeline} --run {result.run}"))
         rows.append(("", f"firnflow output --run {result.run}"))
     for name, text in rows:

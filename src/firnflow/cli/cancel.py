@@ -10,6 +10,7 @@ import typer
 
 from firnflow.cli import _options
 from firnflow.errors import RunConflictError
+from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
     from firnflow.stores.state import Run, State
@@ -37,21 +38,23 @@ def command(
         record = _wait(state, record, wait)
     if as_json:
         print_json({"run": record.id, "status": record.status})
-    elif record.status == "running":
+    elif record.status == RunStatus.RUNNING:
         typer.echo(f"run {record.id} has been asked to stop, and has not ended yet. See: firnflow runs", err=True)
     else:
         typer.echo(f"run {record.id} {record.status}")
-    return 1 if record.status == "running" else 0
+    return 1 if record.status == RunStatus.RUNNING else 0
 
 
 def _wait(state: State, record: Run, seconds: float) -> Run:
     until = time.monotonic() + seconds
-    while record.status == "running" and time.monotonic() < until:
+    while record.status == RunStatus.RUNNING and time.monotonic() < until:
         time.sleep(_POLL)
         state.reap()
         record = state.run(record.id)
-    if record.status == "running" and record.lease_until < time.time():  # its process lives, but hangs
+    if record.status == RunStatus.RUNNING and record.lease_until < time.time():  # its process lives, but hangs
         with contextlib.suppress(RunConflictError):  # it has ended at this moment
-            state.end_run(record.id, record.epoch, "cancelled", "stopped by firnflow cancel; its process did not hear")
+            state.end_run(
+                record.id, record.epoch, RunStatus.CANCELLED, "stopped by firnflow cancel; its process did not hear"
+            )
         record = state.run(record.id)
     return record

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from firnflow.cli import _options
+from firnflow.status import COMMITTED, RunStatus, TaskStatus
 
 _GRAPH = typer.Option(..., "--graph", metavar="FILE", help="What `firnflow show PIPELINE --format json` wrote.")
 _TASK = typer.Option(..., "--task", metavar="NAME", help="The task; `finalizer` ends the run.")
@@ -15,7 +16,7 @@ _RUN = typer.Option(..., "--run", metavar="ID", help="The run; the first call ma
 _ELEMENT = typer.Option(None, "--element", metavar="N", help="Of a map, one element, from 0; default: all.")
 _ASSIGNMENTS = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="Set a parameter of a new run.")
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take what is there already.")  # noqa: FBT003 - Typer's way
-_EXIT_CODES = {"succeeded": 0, "cached": 0, "skipped": 0, "stopped by SIGINT": 130, "stopped by SIGTERM": 143}
+_EXIT_CODES = {"stopped by SIGINT": 130, "stopped by SIGTERM": 143}
 
 
 def command(
@@ -45,10 +46,9 @@ def command(
         wish = Wish(read, run, task, element, tuple(assignments), cache)
         answer = execute_one(project, wish, sys.stderr)
     print_json(answer)
-    error = answer["error"] or {}
-    if answer.get("status") == "failed":
-        return 1
-    return _EXIT_CODES.get(answer["state"], _EXIT_CODES.get(error.get("message", ""), 1))
+    if answer.get("status") != RunStatus.FAILED and answer["state"] in {*COMMITTED, TaskStatus.SKIPPED}:
+        return 0
+    return _EXIT_CODES.get((answer["error"] or {}).get("message", ""), 1)
 
 
 def _bytes(path: str) -> bytes:

@@ -11,6 +11,7 @@ import typer
 
 from firnflow._text import printable_json
 from firnflow.cli import _complete, _options
+from firnflow.status import RunStatus, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,9 +61,9 @@ def _nothing(state: State, record: Run, task: str | None) -> str:
     host = record.origin.get("host")
     if task is not None and host == socket.gethostname():
         states = [attempt.status for attempt in state.attempts(record.id) if task in _names(attempt)]
-        if not states or states[-1] in {"skipped", "upstream_failed"}:
+        if not states or states[-1] in {TaskStatus.SKIPPED, TaskStatus.UPSTREAM_FAILED}:
             return f"Task {task} did not run in run {record.id}" + (f": {states[-1]}" if states else "")
-        if states[-1] == "succeeded":
+        if states[-1] == TaskStatus.SUCCEEDED:
             return f"Task {task} printed nothing in run {record.id}"
     what = f"run {record.id}" if task is None else f"task {task} in run {record.id}"
     return f"There is no log of {what} here" + (f"; it ran on {host}" if host != socket.gethostname() else "")
@@ -147,12 +148,8 @@ class _Reader:
                 continue
             if self._number in {None, attempt.number}:
                 yield self._file(attempt)
-            if (
-                self._number is None
-                and attempt.status == "cached"
-                and self._task is not None
-                and (maker := self._maker(attempt)) is not None
-            ):
+            cached = attempt.status == TaskStatus.CACHED and self._number is None
+            if cached and self._task is not None and (maker := self._maker(attempt)) is not None:
                 yield self._file(maker)
 
     def _file(self, attempt: Attempt) -> tuple[Path, Line]:
@@ -189,8 +186,8 @@ def _follow(state: State, run: str, reader: _Reader, show: Callable[[Line], None
         state.reap()
         record = state.run(run)  # before reading, so that no line is missed
         shown = _show(reader, show) or shown
-        polls_left -= record.status != "running"
-        if record.status != "running" and (not is_alive(record.owner) or polls_left < 0):
+        polls_left -= record.status != RunStatus.RUNNING
+        if record.status != RunStatus.RUNNING and (not is_alive(record.owner) or polls_left < 0):
             return shown
         time.sleep(_POLL)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from firnflow.cli import _complete, _options
+from firnflow.status import COMMITTED
 
 if TYPE_CHECKING:
     from firnflow.engine.request import RunResult
@@ -98,7 +99,7 @@ def _not_there(name: str, result: RunResult, known: dict[str, Ref], state: State
     task = result.tasks.get(name)
     if task is not None:
         said = f"task {name} of run {result.run} " + (
-            "returned nothing" if task.state in {"succeeded", "cached"} else f"is {task.state.replace('_', ' ')}"
+            "returned nothing" if task.state in COMMITTED else f"is {task.state.replace('_', ' ')}"
         )
     else:
         said = f"run {result.run} has no output {name!r}.{nearest(name, known)} It has: {listing(result.outputs)}"

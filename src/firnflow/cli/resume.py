@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from firnflow.cli import _options
+from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ def command(
     shown = _running.Shown(as_json=as_json, quiet=quiet, plain=inline)
     root, settings, state = _project.open_state(environment)
     record = _project.find_run(state, run)
-    if record.status == "succeeded":
+    if record.status == RunStatus.SUCCEEDED:
         from firnflow.engine.history import finished
 
         result = finished(state, record)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from firnflow.cli import _complete, _options
+from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
     from firnflow.stores.state import Run
@@ -49,11 +50,11 @@ def command(
 def _known(status: str | None) -> str | None:
     from firnflow._text import listing, nearest
     from firnflow.errors import UsageError
-    from firnflow.stores.state import FINISHED
 
-    known = {"running", *FINISHED}
-    if status is not None and status not in known:
-        raise UsageError(f"--status {status!r}: no run is ever so.{nearest(status, known)} Known: {listing(known)}")
+    if status is not None and status not in {*RunStatus}:
+        raise UsageError(
+            f"--status {status!r}: no run is ever so.{nearest(status, map(str, RunStatus))} Known: {listing(RunStatus)}"
+        )
     return status
 
 

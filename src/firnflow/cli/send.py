@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from firnflow.cli import _options
+from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ def _step_back() -> None:
 def _under_way(state: State, run: str | None) -> Callable[[], bool]:
     def ask() -> bool:
         state.reap()
-        return run is not None and state.run(run).status == "running"
+        return run is not None and state.run(run).status == RunStatus.RUNNING
 
     return ask
 

@@ -13,6 +13,7 @@ from firnflow.cli import _complete, _options
 
 if TYPE_CHECKING:
     from firnflow.graph.model import Graph
+    from firnflow.status import TaskStatus
 
 
 class Format(enum.StrEnum):
@@ -64,7 +65,7 @@ def _of_project(pipeline: str | None, environment: str | None) -> Graph:
         return project.pipeline(_project.named(project, pipeline, "show")).build()
 
 
-def _of_run(pipeline: str | None, run: str, environment: str | None) -> tuple[Graph, dict[str, str]]:
+def _of_run(pipeline: str | None, run: str, environment: str | None) -> tuple[Graph, dict[str, TaskStatus]]:
     from firnflow.cli import _project
     from firnflow.engine.history import finished
     from firnflow.errors import UsageError
@@ -78,7 +79,7 @@ def _of_run(pipeline: str | None, run: str, environment: str | None) -> tuple[Gr
     return graph, {name: task.state for name, task in finished(state, record).tasks.items()}
 
 
-def _draw(graph: Graph, states: dict[str, str] | None, form: Format) -> str:
+def _draw(graph: Graph, states: dict[str, TaskStatus] | None, form: Format) -> str:
     if form is Format.json:
         return graph.model_dump_json(indent=2)
     from firnflow.graph import draw

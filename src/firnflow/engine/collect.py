@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from firnflow._crash import crash_point
 from firnflow.engine.logs import attempt_file
 from firnflow.errors import NotFoundError, StoreError
+from firnflow.status import COMMITTED, RunStatus, TaskStatus
 from firnflow.stores import owners
-from firnflow.stores.state import COMMITTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -148,7 +148,7 @@ def _oldest_under_way(place: Place) -> float:
     """Return when the oldest run under way began."""
     for state in place.others:
         state.reap()
-    runs = (run for state in _states(place) for run in state.runs(status="running", limit=_ALL))
+    runs = (run for state in _states(place) for run in state.runs(status=RunStatus.RUNNING, limit=_ALL))
     return min((run.started_at for run in runs), default=math.inf)
 
 
@@ -158,7 +158,7 @@ def _old_runs(state: State, rule: Rule) -> tuple[Run, ...]:
     newest: Counter[str] = Counter()
     complete: set[str] = set()
     runs = state.runs(limit=_ALL)
-    busy = {run.pipeline for run in runs if run.status == "running"}
+    busy = {run.pipeline for run in runs if run.status == RunStatus.RUNNING}
     old = []
     for run in runs:
         newest[run.pipeline] += 1
@@ -169,13 +169,13 @@ def _old_runs(state: State, rule: Rule) -> tuple[Run, ...]:
         if not stays and (run.ended_at or run.started_at) < limit:
             old.append(run)
     going = {run.id for run in old}
-    needed = {run.request.get("given_by") for run in runs if run.status != "succeeded" and run.id not in going}
+    needed = {run.request.get("given_by") for run in runs if run.status != RunStatus.SUCCEEDED and run.id not in going}
     return tuple(run for run in old if run.id not in needed)
 
 
 def _is_complete(run: Run) -> bool:
     """Return whether a run has the outputs of every task of its pipeline."""
-    return run.status == "succeeded" and not any(run.request.get(part) for part in ("start", "stop", "only"))
+    return run.status == RunStatus.SUCCEEDED and not any(run.request.get(part) for part in ("start", "stop", "only"))
 
 
 def _unused(place: Place, forgotten: Sequence[Run]) -> Iterator[StoredObject]:
@@ -196,8 +196,8 @@ def _unused(place: Place, forgotten: Sequence[Run]) -> Iterator[StoredObject]:
 
 def _under_way(state: State) -> Iterator[float]:
     """Yield when each attempt that is under way began."""
-    for run in state.runs(status="running", limit=_ALL):
-        yield from (attempt.started_at for attempt in state.attempts(run.id) if attempt.status == "running")
+    for run in state.runs(status=RunStatus.RUNNING, limit=_ALL):
+        yield from (attempt.started_at for attempt in state.attempts(run.id) if attempt.status == TaskStatus.RUNNING)
 
 
 def _states(place: Place) -> list[State]:

@@ -19,7 +19,8 @@ from firnflow.engine.selection import gather_outputs, outputs_of
 from firnflow.engine.units import Unit, make_unit, new_attempt
 from firnflow.errors import FirnflowError, RunConflictError
 from firnflow.project import redact
-from firnflow.stores.state import COMMITTED, NewAttempt
+from firnflow.status import COMMITTED, TaskStatus, overall
+from firnflow.stores.state import NewAttempt
 
 if TYPE_CHECKING:
     from firnflow.context import RunSummary
@@ -47,7 +48,7 @@ class Driver:
         self._parts: dict[str, list[Unit]] = {}
         self._left: Counter[str] = Counter()
         self._started = 0
-        self.finalized: str | None = None
+        self.finalized: TaskStatus | None = None
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
@@ -73,7 +74,7 @@ class Driver:
         if node is None:
             return
         if self._job.after_crash and (FINALIZER, -1) in self._job.committed and not self._started:
-            self.finalized = "succeeded"
+            self.finalized = TaskStatus.SUCCEEDED
             return
         wanted = next(name for name, port in node.arguments.items() if "RunSummary" in port.type)
         plain = {name: getattr(summary, name) for name in summary.__dataclass_fields__}
@@ -84,7 +85,7 @@ class Driver:
         self._loop()
         if self.finalized is None:
             self._stop_all()
-            self.finalized = "cancelled"
+            self.finalized = TaskStatus.CANCELLED
 
     def _loop(self) -> None:
         while not self._lease.cancelled:
@@ -113,11 +114,11 @@ class Driver:
         for task in self._job.scheduler.take_ready():
             try:
                 decision = self._job.scheduler.decide(task)
-                units = self._units(task) if decision == "run" else []
+                units = self._units(task) if decision is None else []
             except (FirnflowError, OSError) as error:  # a source that is away, a damaged verdict, lists that do not fit
                 self._fail_unopened(task, error)
                 continue
-            if decision == "run":
+            if decision is None:
                 self._open(task, units)
             else:
                 self._note(task, decision)
@@ -133,7 +134,7 @@ class Driver:
                 self._queue.append(unit)
         if not units:
             number = self._job.next_number(task, -1, runs=False)
-            self._notes.append(NewAttempt(task, -1, 0, None, number, "succeeded", outputs={}))
+            self._notes.append(NewAttempt(task, -1, 0, None, number, TaskStatus.SUCCEEDED, outputs={}))
             self._settle(task)
 
     def _units(self, task: str) -> list[Unit]:
@@ -153,19 +154,19 @@ class Driver:
         found = self._job.find_committed(unit)
         if found is None and (cached := self._job.find_cached(unit)) is not None:
             found = cached
-            self._note(unit.task, "cached", unit, cached)
+            self._note(unit.task, TaskStatus.CACHED, unit, cached)
         if found is None:
             return False
         unit.outputs, unit.metrics, unit.reused = outputs_of(found), found.metrics or {}, True
-        self._done(unit, "cached", 0.0)
+        self._done(unit, TaskStatus.CACHED, 0.0)
         return True
 
     def _fail_unopened(self, task: str, error: Exception) -> None:
         said = {"kind": "exception", "type": type(error).__name__, "message": str(error), "traceback": ""}
-        self._note(task, "failed", error=said)
+        self._note(task, TaskStatus.FAILED, error=said)
         self._job.result(task).error = said
-        self._job.scheduler.settle(task, "failed")
-        self._tell("task_finished", task, state="failed", seconds=0.0, error=said)
+        self._job.scheduler.settle(task, TaskStatus.FAILED)
+        self._tell("task_finished", task, state=TaskStatus.FAILED, seconds=0.0, error=said)
 
     # -- a unit runs --------------------------------------------------------------------------------------------------
 
@@ -188,7 +189,9 @@ class Driver:
         unit.number = self._job.next_number(unit.task, unit.element)
         unit.tries += 1
         self._started += 1
-        (unit.attempt,) = self._job.state.add_attempts(self._job.run, self._job.epoch, [new_attempt(unit, "running")])
+        (unit.attempt,) = self._job.state.add_attempts(
+            self._job.run, self._job.epoch, [new_attempt(unit, TaskStatus.RUNNING)]
+        )
         self._running[unit.attempt] = unit
         self._job.result(unit.task).attempts += 1
         self._tell("task_started", unit.task, unit, attempt=unit.number)
@@ -230,9 +233,9 @@ class Driver:
             result = self._job.result(unit.task)
             result.seconds += outcome.seconds
             result.peak_memory = max(result.peak_memory or 0, outcome.peak_memory or 0) or None
-            if outcome.status == "succeeded":
+            if outcome.status == TaskStatus.SUCCEEDED:
                 unit.take(outcome)
-                self._done(unit, "succeeded", outcome.seconds)
+                self._done(unit, TaskStatus.SUCCEEDED, outcome.seconds)
             else:
                 self._failed(unit, outcome.error or {}, outcome.seconds)
 
@@ -241,12 +244,12 @@ class Driver:
         kind = why if why in {"timeout", "memory", "cancelled"} else "worker_lost"
         error = limits.explain(kind, unit.node, why, redact(said))
         self._job.log(unit.task, unit.element, unit.number, f"{said}\n{error['message']}".strip())
-        status = {"worker_lost": "lost", "cancelled": "cancelled"}.get(kind, "failed")
+        status = {"worker_lost": TaskStatus.LOST, "cancelled": TaskStatus.CANCELLED}.get(kind, TaskStatus.FAILED)
         if not self._job.state.fail(unit.attempt, status, error):
             attempt = self._job.state.attempt(unit.attempt)
             if attempt.status in COMMITTED:
                 unit.outputs, unit.metrics = outputs_of(attempt), attempt.metrics or {}
-                self._done(unit, "succeeded", (attempt.ended_at or 0) - attempt.started_at)
+                self._done(unit, TaskStatus.SUCCEEDED, (attempt.ended_at or 0) - attempt.started_at)
                 return
         self._failed(unit, error, 0.0)
 
@@ -262,7 +265,7 @@ class Driver:
         result.error = result.error or error
         self._done(unit, _state(unit), seconds)
 
-    def _done(self, unit: Unit, state: str, seconds: float) -> None:
+    def _done(self, unit: Unit, state: TaskStatus, seconds: float) -> None:
         self._tell("task_finished", unit.task, unit, state=state, seconds=seconds, error=unit.error)
         self._left[unit.task] -= 1
         if self._left[unit.task] == 0:
@@ -271,14 +274,11 @@ class Driver:
     def _settle(self, task: str) -> None:
         """Settle a task whose units have all ended."""
         units = self._parts[task]
-        ended = {_state(unit) for unit in units}
         result = self._job.result(task)
         result.elements = len(units) if self._is_mapped(task) else None
         for unit in units:
             self._job.add_metrics(unit.task, unit.label, unit.metrics)
-        state = next((worst for worst in ("failed", "cancelled", "succeeded") if worst in ended), "succeeded")
-        if ended == {"succeeded"} and all(unit.reused for unit in units):
-            state = "cached"
+        state = overall(map(_state, units))
         if task == FINALIZER:
             self.finalized = state
             return
@@ -294,7 +294,7 @@ class Driver:
     def _note(
         self,
         task: str,
-        status: str,
+        status: TaskStatus,
         unit: Unit | None = None,
         found: Attempt | None = None,
         error: dict[str, Any] | None = None,
@@ -330,8 +330,8 @@ class Driver:
         self._job.tell(Event(kind, task, unit.element if unit else -1, unit.label if unit else None, data))
 
 
-def _state(unit: Unit) -> str:
+def _state(unit: Unit) -> TaskStatus:
     """Return how a unit that has ended went."""
     if unit.error is None:
-        return "succeeded"
-    return "cancelled" if unit.error["kind"] == "cancelled" else "failed"
+        return TaskStatus.CACHED if unit.reused else TaskStatus.SUCCEEDED
+    return TaskStatus.CANCELLED if unit.error["kind"] == "cancelled" else TaskStatus.FAILED

@@ -25,11 +25,12 @@ from firnflow.engine.lease import Lease
 from firnflow.engine.logs import attempt_file
 from firnflow.engine.mapping import expand
 from firnflow.engine.run import params_of
-from firnflow.engine.scheduler import BAD, Scheduler, reads
+from firnflow.engine.scheduler import Scheduler, reads
 from firnflow.engine.selection import committed, gather_outputs, outputs_of
 from firnflow.engine.units import make_unit, new_attempt
 from firnflow.engine.workplace import open_workplace, register
 from firnflow.errors import RunConflictError, UsageError
+from firnflow.status import BROKEN, COMMITTED, RunStatus, TaskStatus, overall
 from firnflow.stores.state import NewAttempt
 from firnflow.values import Ref
 
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
     from firnflow.graph.pipeline import Pipeline
     from firnflow.graph.task import Task
     from firnflow.project import Project
-    from firnflow.stores.state import Run
+    from firnflow.stores.state import Attempt, Run
+
+_FAILED = frozenset({TaskStatus.FAILED, TaskStatus.LOST, TaskStatus.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +142,9 @@ class _Execution:
         if not self._can_run:
             missing = [other for other in reads(node) if other not in self._scheduler.settled]
             raise UsageError(f"task {task!r} reads {listing(missing)}, which run {self._run.id} has not committed yet")
-        if self._scheduler.decide(task) == "skipped":
-            self._note(task, "skipped")
-            return self._as_json("skipped")
+        if self._scheduler.decide(task) == TaskStatus.SKIPPED:
+            self._note(task, TaskStatus.SKIPPED)
+            return self._as_json(TaskStatus.SKIPPED)
         return self._all([self._unit(unit) for unit in self._units(task, node)], node)
 
     def _replay(self) -> bool:
@@ -152,10 +155,12 @@ class _Execution:
             if task == self._wish.task:
                 can_run = True
             elif task in done:
-                self._scheduler.settle(task, "skipped" if done[task] is None else "succeeded", done[task])
-            elif self._scheduler.decide(task) == "skipped":
+                self._scheduler.settle(
+                    task, TaskStatus.SKIPPED if done[task] is None else TaskStatus.SUCCEEDED, done[task]
+                )
+            elif self._scheduler.decide(task) == TaskStatus.SKIPPED:
                 self._skipped.append(task)
-                self._scheduler.settle(task, "skipped")
+                self._scheduler.settle(task, TaskStatus.SKIPPED)
         return can_run
 
     # -- a task -------------------------------------------------------------------------------------------------------
@@ -172,7 +177,7 @@ class _Execution:
             for index, element in enumerate(elements)
         ]
         if not units:
-            self._note(task, "succeeded", elements=0)
+            self._note(task, TaskStatus.SUCCEEDED, elements=0)
         if self._wish.element is None:
             return units
         if not 0 <= self._wish.element < len(units):
@@ -183,16 +188,18 @@ class _Execution:
         """Execute a unit, or take what is there."""
         state = self._place.state
         if self._wish.cache and (found := self._job.find_committed(unit)) is not None:
-            return self._as_json("succeeded", unit, Outcome("succeeded", outputs_of(found), found.metrics or {}))
+            return self._as_json(TaskStatus.SUCCEEDED, unit, _taken(found))
         found = self._job.find_cached(unit)
         unit.number = self._job.next_number(unit.task, unit.element, runs=found is None)
         if found is not None:
-            state.add_attempts(self._run.id, self._run.epoch, [new_attempt(unit, "cached", found)])
-            return self._as_json("cached", unit, Outcome("succeeded", outputs_of(found), found.metrics or {}))
+            state.add_attempts(self._run.id, self._run.epoch, [new_attempt(unit, TaskStatus.CACHED, found)])
+            return self._as_json(TaskStatus.CACHED, unit, _taken(found))
         for stale in self._attempts:
-            if (stale.task, stale.element, stale.status) == (unit.task, unit.element, "running"):
-                state.fail(stale.id, "lost", limits.explain("worker_lost", unit.node, "it was started again", ""))
-        (unit.attempt,) = state.add_attempts(self._run.id, self._run.epoch, [new_attempt(unit, "running")])
+            if (stale.task, stale.element, stale.status) == (unit.task, unit.element, TaskStatus.RUNNING):
+                state.fail(
+                    stale.id, TaskStatus.LOST, limits.explain("worker_lost", unit.node, "it was started again", "")
+                )
+        (unit.attempt,) = state.add_attempts(self._run.id, self._run.epoch, [new_attempt(unit, TaskStatus.RUNNING)])
         outcome = self._execute(unit)
         return self._as_json(outcome.status, unit, outcome)
 
@@ -214,8 +221,8 @@ class _Execution:
                 raise RunConflictError(f"run {self._run.id} was cancelled, or taken over; this attempt stops") from None
             error = limits.explain("cancelled", unit.node, f"stopped by {self._lease.cancelled}", "")
             error["message"] = f"stopped by {self._lease.cancelled}"
-            self._place.state.fail(unit.attempt, "cancelled", error)
-            return Outcome("cancelled", error=error)
+            self._place.state.fail(unit.attempt, TaskStatus.CANCELLED, error)
+            return Outcome(TaskStatus.CANCELLED, error=error)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -223,39 +230,40 @@ class _Execution:
         """Run the finalizer, where there is one, and end the run."""
         states, error = self._states()
         for task in self._skipped:
-            self._note(task, "skipped")
-        status = "failed" if set(states.values()) & BAD else "succeeded"
+            self._note(task, TaskStatus.SKIPPED)
+        status = RunStatus.FAILED if BROKEN.intersection(states.values()) else RunStatus.SUCCEEDED
         node = self._wish.graph.finalizer
-        answer = self._as_json("skipped")
+        answer = self._as_json(TaskStatus.SKIPPED)
         if node is not None:
             seconds = time.time() - self._run.started_at
-            summary = RunSummary(self._run.id, self._run.pipeline, status, seconds, states, error)
+            summary = RunSummary(self._run.id, self._run.pipeline, status, seconds, {**states}, error)
             plain = {name: getattr(summary, name) for name in summary.__dataclass_fields__}
             wanted = next(name for name, port in node.arguments.items() if "RunSummary" in port.type)
             answer = self._unit(make_unit(FINALIZER, node, self._job.code(node), {wanted: Value(plain)}))
-            if answer["state"] not in {"succeeded", "cached"} and status == "succeeded":
-                status, error = "failed", f"the finalizer {answer['state']}"
+            if answer["state"] not in COMMITTED and status == RunStatus.SUCCEEDED:
+                status, error = RunStatus.FAILED, f"the finalizer {answer['state']}"
         self._place.state.end_run(self._run.id, self._run.epoch, status, error)
         return {**answer, "status": status}
 
-    def _states(self) -> tuple[dict[str, str], str | None]:
+    def _states(self) -> tuple[dict[str, TaskStatus], str | None]:
         """Return how each task stands, and the first failure."""
         newest = {(attempt.task, attempt.element): attempt for attempt in self._attempts}
-        failed = {task: a for (task, _), a in newest.items() if a.status in {"failed", "lost", "cancelled"}}
-        states: dict[str, str] = {}
+        failed = {task: a for (task, _), a in newest.items() if a.status in _FAILED}
+        states: dict[str, TaskStatus] = {}
         for task, node in self._wish.graph.tasks.items():
             settled = self._scheduler.settled.get(task)
-            above = any(states[other] in BAD for other in reads(node))
-            ended = "failed" if task in failed else "upstream_failed" if above else "cancelled"
+            above = any(states[other] in BROKEN for other in reads(node))
+            left = TaskStatus.UPSTREAM_FAILED if above else TaskStatus.CANCELLED
+            ended = TaskStatus.FAILED if task in failed else left
             states[task] = settled.status if settled is not None else ended
-        first = next((failed[task] for task, state in states.items() if state == "failed"), None)
+        first = next((failed[task] for task, state in states.items() if state == TaskStatus.FAILED), None)
         said = first.error or {} if first is not None else {}
         error = f"task {first.task}: {said.get('type')}: {said.get('message')}".partition("\n")[0] if first else None
         return states, error
 
     # -- writing down -------------------------------------------------------------------------------------------------
 
-    def _note(self, task: str, status: str, elements: int | None = None) -> None:
+    def _note(self, task: str, status: TaskStatus, elements: int | None = None) -> None:
         number = self._job.next_number(task, -1, runs=False)
         outputs: dict[str, Any] | None = {} if elements == 0 else None
         new = NewAttempt(task, -1, elements, None, number, status, outputs=outputs)
@@ -265,15 +273,15 @@ class _Execution:
         """Return the answer of a task: that of its one unit, or of all elements together."""
         if node.mapping is None or self._wish.element is not None:
             return answers[0]
-        bad = next((each for each in answers if each["state"] not in {"succeeded", "cached"}), None)
-        state = bad["state"] if bad else "cached" if all(a["state"] == "cached" for a in answers) else "succeeded"
+        state = overall(each["state"] for each in answers)
+        bad = next((each for each in answers if each["state"] not in COMMITTED), None)
         parts = [{name: Ref.from_json(ref) for name, ref in each["outputs"].items()} for each in answers]
         outputs = {} if bad else gather_outputs(node, parts)
         seconds = sum(each["seconds"] for each in answers)
         whole = self._as_json(state, outcome=Outcome(state, outputs, error=bad and bad["error"], seconds=seconds))
         return {**whole, "elements": answers}
 
-    def _as_json(self, state: str, unit: Unit | None = None, outcome: Outcome | None = None) -> dict[str, Any]:
+    def _as_json(self, state: TaskStatus, unit: Unit | None = None, outcome: Outcome | None = None) -> dict[str, Any]:
         outcome = outcome or Outcome(state)
         answer: dict[str, Any] = {
             "run": self._run.id,
@@ -291,3 +299,8 @@ class _Execution:
         if unit is not None and unit.element >= 0:
             answer |= {"element": unit.element, "label": unit.label}
         return answer
+
+
+def _taken(found: Attempt) -> Outcome:
+    """Return what an attempt has committed as an outcome."""
+    return Outcome(TaskStatus.SUCCEEDED, outputs_of(found), found.metrics or {})

@@ -18,6 +18,7 @@ from firnflow._crash import crash_point
 from firnflow.engine import logs, peak
 from firnflow.engine.binding import Bound, Value, from_json, stored, to_json
 from firnflow.errors import DamagedArtifactError, FirnflowError, RunConflictError, StoreError, TaskFailedError
+from firnflow.status import TaskStatus
 from firnflow.values.ref import Ref
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Call:
 class Outcome:
     """How an attempt ended: `succeeded` with outputs, or `failed` with an error as plain data."""
 
-    status: str
+    status: TaskStatus
     outputs: dict[str, Ref] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     error: dict[str, Any] | None = None
@@ -77,7 +78,8 @@ class Outcome:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Outcome:
         """Return what `to_json` wrote."""
-        return cls(**{**data, "outputs": {name: Ref.from_json(ref) for name, ref in data["outputs"].items()}})
+        outputs = {name: Ref.from_json(ref) for name, ref in data["outputs"].items()}
+        return cls(**{**data, "status": TaskStatus(data["status"]), "outputs": outputs})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +132,13 @@ def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
             _set_aside(error, call, place)
             said = describe(error, place.redact)
             log.write("firnflow", said["traceback"] or said["message"], "error")
-            place.state.fail(call.attempt, "failed", said, peak.read(), here.history)
-            return Outcome("failed", error=said, seconds=time.perf_counter() - began, peak_memory=peak.read())
+            place.state.fail(call.attempt, TaskStatus.FAILED, said, peak.read(), here.history)
+            return Outcome(TaskStatus.FAILED, error=said, seconds=time.perf_counter() - began, peak_memory=peak.read())
         finally:
             context.leave(token)
             with contextlib.suppress(OSError):
                 shutil.rmtree(scratch, ignore_errors=True)
-    return Outcome("succeeded", outputs, here.metrics, None, time.perf_counter() - began, taken)
+    return Outcome(TaskStatus.SUCCEEDED, outputs, here.metrics, None, time.perf_counter() - began, taken)
 
 
 def _set_aside(error: Exception, call: Call, place: Workplace) -> None:

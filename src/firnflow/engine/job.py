@@ -11,7 +11,7 @@ from firnflow.engine.selection import outputs_of
 from firnflow.errors import DamagedArtifactError
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.project import redact
-from firnflow.stores.state import COMMITTED
+from firnflow.status import COMMITTED
 from firnflow.values import containers, json
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Job:
 
     def result(self, task: str) -> TaskResult:
         """Return the record of how a task went, to be filled in."""
-        return self.results.setdefault(task, TaskResult("pending"))
+        return self.results.setdefault(task, TaskResult())
 
     def add_metrics(self, task: str, label: str | None, metrics: dict[str, float]) -> None:
         """Add the figures of a unit to the run's: `task.name`, or `task[label].name` in a map."""

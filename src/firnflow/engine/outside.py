@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow.engine import origin
 from firnflow.engine.request import RunRequest
 from firnflow.errors import NotFoundError, RunCancelledError, RunConflictError, UsageError
+from firnflow.status import RunStatus
 from firnflow.stores.state import Run
 
 if TYPE_CHECKING:
@@ -78,19 +79,19 @@ def join(state: State, project: Project, graph: Graph, run_id: str, params: dict
 
 def cancel(state: State, run: Run) -> bool:
     """End a run that no process holds as cancelled; return False where it is held. Its attempts can commit no more."""
-    if run.owner != OUTSIDE or run.status != "running":
+    if run.owner != OUTSIDE or run.status != RunStatus.RUNNING:
         return False
-    state.end_run(run.id, run.epoch, "cancelled", "stopped by firnflow cancel")
+    state.end_run(run.id, run.epoch, RunStatus.CANCELLED, "stopped by firnflow cancel")
     return True
 
 
 def _held(state: State, run: Run) -> Run:
     """Return the run under way, after it went on if it had ended."""
-    if run.status == "cancelled":
+    if run.status == RunStatus.CANCELLED:
         raise RunCancelledError(f"run {run.id} was cancelled: {run.error}. Start another one")
-    if run.status == "running" and run.owner != OUTSIDE:
+    if run.status == RunStatus.RUNNING and run.owner != OUTSIDE:
         raise RunConflictError(f"run {run.id} is held by a `firnflow run`. Wait for it, or: firnflow cancel {run.id}")
-    if run.status != "running":
+    if run.status != RunStatus.RUNNING:
         state.claim(run.id, OUTSIDE, time.time() + PATIENCE)
         run = state.run(run.id)
     return run
@@ -102,7 +103,7 @@ def _new(project: Project, pipeline: str, run_id: str, graph: str, params: dict[
         id=run_id,
         pipeline=pipeline,
         environment=project.settings.environment,
-        status="running",
+        status=RunStatus.RUNNING,
         graph=graph,
         params=params,
         request=RunRequest(pipeline).to_json(),

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import StateError
+from firnflow.status import RunStatus, TaskStatus
 
 if TYPE_CHECKING:
     from firnflow.values.ref import Ref
@@ -60,15 +61,14 @@ class TaskResult:
     """How a task went; of a mapped task, all its elements together.
 
     Attributes:
-        state: `succeeded`, `cached`, `failed`, `skipped`, `upstream_failed`, `cancelled`.
+        state: how it stands.
         attempts: how many were started in the run, of all elements.
         seconds: time spent in attempts, summed.
         peak_memory: the largest resident memory of an attempt, in bytes.
         error: the first failure as plain data.
-        notes: what the engine had to say, e.g. why it ran again.
     """
 
-    state: str
+    state: TaskStatus = TaskStatus.WAITING
     attempts: int = 0
     seconds: float = 0.0
     peak_memory: int | None = None
@@ -82,7 +82,7 @@ class RunResult:
 
     run: str
     pipeline: str
-    status: str
+    status: RunStatus
     seconds: float
     tasks: dict[str, TaskResult]
     outputs: dict[str, Ref]
@@ -100,7 +100,7 @@ class RunResult:
             "tasks": {
                 name: {
                     "state": task.state,
-                    "cached": task.state == "cached",
+                    "cached": task.state == TaskStatus.CACHED,
                     "attempts": task.attempts,
                     "seconds": round(task.seconds, 4),
                     "peak_memory": task.peak_memory,

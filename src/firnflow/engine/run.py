@@ -29,7 +29,8 @@ from firnflow.engine.workplace import open_workplace, register
 from firnflow.errors import FirnflowError, NotFoundError, RunConflictError
 from firnflow.graph.resolve import resolve_params
 from firnflow.project import redact
-from firnflow.stores.state import COMMITTED, Run, this_process
+from firnflow.status import BROKEN, COMMITTED, RunStatus, TaskStatus
+from firnflow.stores.state import Run, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +104,7 @@ def resume(
         if run_id is None and not newest:
             raise NotFoundError("there is no run yet. Start one: firnflow run")
         record = place.state.run(run_id) if run_id is not None else newest[0]
-        if record.status == "succeeded":
+        if record.status == RunStatus.SUCCEEDED:
             return finished(place.state, record)
         request = RunRequest.from_json(record.request)
         request = dataclasses.replace(request, workers=workers or request.workers, inline=inline or request.inline)
@@ -131,7 +132,7 @@ def _record(project: Project, request: RunRequest, params: dict[str, Any], graph
         id=_new_id(request.pipeline),
         pipeline=request.pipeline,
         environment=project.settings.environment,
-        status="running",
+        status=RunStatus.RUNNING,
         graph=graph,
         params=params,
         request=request.to_json(),
@@ -181,7 +182,7 @@ class _Session:
     ) -> None:
         self._project, self._graph, self._request, self._record = project, graph, request, record
         self._place, self._began = place, time.time()
-        self._finalized: str | None = None
+        self._finalized: TaskStatus | None = None
         self._tasks = sources.with_builtins(pipeline, project, place)
         state = place.state
         self._job = Job(
@@ -196,7 +197,7 @@ class _Session:
             source_code=lambda node: sources.fingerprint(node, project),
             attempts=state.attempts(record.id) if record.epoch > 1 else [],
             recent=self._recent(),
-            after_crash=record.status == "crashed",
+            after_crash=record.status == RunStatus.CRASHED,
             cache=request.cache and project.settings.cache,
             listeners=[*listeners, EventLog(place.logs, record.id, place.redact)],
         )
@@ -218,18 +219,20 @@ class _Session:
                 driver.drive()
                 why = lease.cancelled
                 status, error = self._verdict(why)
-                driver.finalize(RunSummary(record.id, record.pipeline, status, self._seconds(), self._states(), error))
+                driver.finalize(
+                    RunSummary(record.id, record.pipeline, status, self._seconds(), {**self._states()}, error)
+                )
                 self._finalized = driver.finalized
-                if driver.finalized in {"failed", "cancelled"} and status == "succeeded":
-                    status, error = "failed", f"the finalizer {driver.finalized}"
+                if driver.finalized in BROKEN and status == RunStatus.SUCCEEDED:
+                    status, error = RunStatus.FAILED, f"the finalizer {driver.finalized}"
                 crash_point("run.ending")
                 job.state.end_run(record.id, record.epoch, status, error)
         except KeyboardInterrupt:  # asked twice: no finalizer, no waiting
-            status, error = "cancelled", f"stopped by {lease.cancelled}"
+            status, error = RunStatus.CANCELLED, f"stopped by {lease.cancelled}"
             job.state.end_run(record.id, record.epoch, status, error)
         except FirnflowError as broken:
             if not isinstance(broken, RunConflictError):
-                job.state.end_run(record.id, record.epoch, "failed", redact(str(broken)))
+                job.state.end_run(record.id, record.epoch, RunStatus.FAILED, redact(str(broken)))
             raise
         finally:
             pool.close()
@@ -253,27 +256,28 @@ class _Session:
                 return [a for a in self._place.state.attempts(earlier.id) if a.status in COMMITTED]
         return []
 
-    def _verdict(self, cancelled: str | None) -> tuple[str, str | None]:
+    def _verdict(self, cancelled: str | None) -> tuple[RunStatus, str | None]:
         if cancelled:
-            return "cancelled", f"stopped by {cancelled}"
+            return RunStatus.CANCELLED, f"stopped by {cancelled}"
         for name, result in self._job.results.items():
-            if result.error is not None and self._states().get(name) == "failed":
-                return "failed", f"task {name}: {result.error['type']}: {result.error['message']}".partition("\n")[0]
-        return "succeeded", None
+            if result.error is not None and self._states().get(name) == TaskStatus.FAILED:
+                said = f"task {name}: {result.error['type']}: {result.error['message']}"
+                return RunStatus.FAILED, said.partition("\n")[0]
+        return RunStatus.SUCCEEDED, None
 
-    def _states(self) -> dict[str, str]:
+    def _states(self) -> dict[str, TaskStatus]:
         settled = self._job.scheduler.settled
-        return {t: settled[t].status if t in settled else "cancelled" for t in self._job.scheduler.selected}
+        return {t: settled[t].status if t in settled else TaskStatus.CANCELLED for t in self._job.scheduler.selected}
 
     def _seconds(self) -> float:
         return time.time() - self._began
 
-    def _result(self, status: str, error: str | None) -> RunResult:
+    def _result(self, status: RunStatus, error: str | None) -> RunResult:
         states, results = self._states(), self._job.results
         for task, state in states.items():
             self._job.result(task).state = state
         if FINALIZER in results:
-            results[FINALIZER].state = self._finalized or "cancelled"
+            results[FINALIZER].state = self._finalized or TaskStatus.CANCELLED
         settled = self._job.scheduler.settled
         outputs = {
             task if name == "result" else f"{task}.{name}": ref

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.binding import Bound, Value
 from firnflow.graph.model import FromConstant, FromList, FromParam, FromTask, Graph, TaskNode
+from firnflow.status import BROKEN, DONE, TaskStatus
 from firnflow.values import gather
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from firnflow.graph.model import Input
     from firnflow.values.ref import Ref
-
-GOOD = frozenset({"succeeded", "cached", "given"})
-BAD = frozenset({"failed", "upstream_failed", "cancelled"})
 
 
 class _Skipped:
@@ -36,7 +34,7 @@ SKIPPED = _Skipped()
 class Settled:
     """How a task ended, and its outputs by name."""
 
-    status: str
+    status: TaskStatus
     outputs: dict[str, Ref] | None = None
 
 
@@ -63,7 +61,8 @@ class Scheduler:
         self._params = params
         self._read_json = read_json
         self.settled = {
-            task: Settled("skipped" if outputs is None else "given", outputs) for task, outputs in given.items()
+            task: Settled(TaskStatus.SKIPPED if outputs is None else TaskStatus.GIVEN, outputs)
+            for task, outputs in given.items()
         }
         self.selected = [task for task in graph.tasks if task in set(selected) and task not in given]
         self._open: dict[str, int] = {}
@@ -88,7 +87,7 @@ class Scheduler:
         while self._ready:
             yield self._ready.popleft()
 
-    def settle(self, task: str, status: str, outputs: dict[str, Ref] | None = None) -> None:
+    def settle(self, task: str, status: TaskStatus, outputs: dict[str, Ref] | None = None) -> None:
         """Write down how a task ended."""
         del self._open[task]
         self.settled[task] = Settled(status, outputs)
@@ -97,21 +96,21 @@ class Scheduler:
             if not self._open[reader]:
                 self._ready.append(reader)
 
-    def decide(self, task: str) -> str:
-        """Return `run`, `skipped` or `upstream_failed` for a task whose inputs are settled."""
+    def decide(self, task: str) -> TaskStatus | None:
+        """Return `skipped` or `upstream_failed` for a task whose inputs are settled, or None: it is to run."""
         node = self._graph.tasks[task]
         upstream = [self.settled[other].status for other in reads(node)]
-        if any(status in BAD for status in upstream):
-            return "upstream_failed"
+        if any(status in BROKEN for status in upstream):
+            return TaskStatus.UPSTREAM_FAILED
         if not all(self._chosen(node, index) for index in range(len(node.when))):
-            return "skipped"
+            return TaskStatus.SKIPPED
         found = {name: self._find(wanted) for name, wanted in node.inputs.items()}
         if any(value is SKIPPED and not node.arguments[name].optional for name, value in found.items()):
-            return "skipped"
+            return TaskStatus.SKIPPED
         fed = [other for wanted in node.inputs.values() for other in _tasks_of(wanted)]
-        if fed and all(self.settled[other].status == "skipped" for other in fed):
-            return "skipped"
-        return "run"
+        if fed and all(self.settled[other].status == TaskStatus.SKIPPED for other in fed):
+            return TaskStatus.SKIPPED
+        return None
 
     def arguments(self, task: str) -> dict[str, Bound]:
         """Return what a task that runs is called with."""
@@ -141,7 +140,7 @@ class Scheduler:
 
     def _output(self, wanted: FromTask) -> Bound | _Skipped:
         outputs = self.settled[wanted.task].outputs
-        if self.settled[wanted.task].status not in GOOD or outputs is None:
+        if self.settled[wanted.task].status not in DONE or outputs is None:
             return SKIPPED
         if wanted.output is not None:
             return outputs[wanted.output]

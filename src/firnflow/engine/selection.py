@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from firnflow._text import listing, nearest
 from firnflow.engine.scheduler import reads
 from firnflow.errors import NotFoundError, UsageError
-from firnflow.stores.state import COMMITTED
+from firnflow.status import COMMITTED, TaskStatus
 from firnflow.values import Ref, gather
 
 if TYPE_CHECKING:
@@ -71,18 +71,23 @@ def given_outputs(
     )
 
 
-def committed(graph: Graph, attempts: Iterable[Attempt]) -> dict[str, Outputs | None]:
-    """Return the outputs of each task that is done in a run; None for a skipped one."""
-    newest: dict[str, dict[int, Attempt]] = {}
+def newest(attempts: Iterable[Attempt]) -> dict[str, dict[int, Attempt]]:
+    """Return the attempts of a run that stand: of each task the newest of each element, or of the whole."""
+    found: dict[str, dict[int, Attempt]] = {}
     for attempt in attempts:
-        seen = newest.setdefault(attempt.task, {})
-        if attempt.status == "skipped":
+        seen = found.setdefault(attempt.task, {})
+        if attempt.status == TaskStatus.SKIPPED:
             seen.clear()
         seen.pop(-1, None)
         seen[attempt.element] = attempt
+    return found
+
+
+def committed(graph: Graph, attempts: Iterable[Attempt]) -> dict[str, Outputs | None]:
+    """Return the outputs of each task that is done in a run; None for a skipped one."""
     return {
         task: _joined(graph.tasks[task], elements)
-        for task, elements in newest.items()
+        for task, elements in newest(attempts).items()
         if task in graph.tasks and _is_settled(elements)
     }
 
@@ -91,14 +96,14 @@ def _is_settled(elements: dict[int, Attempt]) -> bool:
     """Whether these attempts, one an element, are all that a task needs."""
     some = next(iter(elements.values()))
     if some.element < 0:
-        return some.status in COMMITTED or some.status == "skipped"
+        return some.status in COMMITTED or some.status == TaskStatus.SKIPPED
     return some.elements == len(elements) and all(attempt.status in COMMITTED for attempt in elements.values())
 
 
 def _joined(node: TaskNode, elements: dict[int, Attempt]) -> Outputs | None:
     if -1 not in elements:
         return gather_outputs(node, [outputs_of(elements[index]) for index in sorted(elements)])
-    if elements[-1].status == "skipped":
+    if elements[-1].status == TaskStatus.SKIPPED:
         return None
     return outputs_of(elements[-1]) if node.mapping is None else gather_outputs(node, [])
 

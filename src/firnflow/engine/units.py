@@ -12,6 +12,7 @@ from firnflow.stores.state import NewAttempt
 if TYPE_CHECKING:
     from firnflow.engine.execute import Outcome
     from firnflow.graph.model import TaskNode
+    from firnflow.status import TaskStatus
     from firnflow.stores.state import Attempt
     from firnflow.values.ref import Ref
 
@@ -75,7 +76,7 @@ def make_unit(
     return Unit(task, node, element, elements, label, arguments, inputs, hash_json([_KEY_VERSION, code, inputs]))
 
 
-def new_attempt(unit: Unit, status: str, found: Attempt | None = None) -> NewAttempt:
+def new_attempt(unit: Unit, status: TaskStatus, found: Attempt | None = None) -> NewAttempt:
     """Return the row of a unit's next attempt, or of what `found` was taken from instead."""
     return NewAttempt(
         task=unit.task,

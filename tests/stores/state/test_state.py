@@ -389,3 +389,11 @@ def test_a_database_cut_anywhere_is_an_error_or_whole_never_nonsense(tmp_path, p
     except StateError as error:
         said = str(error)
         assert "cannot be used" in said
+
+
+def test_a_status_that_is_none_is_named(state):
+    state.create_run(a_run(), "{}")
+    with state.engine.begin() as connection:
+        connection.execute(schema.run.update().values(status="runing"))
+    with pytest.raises(StateError, match="status of run 'run-1' is 'runing'"):
+        state.run("run-1")

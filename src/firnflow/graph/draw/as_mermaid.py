@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from firnflow.graph.draw.picture import Box, Picture, picture
+from firnflow.status import TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,17 +15,17 @@ if TYPE_CHECKING:
 
 _SHAPES = {"task": ("[", "]"), "map": ("[[", "]]"), "source": ("[(", ")]"), "finalizer": ("([", "])")}
 _CLASSES = {
-    "succeeded": "fill:#d6f5dd,stroke:#1a7f37,color:#0b3d1a",
-    "cached": "fill:#d8ecfa,stroke:#0969a8,color:#06304d",
-    "failed": "fill:#fbdcd9,stroke:#c02c20,color:#5c100a",
-    "upstream_failed": "fill:#f3e3fa,stroke:#8a3ab0,color:#3f1654",
-    "cancelled": "fill:#f3e3fa,stroke:#8a3ab0,color:#3f1654",
-    "skipped": "fill:#eeeeee,stroke:#888888,color:#444444,stroke-dasharray:4 3",
-    "running": "fill:#fdf0cc,stroke:#b07a00,color:#4d3600",
+    TaskStatus.SUCCEEDED: "fill:#d6f5dd,stroke:#1a7f37,color:#0b3d1a",
+    TaskStatus.CACHED: "fill:#d8ecfa,stroke:#0969a8,color:#06304d",
+    TaskStatus.FAILED: "fill:#fbdcd9,stroke:#c02c20,color:#5c100a",
+    TaskStatus.UPSTREAM_FAILED: "fill:#f3e3fa,stroke:#8a3ab0,color:#3f1654",
+    TaskStatus.CANCELLED: "fill:#f3e3fa,stroke:#8a3ab0,color:#3f1654",
+    TaskStatus.SKIPPED: "fill:#eeeeee,stroke:#888888,color:#444444,stroke-dasharray:4 3",
+    TaskStatus.RUNNING: "fill:#fdf0cc,stroke:#b07a00,color:#4d3600",
 }
 
 
-def mermaid(graph: Graph, states: Mapping[str, str] | None = None) -> str:
+def mermaid(graph: Graph, states: Mapping[str, TaskStatus] | None = None) -> str:
     """Return a flowchart; `states` (task → state) colours the tasks."""
     drawn = picture(graph, states)
     ids = {path: f"t{number}" for number, path in enumerate(drawn.boxes)}
@@ -37,8 +38,8 @@ def mermaid(graph: Graph, states: Mapping[str, str] | None = None) -> str:
         lines.append(f"  {_node('finalizer', drawn.finalizer)}")
         sources = {arrow.source for arrow in drawn.arrows}
         lines += [f"  {ids[path]} -.-> finalizer" for path in drawn.boxes if path not in sources]
-    used = {box.state for box in (*drawn.boxes.values(), drawn.finalizer) if box} & _CLASSES.keys()
-    lines += [f"  classDef {state} {_CLASSES[state]}" for state in sorted(used)]
+    used = {box.state for box in (*drawn.boxes.values(), drawn.finalizer) if box}
+    lines += [f"  classDef {state} {look}" for state, look in sorted(_CLASSES.items()) if state in used]
     return "\n".join(lines) + "\n"
 
 

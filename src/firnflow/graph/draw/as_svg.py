@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from firnflow.graph.model import Graph
+    from firnflow.status import TaskStatus
 
 _MARGIN, _HEADER = 24.0, 44.0
 _STACK = 8.0
@@ -46,7 +47,7 @@ _STYLE = """
 """
 
 
-def svg(graph: Graph, states: Mapping[str, str] | None = None) -> str:
+def svg(graph: Graph, states: Mapping[str, TaskStatus] | None = None) -> str:
     """Return a picture as SVG; `states` (task → state) colours the tasks."""
     drawn = picture(graph, states)
     layout = lay_out(drawn, _Pixels())

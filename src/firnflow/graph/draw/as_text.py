@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from firnflow.graph.draw.layout import Layout, Piece, lay_out
 from firnflow.graph.draw.picture import Box, Picture, picture
 from firnflow.graph.draw.tracks import assign_tracks
+from firnflow.status import TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,17 +20,19 @@ _LINES = " ╵╷│╴┘┐┤╶└┌├─┴┬┼"
 _FRAMES = {"task": "┌─┐│└┘", "map": "╔═╗║╚╝", "source": "╭─╮│╰╯", "finalizer": "┌╌┐╎└┘", "group": "┏━┓┃┗┛"}
 _PORTS = {"─": "┬", "═": "╤", "╌": "┬"}
 _COLOURS = {
-    "succeeded": 32,
-    "cached": 36,
-    "failed": 31,
-    "upstream_failed": 35,
-    "cancelled": 35,
-    "skipped": 90,
-    "running": 33,
+    TaskStatus.SUCCEEDED: 32,
+    TaskStatus.CACHED: 36,
+    TaskStatus.FAILED: 31,
+    TaskStatus.UPSTREAM_FAILED: 35,
+    TaskStatus.CANCELLED: 35,
+    TaskStatus.SKIPPED: 90,
+    TaskStatus.RUNNING: 33,
 }
 
 
-def text(graph: Graph, states: Mapping[str, str] | None = None, *, width: int = 100, colour: bool = False) -> str:
+def text(
+    graph: Graph, states: Mapping[str, TaskStatus] | None = None, *, width: int = 100, colour: bool = False
+) -> str:
     """Return a picture in Unicode characters.
 
     Args:

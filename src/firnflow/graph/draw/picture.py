@@ -10,6 +10,7 @@ from firnflow.graph.check import walk
 from firnflow.graph.model import AllOf, AnyOf, Condition, Cron, Every, FromConstant, FromList, FromTask
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.graph.units import format_duration
+from firnflow.status import TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from firnflow.graph.model import Graph, Schedule, TaskNode
 
 MARKS = {
-    "succeeded": "✓",
-    "cached": "≡",
-    "failed": "✗",
-    "upstream_failed": "⊘",
-    "cancelled": "⊘",
-    "skipped": "–",
-    "running": "▸",
+    TaskStatus.SUCCEEDED: "✓",
+    TaskStatus.CACHED: "≡",
+    TaskStatus.FAILED: "✗",
+    TaskStatus.UPSTREAM_FAILED: "⊘",
+    TaskStatus.CANCELLED: "⊘",
+    TaskStatus.SKIPPED: "–",
+    TaskStatus.RUNNING: "▸",
 }
 """State → the sign beside a task."""
 
@@ -38,12 +39,12 @@ class Box:
     times: str
     returns: str
     doc: str
-    state: str = ""
+    state: TaskStatus | None = None
 
     @property
     def title(self) -> str:
         """The name, with how often it runs and its state's mark."""
-        return " ".join(part for part in (MARKS.get(self.state, ""), self.name, self.times) if part)
+        return " ".join(part for part in (self.state and MARKS.get(self.state), self.name, self.times) if part)
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,23 @@ class Picture:
         return " · ".join(part for part in (self.name, self.schedule) if part)
 
 
-def picture(graph: Graph, states: Mapping[str, str] | None = None) -> Picture:
+def picture(graph: Graph, states: Mapping[str, TaskStatus] | None = None) -> Picture:
     """Return what there is to draw."""
     states = states or {}
-    boxes = {path: _box(path, node, states.get(path, "")) for path, node in graph.tasks.items()}
-    final = _box("finalizer", graph.finalizer, states.get("finalizer", "")) if graph.finalizer else None
+    boxes = {path: _box(path, node, states.get(path)) for path, node in graph.tasks.items()}
+    final = _box("finalizer", graph.finalizer, states.get("finalizer")) if graph.finalizer else None
     schedule = schedule_text(graph.schedule) if graph.schedule else ""
     groups = {path: printable(group.doc) for path, group in graph.groups.items()}
     return Picture(graph.pipeline, schedule, boxes, tuple(_arrows(graph.tasks)), groups, final)
 
 
-def _box(path: str, node: TaskNode, state: str) -> Box:
+def _box(path: str, node: TaskNode, state: TaskStatus | None) -> Box:
     name = node.key.rpartition(":")[2].rpartition(".")[2] if path == "finalizer" else path.rpartition(".")[2]
     kinds = {"finalizer": path == "finalizer", "source": node.key == SOURCE_KEY, "map": node.mapping is not None}
     kind = next((kind for kind, holds in kinds.items() if holds), "task")
     outputs = node.outputs
     returns = printable(outputs["result"].type) if list(outputs) == ["result"] else ", ".join(outputs)
-    return Box(path, name, kind, _times(node), returns, printable(node.doc), printable(state))  # type: ignore[arg-type]
+    return Box(path, name, kind, _times(node), returns, printable(node.doc), state)  # type: ignore[arg-type]
 
 
 def _times(node: TaskNode) -> str:

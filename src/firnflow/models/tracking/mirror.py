@@ -12,6 +12,7 @@ from firnflow.engine.binding import hash_json
 from firnflow.errors import DamagedArtifactError
 from firnflow.models.tracking.base import File, Model, Story, Version
 from firnflow.project import redact
+from firnflow.status import RunStatus
 from firnflow.stores.state.tracked import Told
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Mirror:
             key=f"model/{version.place}",
             name=version.place,
             experiment=self._experiment,
-            status="succeeded",
+            status=RunStatus.SUCCEEDED,
             started_at=version.created_at,
             ended_at=version.created_at,
             tags={"firnflow.run": f"model/{version.place}"},

@@ -21,18 +21,19 @@ from typing import TYPE_CHECKING, Any
 from firnflow.errors import MissingExtraError, NotFoundError, StoreError
 from firnflow.models.tracking import flavor, mlflow_registry
 from firnflow.models.tracking.reach import check_database, check_server, shown
+from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
     from firnflow.context import Point
     from firnflow.models.tracking.base import Dataset, File, Model, Place, Story
 
 KEY = "firnflow.key"
-_STATUS = {
-    "running": "RUNNING",
-    "succeeded": "FINISHED",
-    "failed": "FAILED",
-    "cancelled": "KILLED",
-    "crashed": "FAILED",
+_STATUS: dict[str, str] = {
+    RunStatus.RUNNING: "RUNNING",
+    RunStatus.SUCCEEDED: "FINISHED",
+    RunStatus.FAILED: "FAILED",
+    RunStatus.CANCELLED: "KILLED",
+    RunStatus.CRASHED: "FAILED",
 }
 _TYPES = {  # of columns, as MLflow's page reads them; anything else is shown as a string
     "bool": "boolean",

@@ -14,6 +14,7 @@ from firnflow.graph.check import read_graph
 from firnflow.models.tracking.base import Registering
 from firnflow.models.tracking.mirror import Mirror
 from firnflow.models.tracking.story import Source, story_of, to_tell
+from firnflow.status import RunStatus, TaskStatus
 from firnflow.stores.state import metrics
 from firnflow.stores.state.models import Models
 from firnflow.stores.state.tracked import Told, Tracked
@@ -127,13 +128,13 @@ class TrackingDeliverer:
         makers: dict[str, dict[int, list[Attempt]]] = {}
         for attempt in attempts:
             if attempt.metrics:
-                maker = self._state.made_by(attempt) if attempt.status == "cached" else attempt
+                maker = self._state.made_by(attempt) if attempt.status == TaskStatus.CACHED else attempt
                 found[attempt.id] = [
                     Point(name, value, 0, attempt.started_at) for name, value in attempt.metrics.items()
                 ]
                 if maker is not None:
                     makers.setdefault(maker.run, {}).setdefault(maker.id, []).append(attempt)
-            elif attempt.status == "failed":
+            elif attempt.status == TaskStatus.FAILED:
                 makers.setdefault(attempt.run, {}).setdefault(attempt.id, []).append(attempt)
         for run, wanted in makers.items():
             for maker_id, points in metrics.history(self._state, run, wanted).items():
@@ -146,7 +147,7 @@ class TrackingDeliverer:
 
 def _whole(run: Run, remote: dict[str, str], attempts: list[int]) -> Told:
     """Return what is to be known of a run that is told to its end: less, where it cannot go on."""
-    if run.status != "succeeded" or run.ended_at is None:
+    if run.status != RunStatus.SUCCEEDED or run.ended_at is None:
         return Told(remote, {"status": run.status, "attempts": attempts}, run.ended_at or 0.0)
     kept = {key: name for key, name in remote.items() if key == run.id or key.startswith("model:")}
     return Told(kept, {}, run.ended_at)

@@ -17,7 +17,7 @@ from firnflow.graph.model import FromConstant, FromTask
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.models.tracking.base import Dataset, File, Story
 from firnflow.project import redact
-from firnflow.stores.state import COMMITTED
+from firnflow.status import COMMITTED, RunStatus, TaskStatus
 from firnflow.values.ref import Ref
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ FOLDERS = {"figure": "figures", "model": "models", "file": "files", "json": "res
 """Kinds of values that trackers get, and the folder in which each lies there."""
 MOST_BYTES = 256 * 2**20
 """Files that are larger are named in the tag `firnflow.left_out`, and not sent."""
-_ENDED = frozenset({"succeeded", "cached", "failed", "lost", "cancelled"})
+_ENDED = COMMITTED | {TaskStatus.FAILED, TaskStatus.LOST, TaskStatus.CANCELLED}
+_AS_RUN: dict[str, str] = {TaskStatus.CACHED: RunStatus.SUCCEEDED, TaskStatus.LOST: RunStatus.CRASHED}
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def _part(source: Source, attempt: Attempt, elements: _Elements) -> Story:
         key=f"{run.id}/{attempt.task}/{attempt.element}",
         name=redact(f"{attempt.task}[{label}]"),
         experiment=source.experiment,
-        status={"cached": "succeeded", "lost": "crashed"}.get(attempt.status, attempt.status),
+        status=_AS_RUN.get(attempt.status, attempt.status),
         started_at=attempt.started_at,
         ended_at=attempt.ended_at or attempt.started_at,
         params=_texts(flat(elements.arguments(attempt))),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import MissingExtraError, StoreError
 from firnflow.models.tracking.reach import check_server
+from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,7 +87,7 @@ class WandbTracker:
             for file in story.files:
                 _log_file(wandb, run, file)
         finally:
-            run.finish(exit_code=0 if story.status == "succeeded" else 1)
+            run.finish(exit_code=0 if story.status == RunStatus.SUCCEEDED else 1)
         return str(run.id)
 
     def _settings(self, wandb: Any, story: Story) -> Any:

@@ -8,19 +8,17 @@ import json
 import types
 import typing
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from firnflow.errors import StateError
+from firnflow.status import RunStatus, TaskStatus  # noqa: TC001 - the types of records are read at run time
 
 T = TypeVar("T")
 DAMAGED = (
     "the state database is damaged: {}. Mend: put a copy of it back, or move it away: the next run makes a new one"
 )
 
-FINISHED = frozenset({"succeeded", "failed", "cancelled", "crashed"})
-"""The states of a run that nobody works on."""
-COMMITTED = frozenset({"succeeded", "cached"})
-"""The states of an attempt whose outputs count."""
 _CHECKSUM = "checksum"
 
 
@@ -31,7 +29,7 @@ class Run:
     id: str
     pipeline: str
     environment: str
-    status: str
+    status: RunStatus
     graph: str
     params: dict[str, Any]
     request: dict[str, Any]
@@ -60,7 +58,7 @@ class Attempt:
     label: str | None
     number: int
     epoch: int
-    status: str
+    status: TaskStatus
     key: str
     inputs: dict[str, str]
     outputs: dict[str, Any] | None
@@ -81,7 +79,7 @@ class NewAttempt:
     elements: int | None
     label: str | None
     number: int
-    status: str
+    status: TaskStatus
     key: str = ""
     inputs: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, Any] | None = None
@@ -96,11 +94,22 @@ def from_row(cls: type[T], row: Any) -> T:
     Raises:
         StateError: a value is of another type than it was written with: SQLite keeps whatever a damaged file holds.
     """
-    for name, kinds in _kinds(cls).items():  # type: ignore[arg-type] # a class is hashable
-        if not isinstance(row[name], kinds):
-            which = row.get("id", row.get("name"))
-            raise StateError(DAMAGED.format(f"{name} of {cls.__name__.lower()} {which!r} is {row[name]!r:.80}"))
-    return cls(**row)
+    values = dict(row)
+    kinds, words = _kinds(cls)  # type: ignore[arg-type] # a class is hashable
+    for name, allowed in kinds.items():
+        if not isinstance(values[name], allowed):
+            raise _damaged(cls, values, name)
+    for name, word in words.items():
+        try:
+            values[name] = word(values[name])
+        except ValueError:
+            raise _damaged(cls, values, name) from None
+    return cls(**values)
+
+
+def _damaged(cls: type, row: dict[str, Any], name: str) -> StateError:
+    which = row.get("id", row.get("name"))
+    return StateError(DAMAGED.format(f"{name} of {cls.__name__.lower()} {which!r} is {row[name]!r:.80}"))
 
 
 def request_of(run: Run) -> dict[str, Any]:
@@ -126,11 +135,14 @@ def _checksum(run: Run) -> str:
 
 
 @functools.cache
-def _kinds(cls: type) -> dict[str, tuple[type, ...]]:
-    """Return the types that the values of a record may have."""
-    found = {}
+def _kinds(cls: type) -> tuple[dict[str, tuple[type, ...]], dict[str, type[StrEnum]]]:
+    """Return the types that the values of a record may have, and of the texts that are words of a list their list."""
+    found: dict[str, tuple[type, ...]] = {}
+    words: dict[str, type[StrEnum]] = {}
     for name, hint in typing.get_type_hints(cls).items():
         options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
         kinds = tuple(typing.get_origin(option) or option for option in options)
+        if issubclass(kinds[0], StrEnum):
+            words[name], kinds = kinds[0], (str,)
         found[name] = (*kinds, int) if float in kinds else kinds
-    return found
+    return found, words

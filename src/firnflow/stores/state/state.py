@@ -17,20 +17,12 @@ from sqlalchemy.exc import IntegrityError
 from firnflow._crash import crash_point
 from firnflow._text import listing
 from firnflow.errors import NotFoundError, RunConflictError, StateError
+from firnflow.status import COMMITTED, RunStatus, TaskStatus
 from firnflow.stores.state import metrics as course
 from firnflow.stores.state import schema
 from firnflow.stores.state.connect import connect
 from firnflow.stores.state.owner import is_alive
-from firnflow.stores.state.records import (
-    COMMITTED,
-    DAMAGED,
-    Attempt,
-    NewAttempt,
-    Run,
-    from_row,
-    request_of,
-    run_from_row,
-)
+from firnflow.stores.state.records import DAMAGED, Attempt, NewAttempt, Run, from_row, request_of, run_from_row
 from firnflow.stores.state.transaction import reading, transact
 
 if TYPE_CHECKING:
@@ -94,7 +86,7 @@ class State:
         """
         self.reap(must=True)
         taken = {
-            "status": "running",
+            "status": RunStatus.RUNNING,
             "owner": owner,
             "epoch": _run.c.epoch + 1,
             "lease_until": lease_until,
@@ -105,7 +97,7 @@ class State:
         }
 
         def work(connection: sa.Connection) -> int:
-            free = (_run.c.id == run_id, _run.c.status != "running")
+            free = (_run.c.id == run_id, _run.c.status != RunStatus.RUNNING)
             if graph is not None:
                 _add_graph(connection, *graph)
             connection.execute(_run.update().where(*free).values(taken))
@@ -139,12 +131,12 @@ class State:
         """Ask a run to stop; return False where it is not under way."""
 
         def work(connection: sa.Connection) -> bool:
-            running = (_run.c.id == run_id, _run.c.status == "running")
+            running = (_run.c.id == run_id, _run.c.status == RunStatus.RUNNING)
             return connection.execute(_run.update().where(*running).values(cancel_requested=1)).rowcount > 0
 
         return transact(self.engine, work)
 
-    def end_run(self, run_id: str, epoch: int, status: str, error: str | None) -> None:
+    def end_run(self, run_id: str, epoch: int, status: RunStatus, error: str | None) -> None:
         """Write how a run ended, and that whatever it left under way is cancelled.
 
         Raises:
@@ -162,7 +154,7 @@ class State:
                 row = connection.execute(sa.select(_run.c.epoch, _run.c.ended_at).where(_run.c.id == run_id)).one()
                 if (row.epoch, row.ended_at) != (epoch, now):
                     raise _taken_over(run_id)
-            _end_attempts(connection, [run_id], "cancelled", now)
+            _end_attempts(connection, [run_id], TaskStatus.CANCELLED, now)
 
         transact(self.engine, work)
 
@@ -178,7 +170,9 @@ class State:
         now = time.time()
         with reading(self._reads) as connection:
             under_way = connection.execute(
-                sa.select(_run.c.id, _run.c.owner, _run.c.epoch, _run.c.lease_until).where(_run.c.status == "running")
+                sa.select(_run.c.id, _run.c.owner, _run.c.epoch, _run.c.lease_until).where(
+                    _run.c.status == RunStatus.RUNNING
+                )
             ).all()
         gone = [row for row in under_way if not _is_there(row, now)]
         marked = []
@@ -194,10 +188,10 @@ class State:
 
         def work(connection: sa.Connection) -> bool:
             marked = connection.execute(
-                _run.update().where(*as_seen).values(status="crashed", ended_at=now, error=said)
+                _run.update().where(*as_seen).values(status=RunStatus.CRASHED, ended_at=now, error=said)
             )
             if marked.rowcount:
-                _end_attempts(connection, [row.id], "lost", now)
+                _end_attempts(connection, [row.id], TaskStatus.LOST, now)
             return marked.rowcount > 0
 
         return transact(self.engine, work)
@@ -250,11 +244,11 @@ class State:
 
         def work(connection: sa.Connection) -> None:
             for some in _batches(sorted(set(ids) - _needed(connection, ids))):
-                finished = sa.select(_run.c.id).where(_run.c.id.in_(some), _run.c.status != "running")
+                finished = sa.select(_run.c.id).where(_run.c.id.in_(some), _run.c.status != RunStatus.RUNNING)
                 connection.execute(schema.metric.delete().where(schema.metric.c.run.in_(finished)))
                 connection.execute(schema.tracked.delete().where(*_only_of(schema.tracked.c.run, finished)))
                 connection.execute(_attempt.delete().where(_attempt.c.run.in_(finished)))
-                connection.execute(_run.delete().where(_run.c.id.in_(some), _run.c.status != "running"))
+                connection.execute(_run.delete().where(_run.c.id.in_(some), _run.c.status != RunStatus.RUNNING))
             connection.execute(_graph.delete().where(_graph.c.digest.not_in(sa.select(_run.c.graph))))
 
         transact(self.engine, work)
@@ -319,7 +313,7 @@ class State:
                 "error": new.error,
                 "cached_from": new.cached_from,
                 "started_at": now,
-                "ended_at": None if new.status == "running" else now,
+                "ended_at": None if new.status == TaskStatus.RUNNING else now,
             }
             for new in attempts
         ]
@@ -366,7 +360,7 @@ class State:
         """
         now = time.time()
         done = {
-            "status": "succeeded",
+            "status": TaskStatus.SUCCEEDED,
             "outputs": outputs,
             "metrics": metrics,
             "peak_memory": peak,
@@ -374,14 +368,14 @@ class State:
         }
 
         def work(connection: sa.Connection) -> None:
-            under_way = (_attempt.c.id == attempt_id, _attempt.c.status == "running")
+            under_way = (_attempt.c.id == attempt_id, _attempt.c.status == TaskStatus.RUNNING)
             updated = connection.execute(_attempt.update().where(*under_way).values(done))
             crash_point("commit.inside")
             if updated.rowcount == 0:
                 row = connection.execute(
                     sa.select(_attempt.c.status, _attempt.c.ended_at).where(_attempt.c.id == attempt_id)
                 ).one()
-                if (row.status, row.ended_at) != ("succeeded", now):
+                if (row.status, row.ended_at) != (TaskStatus.SUCCEEDED, now):
                     raise RunConflictError(
                         f"attempt {attempt_id} was given up before it ended; its outputs are not kept"
                     )
@@ -393,7 +387,7 @@ class State:
     def fail(
         self,
         attempt_id: int,
-        status: str,
+        status: TaskStatus,
         error: dict[str, Any] | None,
         peak: int | None = None,
         history: Sequence[Point] = (),
@@ -402,7 +396,7 @@ class State:
         ended = {"status": status, "error": error, "ended_at": time.time(), "peak_memory": peak}
 
         def work(connection: sa.Connection) -> bool:
-            under_way = (_attempt.c.id == attempt_id, _attempt.c.status == "running")
+            under_way = (_attempt.c.id == attempt_id, _attempt.c.status == TaskStatus.RUNNING)
             ended_now = connection.execute(_attempt.update().where(*under_way).values(ended)).rowcount > 0
             if ended_now and history:
                 course.add(connection, attempt_id, history)
@@ -437,7 +431,8 @@ class State:
 
     def made_by(self, cached: Attempt) -> Attempt | None:
         """Return the attempt that computed what a cached one has, or None where its run was deleted."""
-        made = (_attempt.c.key == cached.key, _attempt.c.status == "succeeded", _attempt.c.id <= cached.cached_from)
+        computed = _attempt.c.status == TaskStatus.SUCCEEDED
+        made = (_attempt.c.key == cached.key, computed, _attempt.c.id <= cached.cached_from)
         with reading(self._reads) as connection:
             row = connection.execute(sa.select(_attempt).where(*made).order_by(_attempt.c.id.desc())).first()
         return from_row(Attempt, row._mapping) if row is not None else None  # noqa: SLF001 - public in SQLAlchemy
@@ -463,7 +458,7 @@ def _needed(connection: sa.Connection, ids: Collection[str]) -> set[str]:
     """Return the runs from which those that may be resumed, besides these, took inputs."""
     for some in _batches(sorted(ids)):  # PostgreSQL: wait for those that begin to take inputs from them
         connection.execute(sa.select(_run.c.id).where(_run.c.id.in_(some)).with_for_update()).all()
-    rows = connection.execute(sa.select(_run.c.id, _run.c.request).where(_run.c.status != "succeeded"))
+    rows = connection.execute(sa.select(_run.c.id, _run.c.request).where(_run.c.status != RunStatus.SUCCEEDED))
     return {row.request["given_by"] for row in rows if row.id not in ids and row.request.get("given_by")}
 
 
@@ -474,7 +469,7 @@ def _only_of(run: Any, finished: sa.Select[Any]) -> tuple[Any, ...]:
 
 
 def _held(run_id: str, epoch: int) -> tuple[Any, ...]:
-    return _run.c.id == run_id, _run.c.epoch == epoch, _run.c.status == "running"
+    return _run.c.id == run_id, _run.c.epoch == epoch, _run.c.status == RunStatus.RUNNING
 
 
 def _is_there(row: Any, now: float) -> bool:
@@ -518,10 +513,10 @@ def _hold(connection: sa.Connection, run_id: str, epoch: int) -> None:
         raise _taken_over(run_id)
 
 
-def _end_attempts(connection: sa.Connection, runs: list[str], status: str, now: float) -> None:
+def _end_attempts(connection: sa.Connection, runs: list[str], status: TaskStatus, now: float) -> None:
     connection.execute(
         _attempt.update()
-        .where(_attempt.c.run.in_(runs), _attempt.c.status == "running")
+        .where(_attempt.c.run.in_(runs), _attempt.c.status == TaskStatus.RUNNING)
         .values(status=status, ended_at=now)
     )
 

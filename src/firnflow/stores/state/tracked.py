@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from firnflow.status import RunStatus
 from firnflow.stores.state import schema
 from firnflow.stores.state.transaction import reading, transact
 
@@ -48,7 +49,7 @@ class Tracked:
         query = (
             sa.select(_run.c.id)
             .select_from(_run.outerjoin(_tracked, mine))
-            .where(_run.c.environment == environment, _run.c.status != "running")
+            .where(_run.c.environment == environment, _run.c.status != RunStatus.RUNNING)
             .where(sa.or_(_tracked.c.updated_at.is_(None), _tracked.c.updated_at != _run.c.ended_at))
             .order_by(_run.c.started_at, _run.c.id)
         )
@@ -57,7 +58,7 @@ class Tracked:
 
     def under_way(self, environment: str) -> list[str]:
         """Return the runs of an environment that have not ended."""
-        query = sa.select(_run.c.id).where(_run.c.environment == environment, _run.c.status == "running")
+        query = sa.select(_run.c.id).where(_run.c.environment == environment, _run.c.status == RunStatus.RUNNING)
         with reading(self._engine) as connection:
             return list(connection.execute(query.order_by(_run.c.started_at, _run.c.id)).scalars())
 
