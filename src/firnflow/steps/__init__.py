@@ -28,13 +28,17 @@ from firnflow.steps.config import (
 from firnflow.steps.evaluating import Evaluated, evaluate
 from firnflow.steps.evaluation import Evaluation
 from firnflow.steps.fitting import cap_outliers, derive, encode, impute, transform
+from firnflow.steps.promoting import Promoted, promote
+from firnflow.steps.registering import Cleaned, Cleanup, Registered, cleanup, register
 from firnflow.steps.reporting import report
 from firnflow.steps.splitting import Split, SplitQuality, split
 from firnflow.steps.training import CrossValidation, Scores, candidates, cross_validate, train
 
 __all__ = [
     "Capping",
+    "Cleaned",
     "Cleaning",
+    "Cleanup",
     "Columns",
     "CrossValidation",
     "Deriving",
@@ -46,6 +50,8 @@ __all__ = [
     "Imputing",
     "Joining",
     "Preprocessing",
+    "Promoted",
+    "Registered",
     "Reporting",
     "Scores",
     "Section",
@@ -57,12 +63,15 @@ __all__ = [
     "candidates",
     "cap_outliers",
     "clean",
+    "cleanup",
     "cross_validate",
     "derive",
     "encode",
     "evaluate",
     "impute",
     "join",
+    "promote",
+    "register",
     "report",
     "split",
     "train",

@@ -87,7 +87,7 @@ def registrar(here: services.Services, run: str) -> str:
 def _figures(evaluation: Evaluation | None) -> dict[str, float]:
     """Return the numbers of an evaluation, without its curves."""
     found = evaluation.model_dump(mode="json") if evaluation is not None else {}
-    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+    return {name: value for name, value in found.items() if isinstance(value, float)}
 
 
 class Cleanup(Section):
