@@ -4,59 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import uuid
 
 import pytest
-import sqlalchemy as sa
 
 from firnflow.errors import DamagedArtifactError, ModelConflictError, NotFoundError, UsageError
-from firnflow.models.registry import CHAMPION, Place, Promotion, Registry
-from firnflow.stores import Stores
-from firnflow.stores.artifacts import ArtifactStore
-from firnflow.stores.state import State
-from firnflow.stores.warehouse import DuckDBWarehouse
-from firnflow.values.model import Model
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
-def url(request, tmp_path):
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/state.db"
-    base, name = sa.make_url(request.getfixturevalue("postgres_url")), f"m{uuid.uuid4().hex[:12]}"
-    engine = sa.create_engine(base.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return base.set(database=name).render_as_string(hide_password=False)
-
-
-@pytest.fixture
-def stores(tmp_path):
-    found = Stores(
-        ArtifactStore(str(tmp_path / "artifacts"), tmp_path / "cache"), DuckDBWarehouse(None, 1, tmp_path / "tmp")
-    )
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def registry(url, stores):
-    state = State(url)
-    yield Registry(state, stores)
-    state.close()
-
-
-def a_model(depth=1):
-    sklearn = pytest.importorskip("sklearn.tree")
-    estimator = sklearn.DecisionTreeClassifier(max_depth=depth, random_state=0)
-    return Model(estimator.fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]), features=("x",))
-
-
-@pytest.fixture
-def three(registry):
-    for depth in (1, 2, 3):
-        registry.register("credit", a_model(depth), run=f"run-{depth}", task="register", metadata={"depth": depth})
-    return registry
+from firnflow.models.registry import CHAMPION, Place, Promotion
 
 
 def promote(registry, version, expected, **more):
@@ -70,7 +22,7 @@ def test_versions_count_up_and_load_again(three):
     assert three.names() == ["credit"]
 
 
-def test_a_task_that_is_tried_again_registers_once(registry):
+def test_a_task_that_is_tried_again_registers_once(registry, a_model):
     first = registry.register("credit", a_model(), run="r", task="register")
     again = registry.register("credit", a_model(), run="r", task="register")
     other = registry.register("credit", a_model(), run="r2", task="register")
@@ -99,7 +51,7 @@ def test_what_is_no_place_is_refused(registry, text):
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "a b", "a\0", "x" * 101, "'; DROP TABLE run; --"])
-def test_hostile_names_are_refused(registry, name):
+def test_hostile_names_are_refused(registry, a_model, name):
     with pytest.raises(UsageError, match="is no name of a model"):
         registry.register(name, a_model())
     assert registry.names() == []
@@ -227,11 +179,9 @@ def test_a_changed_file_is_not_promoted(three, stores):
     assert three.aliases("credit") == {}
 
 
-def test_the_state_keeps_the_files_of_models(three, url):
-    state = State(url)
-    used = {refs.get("where") for refs in state.outputs_in_use()}
-    state.close()
-    assert used == {three.get(f"credit/{version}").ref["where"] for version in (1, 2, 3)}
+def test_the_state_keeps_the_files_of_models(three, state):
+    kept = {used.get("where") for used in state.outputs_in_use()}
+    assert {version.ref["where"] for version in three.versions("credit")} <= kept
 
 
 RACE = """
