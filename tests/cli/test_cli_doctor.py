@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 import sys
 
 import pytest
@@ -117,3 +119,15 @@ def test_extras(monkeypatch, found, state):
     extra = list(_installed.installation())[-1]
     assert (extra.check, extra.state) == ("extra train", state)
     assert extra.mend == ("" if state == "ok" else how_to_install("train"))
+
+
+def test_a_state_with_a_changed_parameter(shop):
+    assert shop.call("run", "broken", "--inline").code == 1
+    path = shop.root / ".firnflow" / "state.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE run SET pipeline = 'brokem'")
+    called = shop.call("doctor", "--json")
+    assert called.code == 1
+    finding = findings(called)["state", "broken"]
+    assert "was asked for is not what was written" in finding["message"]
+    assert finding["mend"].startswith("put a copy of it back")

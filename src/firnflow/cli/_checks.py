@@ -63,14 +63,17 @@ def _matches(root: Path, pattern: str) -> bool:
 def state(root: Path, settings: Settings) -> Iterator[Finding]:
     """Look at the state database: reachable, of a version that is known, its clock."""
     from firnflow.cli import _project
-    from firnflow.stores.state import schema
+    from firnflow.stores.state import integrity, schema
 
     try:
         found = _project.find_state(root, settings)
+        if found is not None:
+            integrity.check(found)
         crashed = found.reap() if found is not None else []
         running = len(found.runs(status=RunStatus.RUNNING, limit=1000)) if found is not None else 0
     except (FirnflowError, OSError) as error:
-        yield Finding("state", "broken", of_the_system(error) or str(error), "see `state` in firnflow.toml")
+        message, _, mend = (of_the_system(error) or str(error)).partition(" Mend: ")
+        yield Finding("state", "broken", message, mend or "see `state` in firnflow.toml")
         return
     if found is None:
         yield Finding("state", "note", "no database yet: the first run makes it")

@@ -388,7 +388,7 @@ def test_a_database_cut_anywhere_is_an_error_or_whole_never_nonsense(tmp_path, p
             again.close()
     except StateError as error:
         said = str(error)
-        assert "cannot be used" in said
+        assert "the state database is damaged" in said
 
 
 def test_a_status_that_is_none_is_named(state):

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from firnflow.errors import MissingExtraError, StateError
 from firnflow.stores.state import schema
+from firnflow.stores.state.records import DAMAGED, is_damage
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -31,7 +32,13 @@ def connect(url: str) -> Engine:
         _prepare(engine)
     except DBAPIError as error:
         engine.dispose()
-        raise StateError(f"the state database {_shown(url)} cannot be used: {_first_line(error)}") from error
+        said = _first_line(error)
+        if engine.dialect.name == "sqlite" and is_damage(said):
+            raise StateError(DAMAGED.format(f"{_shown(url)}: {said}")) from error
+        raise StateError(f"the state database {_shown(url)} cannot be used: {said}") from error
+    except UnicodeDecodeError as error:  # SQLite's message quotes what is damaged
+        engine.dispose()
+        raise StateError(DAMAGED.format(f"{_shown(url)}: {error}")) from error
     except BaseException:
         engine.dispose()
         raise

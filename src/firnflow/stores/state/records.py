@@ -20,6 +20,7 @@ DAMAGED = (
 )
 
 _CHECKSUM = "checksum"
+_DAMAGE = ("malformed", "not a database", "no such column", "no such table", "already exists", "Could not decode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,11 @@ def from_row(cls: type[T], row: Any) -> T:
 def _damaged(cls: type, row: dict[str, Any], name: str) -> StateError:
     which = row.get("id", row.get("name"))
     return StateError(DAMAGED.format(f"{name} of {cls.__name__.lower()} {which!r} is {row[name]!r:.80}"))
+
+
+def is_damage(said: str) -> bool:
+    """Return whether SQLite says of a database with tables of ours that it is not what was written."""
+    return any(word in said for word in _DAMAGE)
 
 
 def request_of(run: Run) -> dict[str, Any]:

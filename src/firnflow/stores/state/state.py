@@ -333,7 +333,7 @@ class State:
         except IntegrityError as error:
             raise RunConflictError(
                 f"another process has started the same attempt of run {run_id} at this moment: "
-                f"{listing({new.task for new in attempts})}"
+                f"{listing({new.task for new in attempts})}. If there is none, see: firnflow doctor"
             ) from error
         crash_point("attempt.started")
         return ids

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from firnflow.errors import StateError
-from firnflow.stores.state.records import DAMAGED
+from firnflow.stores.state.records import DAMAGED, is_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 T = TypeVar("T")
-_DAMAGE = ("malformed", "not a database", "no such column", "no such table", "Could not decode")
 PATIENCE = 120.0
 """Seconds for which a lost database is asked again."""
 
@@ -44,6 +44,8 @@ def transact(engine: Engine, work: Callable[[Connection], T], *, patience: float
                 raise unusable(error) from error
             if time.monotonic() > until:
                 raise StateError(f"the state database has been away for {patience:g} s: {error.orig}") from error
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise StateError(DAMAGED.format(error)) from error
         time.sleep(pause)
         pause = min(2 * pause, 2.0)
 
@@ -63,7 +65,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def unusable(error: DBAPIError) -> StateError:
     """Return what to say of a database that answers, but not as it should: damaged, full, read-only."""
     said = str(error.orig).strip().partition("\n")[0]
-    if any(word in said for word in _DAMAGE):
+    if is_damage(said):
         return StateError(DAMAGED.format(said))
     return StateError(f"the state database cannot be used: {said}. See: firnflow doctor")
 
