@@ -81,7 +81,7 @@ def churn_steps(customers: int, threads: int = 1) -> list[Step]:
     """Return the calls in order; `threads` is how many the training of one model uses."""
     configured = tomllib.loads((EXAMPLE / "firnflow.toml").read_text(encoding="utf-8"))["pipelines"]["churn"]["params"]
     p: Any = resolve_params(
-        pipelines.ChurnParams, {**configured, "customers": customers}, [f"training.threads={threads}"]
+        pipelines.ChurnParams, [("", {**configured, "customers": customers})], [f"training.threads={threads}"]
     )
     raw = (p.customers, p.churn_rate, p.seed, p.as_of)
 

@@ -93,7 +93,7 @@ def test_defaults():
     ],
 )
 def test_assignments_are_read_by_the_type(assignment: str, name: str, expected: Any):
-    resolved = resolve_params(Settings, {}, [assignment])
+    resolved = resolve_params(Settings, (), [assignment])
     assert getattr(resolved, name) == expected
     assert type(getattr(resolved, name)) is type(expected)
 
@@ -101,17 +101,20 @@ def test_assignments_are_read_by_the_type(assignment: str, name: str, expected: 
 def test_later_wins():
     resolved = resolve_params(
         Settings,
-        {"rows": 5, "tree": {"eta": 0.1, "leaf": {"size": 3}}, "tree.max_depth": 2, "depths": [9]},
+        [
+            ("one", {"rows": 4, "tree": {"eta": 0.5, "leaf": {"size": 3}}, "weights": {"a": 1.0, "b": 2.0}}),
+            ("two", {"rows": 5, "tree": {"eta": 0.1}, "tree.max_depth": 2, "depths": [9], "weights": {"c": 3.0}}),
+        ],
         ["tree.eta=0.2", "rows=6", "rows=7"],
-        where="firnflow.toml",
     )
     assert resolved.rows == 7
     assert resolved.depths == [9]
+    assert resolved.weights == {"c": 3.0}  # a value, not a section
     assert resolved.tree == Tree(eta=0.2, max_depth=2, leaf=Leaf(size=3))
 
 
 def test_a_section_may_be_an_instance():
-    assert resolve_params(Settings, {"tree": Tree(eta=0.9)}).tree == Tree(eta=0.9)
+    assert resolve_params(Settings, [("", {"tree": Tree(eta=0.9)})]).tree == Tree(eta=0.9)
 
 
 @pytest.mark.parametrize(
@@ -151,15 +154,15 @@ def test_a_section_may_be_an_instance():
 )
 def test_wrong_parameters(overrides: dict[Any, Any], assignments: list[str], message: str):
     with pytest.raises(ParameterError, match=message):
-        resolve_params(Settings, overrides, assignments, where="firnflow.toml")
+        resolve_params(Settings, [("firnflow.toml", overrides)], assignments)
 
 
 def test_required_and_none():
     with pytest.raises(ParameterError, match=r"Parameter 'rows' of Required has no value. Give it: --set rows=…"):
         resolve_params(Required)
-    assert resolve_params(Required, {}, ["rows=1"]) == Required(rows=1)
+    assert resolve_params(Required, (), ["rows=1"]) == Required(rows=1)
     with pytest.raises(ParameterError, match=r"Parameter 'rows' .--set.: the pipeline has no parameters"):
-        resolve_params(None, {}, ["rows=1"])
+        resolve_params(None, (), ["rows=1"])
 
 
 def test_params_are_frozen_and_closed():
@@ -189,16 +192,16 @@ def test_defaults_as_data():
 def test_what_json_writes_is_read_back(rows: int, rate: float, note: str | None, fast: bool):
     wanted = Settings(rows=rows, rate=rate, name=note or "", fast=fast)
     typed = [f"rows={rows}", f"rate={rate!r}", f"name={note or ''}", f"fast={str(fast).lower()}"]
-    assert resolve_params(Settings, {}, typed) == wanted
-    assert resolve_params(Settings, wanted.model_dump()) == wanted
-    assert resolve_params(Settings, wanted.model_dump(mode="json")) == wanted
+    assert resolve_params(Settings, (), typed) == wanted
+    assert resolve_params(Settings, [("", wanted.model_dump())]) == wanted
+    assert resolve_params(Settings, [("", wanted.model_dump(mode="json"))]) == wanted
 
 
 def test_names_are_those_of_the_fields_whatever_their_aliases():
     class Aliased(Params):
         rows: int = pydantic.Field(default=1, alias="n_rows")
 
-    assert resolve_params(Aliased, {"rows": 2}).rows == 2
+    assert resolve_params(Aliased, [("", {"rows": 2})]).rows == 2
     assert list(describe(Aliased)[0]) == ["rows"]
     with pytest.raises(ParameterError, match="No parameter 'n_rows'"):
-        resolve_params(Aliased, {"n_rows": 2})
+        resolve_params(Aliased, [("", {"n_rows": 2})])

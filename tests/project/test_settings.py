@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import Field
 
-from firnflow.errors import ConfigError, NotFoundError
+from firnflow.errors import ConfigError, NotFoundError, ParameterError
+from firnflow.graph.params import Params
+from firnflow.graph.resolve import resolve_params
 from firnflow.project import machine
 from firnflow.project.settings import find_root, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 BASE = '[project]\nname = "shop"\n'
 
@@ -52,11 +55,51 @@ def test_environments_inherit_and_win(make: Callable[..., Path], monkeypatch: py
     )
     prod = load_settings(root, "prod")
     assert (prod.workers, prod.memory, prod.lease, prod.artifacts) == (2, 4 * 2**30, 60, "s3://bucket/prefix")
-    assert prod.params == {"churn": {"customers": 10, "model": {"depth": 8, "rate": 0.1}, "day": "2024-02-29"}}
-    assert load_settings(root, "dev").params == {"churn": {"customers": 10, "model": {"depth": 3, "rate": 0.1}}}
+    below = ("firnflow.toml", {"customers": 10, "model": {"depth": 3, "rate": 0.1}})
+    above = ("firnflow.toml, [environments.prod]", {"model": {"depth": 8}, "day": "2024-02-29"})
+    assert prod.params == {"churn": (below, above)}
+    assert load_settings(root, "dev").params == {"churn": (below,)}
     monkeypatch.setenv("FIRNFLOW_ENV", "dev")
     assert load_settings(root).environment == "dev"
     assert load_settings(root, "local").workers == machine.processors()
+
+
+class Tuning(Params):
+    grid: dict[str, list[int]] = Field(default_factory=lambda: {"max_depth": [4]})
+    folds: int = 3
+
+
+class Tuned(Params):
+    customers: int = 10
+    tuning: Tuning = Tuning()
+
+
+def test_an_environment_replaces_a_table_that_is_a_value_and_merges_one_that_is_a_section(
+    make: Callable[..., Path],
+) -> None:
+    root = make(
+        BASE
+        + """
+        [pipelines.churn.params]
+        tuning = { folds = 5, grid = { max_depth = [3, 5], min_child_weight = [5, 50] } }
+        [environments.quick.pipelines.churn.params]
+        tuning.grid = { max_depth = [3] }
+        """
+    )
+    base, quick = (resolve_params(Tuned, load_settings(root, name).params["churn"]) for name in ("local", "quick"))
+    assert base == Tuned(tuning=Tuning(folds=5, grid={"max_depth": [3, 5], "min_child_weight": [5, 50]}))
+    assert quick == Tuned(tuning=Tuning(folds=5, grid={"max_depth": [3]}))
+
+
+def test_a_wrong_value_names_the_environment_that_gives_it(make: Callable[..., Path]) -> None:
+    root = make(BASE + '[environments.quick.pipelines.churn.params]\ncustomers = "many"\n')
+    with pytest.raises(ParameterError, match=r"'customers' of Tuned \(firnflow.toml, \[environments.quick\]\): "):
+        resolve_params(Tuned, load_settings(root, "quick").params["churn"])
+
+
+def test_the_quick_look_of_the_churn_example_tries_one_candidate() -> None:
+    found = resolve_params(Tuned, load_settings(Path(__file__).parents[2] / "examples/churn", "quick").params["churn"])
+    assert found == Tuned(customers=5000, tuning=Tuning(grid={"max_depth": [3]}))
 
 
 def test_variables_win_over_the_file(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,8 +149,7 @@ def _record(project: Project, request: RunRequest, params: dict[str, Any], graph
 
 def params_of(project: Project, pipeline: Pipeline, assignments: Sequence[str]) -> dict[str, Any]:
     """Return the parameters of a run as JSON: defaults, then firnflow.toml, then `--set`. Raises ParameterError."""
-    configured = project.settings.params.get(pipeline.name, {})
-    return _plain(resolve_params(pipeline.params, configured, assignments, where="firnflow.toml"))
+    return _plain(resolve_params(pipeline.params, project.settings.params.get(pipeline.name, ()), assignments))
 
 
 def _plain(params: Params | None) -> dict[str, Any]:
@@ -159,7 +158,7 @@ def _plain(params: Params | None) -> dict[str, Any]:
 
 def _still_valid(pipeline: Pipeline, params: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of an earlier run as the pipeline's class reads them now."""
-    return _plain(resolve_params(pipeline.params, params))
+    return _plain(resolve_params(pipeline.params, [("", params)]))
 
 
 def _new_id(pipeline: str) -> str:

@@ -23,25 +23,24 @@ if TYPE_CHECKING:
 
 def resolve_params(
     params: type[Params] | None,
-    overrides: Mapping[str, Any] | None = None,
+    layers: Iterable[tuple[str, Mapping[str, Any]]] = (),
     assignments: Iterable[str] = (),
-    *,
-    where: str = "",
 ) -> Params | None:
     """Return the parameters of a run.
 
     Args:
         params: the pipeline's class of parameters, or None.
-        overrides: name → value, as a configuration file gives them; a section is a nested mapping or a dotted name.
-        assignments: `name=value` as typed after `--set`; they win over `overrides`.
-        where: what gave the overrides, for messages: `firnflow.toml`.
+        layers: what gave them, for messages (`firnflow.toml`), and name → value; a section is a nested mapping or a
+            dotted name. The later layer wins: sections are merged, any other value is replaced, a dict too.
+        assignments: `name=value` as typed after `--set`; they win over the layers.
 
     Raises:
         ParameterError: an unknown name (with the nearest), or a value of the wrong type.
     """
     changes = _Changes(params)
-    for name, value in (overrides or {}).items():
-        changes.put(str(name), value, where)
+    for where, values in layers:
+        for name, value in values.items():
+            changes.put(str(name), value, where)
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals:

@@ -7,7 +7,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, JsonValue
 
@@ -29,6 +29,8 @@ Memory = Annotated[int, BeforeValidator(parse_memory), Field(ge=16 * 2**20, le=2
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 Switch = Annotated[bool, Field(strict=True)]
+Layer = tuple[str, dict[str, JsonValue]]
+"""Where in the file values of parameters stand, and they."""
 
 
 def _dates_as_text(value: Any) -> Any:
@@ -89,6 +91,37 @@ class Tracking(BaseModel):
     artifacts: Annotated[str, Field(min_length=1), AfterValidator(_place)] | None = None
 
 
+AlertKind = Literal["failure", "rejection", "promotion", "anomaly"]
+ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
+
+
+def _reference(secret: Secret) -> Secret:
+    if not is_reference(secret.reference):
+        raise ValueError("an address holds a token or a password: write a reference, 'env:NAME' or 'file:PATH'")
+    return secret
+
+
+def _address(value: Any) -> Any:
+    """Return the section that `team = "env:SLACK"` is short for."""
+    return {"url": value} if isinstance(value, str) else value
+
+
+class Channel(BaseModel):
+    """`[environments.NAME.alerts.channels.CHANNEL]`: an address of apprise, and what is told there."""
+
+    model_config = STRICT
+    url: Annotated[Secret, AfterValidator(_reference)]
+    on: tuple[AlertKind, ...] = ALERT_KINDS
+
+
+class Alerts(BaseModel):
+    """`[environments.NAME.alerts]`: who is told what; at most one message in `every` seconds about one thing."""
+
+    model_config = STRICT
+    channels: dict[Label, Annotated[Channel, BeforeValidator(_address)]] = {}
+    every: Seconds = 600.0
+
+
 class Environment(BaseModel):
     """`[environments.NAME]`: what differs from the environment that it inherits, or from the defaults."""
 
@@ -102,6 +135,7 @@ class Environment(BaseModel):
     lease: Seconds | None = None
     cache: Switch | None = None
     tracking: Annotated[Tracking | None, BeforeValidator(_backend)] = None
+    alerts: Alerts | None = None
     pipelines: dict[Name, PipelineSection] = {}
 
 
@@ -132,8 +166,9 @@ class Settings:
         lease: seconds after which a run without a heartbeat is taken for crashed.
         cache: whether results of earlier runs are used.
         tracking: the service that is told of runs and models.
+        alerts: the channels on which people are told.
         models: what may be loaded although loading it could run code.
-        params: pipeline → values for its parameters from the file, not yet checked against the pipeline.
+        params: pipeline → values for its parameters from the file, the last layer winning; not yet checked.
     """
 
     project: str
@@ -148,8 +183,9 @@ class Settings:
     lease: float
     cache: bool
     tracking: Tracking
+    alerts: Alerts
     models: Models
-    params: dict[str, dict[str, JsonValue]]
+    params: dict[str, tuple[Layer, ...]]
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -181,25 +217,27 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
     hide_all(read.data, root)
     chosen = environment or os.environ.get("FIRNFLOW_ENV") or DEFAULT_ENVIRONMENT
     values: dict[str, Any] = {}
-    tracking = Tracking()
-    params = {name: dict(section.params) for name, section in file.pipelines.items()}
+    tracking, alerts = Tracking(), Alerts()
+    params: dict[str, tuple[Layer, ...]] = {name: ((FILE, section.params),) for name, section in file.pipelines.items()}
     for name in reversed(_lineage(file, chosen, path)):
         layer = file.environments.get(name, Environment())
-        values |= layer.model_dump(exclude_none=True, exclude={"inherits", "pipelines", "state", "tracking"})
+        values |= layer.model_dump(exclude_none=True, exclude={"inherits", "pipelines", "state", "tracking", "alerts"})
         values |= {"state": layer.state} if layer.state else {}
         tracking = _over(tracking, layer.tracking)
+        alerts = _all_channels(alerts, layer.alerts)
         for pipeline, section in layer.pipelines.items():
-            params[pipeline] = _merged(params.get(pipeline, {}), section.params)
+            params[pipeline] = (*params.get(pipeline, ()), (f"{FILE}, [environments.{name}]", section.params))
     variables = _variables()
     over = validated(Environment, variables, _variable, root=root)
     hide_all(variables, root)
     values |= {key: value for key in over.model_fields_set if (value := getattr(over, key)) is not None}
     values["tracking"] = _over(tracking, over.tracking)
+    values["alerts"] = _all_channels(alerts, over.alerts)
     return _decided(file, chosen, root, values, params)
 
 
 def _decided(
-    file: ProjectFile, chosen: str, root: Path, values: dict[str, Any], params: dict[str, dict[str, JsonValue]]
+    file: ProjectFile, chosen: str, root: Path, values: dict[str, Any], params: dict[str, tuple[Layer, ...]]
 ) -> Settings:
     """Return the settings with the defaults that depend on each other, and paths made absolute."""
     workers = values.get("workers") or machine.processors()
@@ -218,6 +256,7 @@ def _decided(
         lease=values.get("lease", 30.0),
         cache=values.get("cache", True),
         tracking=_absolute(values["tracking"], root),
+        alerts=values["alerts"],
         models=file.models,
         params=params,
     )
@@ -228,6 +267,14 @@ def _over(below: Tracking, above: Tracking | None) -> Tracking:
     if above is None or above.backend is not None:
         return above or below
     return below.model_copy(update={name: getattr(above, name) for name in above.model_fields_set})
+
+
+def _all_channels(below: Alerts, above: Alerts | None) -> Alerts:
+    """Return both, `above` winning; channels of both are told."""
+    if above is None:
+        return below
+    given = {name: getattr(above, name) for name in above.model_fields_set}
+    return below.model_copy(update={**given, "channels": {**below.channels, **above.channels}})
 
 
 def _absolute(tracking: Tracking, root: Path) -> Tracking:
@@ -253,15 +300,6 @@ def _lineage(file: ProjectFile, chosen: str, path: Path) -> list[str]:
         lineage.append(name)
         name = file.environments.get(name, Environment()).inherits
     return lineage
-
-
-def _merged(below: dict[str, JsonValue], above: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return both, `above` winning; nested tables are merged."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def _variables() -> dict[str, Any]:
