@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from firnflow.stores.state import State
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
+_LONGEST_WHO = 200  # characters
 _PLACE = re.compile(rf"(?P<name>{NAME.pattern})(?:/(?P<version>[0-9]{{1,9}})|@(?P<alias>{NAME.pattern}))?")
 
 __all__ = ["CHAMPION", "ModelVersion", "Place", "Promotion", "Registry"]
@@ -83,11 +84,12 @@ class Registry:
             tags: name → text.
 
         Raises:
-            UsageError: the name is none.
+            UsageError: the name is none, or the ref is none of a model.
             UnsafeFormatError: the model can only be stored as a pickle.
+            DamagedArtifactError: the stored model is not what was committed.
         """
         check_name(name)
-        ref = model if isinstance(model, Ref) else values.save(model, Model, self._storage())
+        ref = self._checked(model) if isinstance(model, Ref) else values.save(model, Model, self._storage())
         return self._models.add(
             ModelVersion(
                 name=name,
@@ -98,7 +100,7 @@ class Registry:
                 run=run,
                 task=task,
                 created_at=time.time(),
-                created_by=by or who(),
+                created_by=_named(by),
                 metadata=metadata or {},
                 tags=dict(tags or {}),
             )
@@ -192,7 +194,7 @@ class Registry:
             verdict: what the gates said.
             run: the run that promotes; a task of a run does so once, however often it is tried.
             task: the task there.
-            action: `promote` or `approve`.
+            action: `promote`, `approve` or `rollback`.
 
         Raises:
             ModelConflictError: the alias was moved meanwhile; nothing was changed.
@@ -200,8 +202,8 @@ class Registry:
             DamagedArtifactError: the file of the version is not what was registered.
         """
         check_name(alias, "alias")
+        wish = Promotion(name, alias, action, expected, version, _named(by), _said(reason), verdict, run, task)
         self.verify(self._models.version(name, version))
-        wish = Promotion(name, alias, action, expected, version, by or who(), reason, verdict, run, task)
         return self._models.move(wish)
 
     def approve(self, name: str, version: int, *, reason: str, by: str | None = None) -> Promotion:
@@ -225,20 +227,12 @@ class Registry:
     def reject(self, name: str, version: int, *, reason: str, by: str | None = None) -> Promotion:
         """Answer a request with no. Raises NotFoundError where none waits."""
         asked = self._request(name, version)
-        who_says = by or who()
-        return self._models.note(
-            Promotion(name, CHAMPION, "reject", asked.from_version, version, who_says, reason, asked.verdict)
-        )
+        row = (name, CHAMPION, "reject", asked.from_version, version, _named(by), _said(reason), asked.verdict)
+        return self._models.note(Promotion(*row))
 
     def waiting(self, name: str) -> list[Promotion]:
         """Return the requests for approval that nobody has answered, the newest first."""
-        answered: set[int | None] = set()
-        found = []
-        for row in self.history(name):
-            if row.action == "request" and row.to_version not in answered:
-                found.append(row)
-            answered.add(row.to_version)
-        return found
+        return self._models.waiting(name)
 
     def note(self, row: Promotion) -> Promotion:
         """Write a row into the audit that moves nothing: `request`, `reject`, `shadow`."""
@@ -256,33 +250,35 @@ class Registry:
             raise UsageError(f"@{CHAMPION} is moved by promotion only: firnflow models promote {name}/{version}")
         action = "alias" if version is not None else "remove"
         now = self.aliases(name).get(alias)
-        return self._models.move(Promotion(name, alias, action, now, version, by or who(), reason))
+        return self._models.move(Promotion(name, alias, action, now, version, _named(by), _said(reason)))
 
     def rollback(self, name: str, *, reason: str, by: str | None = None) -> Promotion:
         """Make the version champion that was it before the present one; a second time, the one before that.
 
         Raises:
             NotFoundError: there is none.
+            ModelConflictError: the champion was changed at this moment; nothing was done.
             DamagedArtifactError: the file of that version is not what was registered.
         """
         self.versions(name)
-        return self._models.roll_back(name, by or who(), reason)
+        now, earlier = self._models.way_back(name)
+        return self.promote(name, earlier, expected=now, reason=reason, by=by, action="rollback")
 
     def archive(self, name: str, version: int, *, reason: str, by: str | None = None) -> ModelVersion:
         """Put a version aside: it stays loadable. Raises ModelConflictError where an alias points to it."""
-        return self._models.set_status(name, version, "archived", by or who(), reason)
+        return self._models.set_status(name, version, "archived", _named(by), _said(reason))
 
     def restore(self, name: str, version: int, *, reason: str, by: str | None = None) -> ModelVersion:
         """Undo `archive`."""
-        return self._models.set_status(name, version, "registered", by or who(), reason)
+        return self._models.set_status(name, version, "registered", _named(by), _said(reason))
 
     def delete(self, name: str, version: int, *, reason: str, by: str | None = None) -> ModelVersion:
         """Give a version's file up to `firnflow clean`; that it was there stays written down.
 
         Raises:
-            ModelConflictError: an alias points to it, or it has been champion.
+            ModelConflictError: an alias points to it, it has been champion, or it waits for an approval.
         """
-        return self._models.set_status(name, version, "deleted", by or who(), reason)
+        return self._models.set_status(name, version, "deleted", _named(by), _said(reason))
 
     def why_needed(self, found: ModelVersion) -> str | None:
         """Return why a version must not be deleted, in a few words, or None."""
@@ -291,6 +287,12 @@ class Registry:
     def tag(self, name: str, version: int, tags: dict[str, str]) -> ModelVersion:
         """Add tags to a version; an empty text takes one away."""
         return self._models.set_tags(name, version, tags)
+
+    def _checked(self, ref: Ref) -> Ref:
+        if ref.kind != "model":
+            raise UsageError(f"only a model can be registered, not {ref.kind}")
+        values.verify(ref, self._storage())
+        return ref
 
     def _request(self, name: str, version: int) -> Promotion:
         waiting = self.waiting(name)
@@ -316,7 +318,22 @@ def check_name(name: str, what: str = "name of a model") -> None:
         raise UsageError(f"{name!r:.120} is no {what}: a letter, then letters, digits, '_', '.' or '-'; at most 100")
 
 
+def _named(by: str | None) -> str:
+    """Return who decides: the one who is named, else the user of this process."""
+    if by is None:
+        return who()
+    if not by.strip() or not by.isprintable() or len(by) > _LONGEST_WHO:
+        raise UsageError(f"{by!r:.120} says nobody who decides: write at most {_LONGEST_WHO} characters that are read")
+    return by
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise UsageError("Say why, for the audit: a reason that is not empty")
+    return reason
+
+
 def who() -> str:
     """Return user and host of this process, as the audit writes them."""
     found = origin.who()
-    return f"{found['user'] or '?'}@{found['host'] or '?'}"
+    return f"{found['user'] or '?'}@{found['host'] or '?'}"[:_LONGEST_WHO]

@@ -6,6 +6,7 @@ seen: compare and swap. Rows of the audit are added, never changed.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -178,56 +179,36 @@ class Models:
             before = _traces(connection, wish)
             if before is not None:
                 return before
-            if wish.to_version is not None and _find(connection, wish.name, wish.to_version).status == "deleted":
-                raise NotFoundError(f"{wish.name}/{wish.to_version} was deleted. See: firnflow models list {wish.name}")
             _swap(connection, wish)
+            if wish.to_version is not None:
+                _take_up(connection, wish.name, wish.to_version)
             return _write(connection, wish)
 
         done = transact(self._engine, work)
         crash_point("model.promoted")
         return done
 
-    def roll_back(self, name: str, by: str, reason: str) -> Promotion:
-        """Make the version champion that was it before the present one was promoted.
+    def way_back(self, name: str) -> tuple[int, int]:
+        """Return the champion, and the version that was champion before it was promoted.
 
-        A second rollback goes one promotion further back; it does not undo the first.
+        Champions are a stack: a promotion puts one on top, a rollback takes one away. So a second rollback goes one
+        promotion further back; it does not undo the first.
 
         Raises:
-            NotFoundError: there is no champion, or it was the first.
+            NotFoundError: there is no champion, or it is the first.
         """
-        at = time.time()
-
-        def work(connection: sa.Connection) -> Promotion:
-            _lock(connection, name)
+        with reading(self._engine) as connection:
             now = _current(connection, name, CHAMPION)
             if now is None:
-                raise NotFoundError(
-                    f"{name!r} has no champion, so there is nothing to roll back.{_known(connection, name)}"
-                )
-            wish = Promotion(name, CHAMPION, "rollback", now, None, by, reason, at=at)
-            traces = _traces(connection, wish)
-            if traces is not None:
-                return traces
-            query = sa.select(_audit.c.from_version).where(
-                _audit.c.name == name,
-                _audit.c.alias == CHAMPION,
-                _audit.c.to_version == now,
-                _audit.c.action.in_(_MOVES),
+                known = _known(connection, name)
+                raise NotFoundError(f"{name!r} has no champion, so there is nothing to roll back.{known}")
+            stack = _champions(connection, name)
+        if len(stack) < 2:
+            raise NotFoundError(
+                f"{name}/{now} is the first champion of {name!r}: there is none to go back to. "
+                f"Mend: firnflow models promote {name}/N --reason WHY"
             )
-            earlier = connection.execute(query.order_by(_audit.c.id.desc())).scalars().first()
-            if earlier is None:
-                raise NotFoundError(
-                    f"{name}/{now} is the first champion of {name!r}: there is none to go back to. "
-                    f"Mend: firnflow models promote {name}/N --reason WHY"
-                )
-            _restore(connection, name, int(earlier))
-            wish = Promotion(name, CHAMPION, "rollback", now, int(earlier), by, reason, at=at)
-            _swap(connection, wish)
-            return _write(connection, wish)
-
-        done = transact(self._engine, work)
-        crash_point("model.promoted")
-        return done
+        return now, stack[-2]
 
     def note(self, row: Promotion) -> Promotion:
         """Write a row into the audit that moves nothing: a request, a rejection. Once per task of a run."""
@@ -239,6 +220,15 @@ class Models:
             return _traces(connection, row) or _write(connection, row)
 
         return transact(self._engine, work)
+
+    def waiting(self, name: str) -> list[Promotion]:
+        """Return the requests for approval that nobody has answered, the newest first."""
+        found: dict[int | None, Promotion] = {}
+        gone = {each.version for each in self.versions(name) if each.status == "deleted"}
+        for row in self.history(name):
+            if row.alias == CHAMPION:
+                found.setdefault(row.to_version, row)
+        return [row for row in found.values() if row.action == "request" and row.to_version not in gone]
 
     def set_status(self, name: str, number: int, status: str, by: str, reason: str) -> ModelVersion:
         """Make a version `archived`, `registered` again, or `deleted` (its file may then be collected).
@@ -275,7 +265,7 @@ class Models:
             found = _find(connection, name, number)
             merged = {key: text for key, text in {**found.tags, **tags}.items() if text}
             here = (_version.c.name == name, _version.c.version == number)
-            connection.execute(_version.update().where(*here).values(tags=merged))
+            connection.execute(_version.update().where(*here).values(tags=_storable(merged)))
             return _find(connection, name, number)
 
         return transact(self._engine, work)
@@ -350,9 +340,13 @@ def _moved(connection: sa.Connection, wish: Promotion, now: int | None) -> str:
     who = f", by {last.by} ({last.action})" if last is not None else ""
     seen = f"version {wish.from_version}" if wish.from_version is not None else "no version"
     is_now = f"version {now}" if now is not None else "gone"
+    mend = "Mend: compare with that one: run the pipeline again"
+    if wish.action in ("rollback", "alias", "remove"):
+        mend = f"See: firnflow models history {wish.name}"
+    compared = f" when {wish.name}/{wish.to_version} was compared with it" if wish.action in _MOVES else ""
     return (
-        f"{wish.name}@{wish.alias} was moved meanwhile: it was {seen} when {wish.name}/{wish.to_version} was compared "
-        f"with it, and is {is_now} now{who}. Nothing was changed. Mend: compare with that one: run the pipeline again"
+        f"{wish.name}@{wish.alias} was moved meanwhile: it was {seen}{compared}, and is {is_now} now{who}. "
+        f"Nothing was changed. {mend}"
     )
 
 
@@ -362,11 +356,24 @@ def _write(connection: sa.Connection, row: Promotion) -> Promotion:
     return Promotion(**values, id=int(key[0]) if key is not None else 0)
 
 
-def _restore(connection: sa.Connection, name: str, number: int) -> None:
+def _take_up(connection: sa.Connection, name: str, number: int) -> None:
+    """Let a version that gets an alias be in use, also where it was archived. Raises NotFoundError if it is deleted."""
     if _find(connection, name, number).status == "deleted":
-        raise NotFoundError(f"{name}/{number}, the champion before, was deleted. See: firnflow models history {name}")
+        raise NotFoundError(f"{name}/{number} was deleted. See: firnflow models list {name}")
     here = (_version.c.name == name, _version.c.version == number)
     connection.execute(_version.update().where(*here).values(status="registered"))
+
+
+def _champions(connection: sa.Connection, name: str) -> list[int]:
+    """Return the champions that were not rolled back, the present one last."""
+    moves = (_audit.c.name == name, _audit.c.alias == CHAMPION, _audit.c.action.in_((*_MOVES, "rollback")))
+    stack: list[int] = []
+    for row in connection.execute(sa.select(_audit.c.action, _audit.c.to_version).where(*moves).order_by(_audit.c.id)):
+        if row.action == "rollback":
+            del stack[-1:]
+        else:
+            stack.append(int(row.to_version))
+    return stack
 
 
 def _check_unused(connection: sa.Connection, found: ModelVersion, *, deleting: bool) -> None:
@@ -380,6 +387,10 @@ def _check_unused(connection: sa.Connection, found: ModelVersion, *, deleting: b
         raise ModelConflictError(
             f"{found.place} has been champion: the audit names it, and a rollback may need it. "
             f"Mend: firnflow models archive {found.place}"
+        )
+    if deleting and _is_asked_for(connection, found):
+        raise ModelConflictError(
+            f"{found.place} waits for an approval. Mend: firnflow models reject {found.place} --reason WHY"
         )
 
 
@@ -400,14 +411,26 @@ def _was_champion(connection: sa.Connection, found: ModelVersion) -> bool:
 
 
 def _is_asked_for(connection: sa.Connection, found: ModelVersion) -> bool:
-    """Return whether a request for this version's approval is its last row in the audit."""
+    """Return whether somebody may still approve this version: the champion is the one that it was compared with."""
     here = (_audit.c.name == found.name, _audit.c.to_version == found.version, _audit.c.alias == CHAMPION)
-    query = sa.select(_audit.c.action).where(*here).order_by(_audit.c.id.desc())
-    return connection.execute(query).scalars().first() == "request"
+    last = connection.execute(sa.select(_audit).where(*here).order_by(_audit.c.id.desc())).first()
+    now = _current(connection, found.name, CHAMPION)
+    return last is not None and last.action == "request" and last.from_version == now
 
 
 def _columns(record: ModelVersion | Promotion) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__slots__}
+    return {name: _storable(getattr(record, name)) for name in record.__slots__}
+
+
+def _storable(value: Any) -> Any:
+    """Return what every database takes: PostgreSQL knows no NaN in JSON, and no zero byte in a text."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{SYMBOL FOR NULL}")
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _read(cls: type[T], row: Any) -> T:
