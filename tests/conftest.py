@@ -21,6 +21,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["FIRNFLOW_TRACKING"] = "none"  # a run would leave a process behind that makes a database for MLflow
     # Ibis 12 calls a method of DuckDB's that DuckDB 1.5 has renamed.
     config.addinivalue_line("filterwarnings", r"ignore:fetch_arrow_table\(\) is deprecated:DeprecationWarning")
+    # apprise asks the standard library what kind a picture is.
+    config.addinivalue_line("filterwarnings", r"ignore:'imghdr' is deprecated:DeprecationWarning")
 
 
 @pytest.fixture(scope="session")

@@ -59,10 +59,12 @@ class TaskContext:
     task: str
     attempt: int
     scratch: Path | None = None
+    element: int = -1
+    """The index in a map, -1 where there is none."""
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[Point] = field(default_factory=list)
     steps: dict[str, int] = field(default_factory=dict)
-    before_commit: list[Callable[[], None]] = field(default_factory=list)
+    before_commit: list[Callable[[], object]] = field(default_factory=list)
     """Called when the outputs are stored, and before they count; what is raised fails the attempt."""
     services: object = None
     """The `engine.services.Services` of the environment: for tasks of ours, such as those that register a model."""

@@ -39,6 +39,10 @@ def deliverers(root: Path, settings: Settings, state: State) -> list[Deliverer]:
     if tracker is not None:
         backend, artifacts = tracking.backend_of(settings), Stores.open(settings, root).artifacts
         found.append(TrackingDeliverer(tracker, backend, settings, state, artifacts))
+    if settings.alerts.channels:
+        from firnflow.monitoring.channels import AlertDeliverer
+
+        found.append(AlertDeliverer(settings, state, Stores.open(settings, root).artifacts))
     return found
 
 
@@ -46,7 +50,7 @@ def anybody(settings: Settings) -> bool:
     """Return whether an environment has somebody to tell; cheap."""
     from firnflow.models import tracking
 
-    return tracking.backend_of(settings) != tracking.NONE
+    return bool(settings.alerts.channels) or tracking.backend_of(settings) != tracking.NONE
 
 
 class Sender:

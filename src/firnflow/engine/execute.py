@@ -112,7 +112,7 @@ def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
         logs.attempt_file(place.logs, call.run, call.task, call.element, call.number), place.redact, place.echo
     )
     scratch = place.stores.scratch("dir")
-    here = context.TaskContext(call.run, call.task, call.number, scratch, services=place.services)
+    here = context.TaskContext(call.run, call.task, call.number, scratch, call.element, services=place.services)
     began = time.perf_counter()
     peak.reset()
     with logs.capture(log):

@@ -1,0 +1,1 @@
+"""What people are told: alerts on failures, promotions, rejections and anomalies."""
