@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import resource
 import signal
 import subprocess
 import sys
 import warnings
+
+import pytest
 
 from firnflow.engine.logs import AttemptLog, attempt_file, capture, read
 
@@ -61,12 +64,13 @@ def test_a_prompt_is_shown_before_its_line_ends(tmp_path):
 
 def test_a_torn_last_line_is_left_for_later(tmp_path):
     path = tmp_path / "a.jsonl"
-    path.write_bytes(b'{"message": "whole"}\n{"mess')
+    line = {"at": 1, "level": "info", "source": "x", "message": "whole"}
+    path.write_text(json.dumps(line) + "\n" + json.dumps(line)[:30])
     lines, offset = read(path)
     assert [line["message"] for line in lines] == ["whole"]
     with path.open("ab") as file:
-        file.write(b'age": "rest"}\n')
-    assert [line["message"] for line in read(path, offset)[0]] == ["rest"]
+        file.write(json.dumps(line)[30:].encode() + b"\n")
+    assert [line["message"] for line in read(path, offset)[0]] == ["whole"]
     assert read(tmp_path / "none", 5) == ([], 5)
 
 
@@ -100,7 +104,32 @@ def test_a_disk_that_takes_no_line_ends_nothing_and_is_told_of(tmp_path):
     log.write("x", "four")
     log.close()
     said = [line["message"] for line in read(tmp_path / "a.jsonl")[0]]
-    assert said == ["one", "2 lines could not be written here", "four"]
+    assert said[1].startswith('a damaged line: {"at": ')
+    assert said[:1] + said[2:] == ["one", "2 lines could not be written here", "four"]
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        b"\xff",
+        b"[]",
+        b'{"at": 1}',
+        b"[" * 100_000,
+        b'{"at": 1e300, "level": "info", "source": "x", "message": "y"}',
+        b'{"at": "1", "level": "info", "source": "x", "message": "y"}',
+        b'{"at": 1, "level": "", "source": "x"}',
+    ],
+    ids=lambda text: text[:40].decode("latin-1"),
+)
+def test_a_damaged_line_is_shown_and_hides_no_other(tmp_path, spoilt):
+    log = AttemptLog(tmp_path / "a.jsonl")
+    log.write("x", "one")
+    log.close()
+    one = (tmp_path / "a.jsonl").read_bytes()
+    (tmp_path / "a.jsonl").write_bytes(one + spoilt + b"\n" + one)
+    lines, _ = read(tmp_path / "a.jsonl")
+    assert [line["message"][:15] for line in lines] == ["one", "a damaged line:", "one"]
+    assert lines[1]["at"] == lines[0]["at"]
 
 
 def test_libraries_and_children_that_write_to_the_descriptors_are_heard(lab):

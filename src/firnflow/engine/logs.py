@@ -17,12 +17,13 @@ import sys
 import time
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
-from firnflow._text import printable
+from firnflow._text import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+_LAST = 1e11  # seconds since 1970 that any clock of a system can show
 _UNSAFE = re.compile(r"^\.+|[^A-Za-z0-9_.-]")  # no separators, and no `..`
 
 
@@ -56,7 +57,7 @@ class AttemptLog:
         text = self._redact(message)
         try:
             if self._missing:
-                self._append("firnflow", f"{self._missing} lines could not be written here", "warning")
+                self._append("firnflow", f"{counted(self._missing, 'line')} could not be written here", "warning")
                 self._missing = 0
             self._append(source, text, level)
         except OSError:
@@ -153,7 +154,10 @@ def capture(log: AttemptLog) -> Iterator[None]:
 
 
 def read(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """Return the whole lines from `offset` on, and the offset behind them; a torn last line is left for later."""
+    """Return the whole lines from `offset` on, and the offset behind them; a torn last line is left for later.
+
+    A line that is none of ours (a disk was full, a bit has flipped) is returned as it stands, in a warning.
+    """
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -161,8 +165,25 @@ def read(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     except FileNotFoundError:
         return [], offset
     whole = data[: data.rfind(b"\n") + 1]
-    lines = []
-    for line in whole.splitlines():
-        with contextlib.suppress(ValueError):
-            lines.append(json.loads(line))
+    lines: list[dict[str, Any]] = []
+    for text in filter(None, whole.split(b"\n")):
+        line = _line(text)
+        if line is None:
+            at = lines[-1]["at"] if lines else 0.0
+            said = f"a damaged line: {text.decode('utf-8', 'backslashreplace')}"
+            line = {"at": at, "level": "warning", "source": "firnflow", "message": said}
+        lines.append(line)
     return lines, offset + len(whole)
+
+
+def _line(text: bytes) -> dict[str, Any] | None:
+    """Return a line as it was written, or None where it is not what `AttemptLog` writes."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    texts = ("level", "source", "message")
+    if not isinstance(line, dict) or not all(isinstance(line.get(name), str) for name in texts):
+        return None
+    at = line.get("at")
+    return line if isinstance(at, int | float) and 0 <= at < _LAST else None
