@@ -17,6 +17,7 @@ OF_PROBABILITIES = {
     "roc_auc": lambda y, p, w: sk.roc_auc_score(y, p, sample_weight=w),
     "average_precision": lambda y, p, w: sk.average_precision_score(y, p, sample_weight=w),
     "log_loss": lambda y, p, w: sk.log_loss(y, np.clip(p, 1e-7, 1 - 1e-7), sample_weight=w, labels=[0, 1]),
+    "d2_log_loss": lambda y, p, w: sk.d2_log_loss_score(y, np.clip(p, 1e-7, 1 - 1e-7), sample_weight=w, labels=[0, 1]),
     "brier": lambda y, p, w: sk.brier_score_loss(y, p, sample_weight=w),
 }
 OF_DECISIONS = {

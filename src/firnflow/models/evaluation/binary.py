@@ -138,10 +138,32 @@ def _average_precision(scored: Scored) -> Statistic:
     return statistic
 
 
-def _log_loss(scored: Scored) -> Statistic:
-    """Prepare the mean negative log-likelihood; probabilities are kept 1e-7 away from 0 and 1."""
+def _losses(scored: Scored) -> Array:
+    """Return the negative log-likelihood of each row; probabilities are kept 1e-7 away from 0 and 1."""
     clipped = np.clip(scored.scores.astype(np.float64), 1e-7, 1 - 1e-7)
-    return mean(-np.where(scored.labels == 1, np.log(clipped), np.log1p(-clipped)))
+    return -np.where(scored.labels == 1, np.log(clipped), np.log1p(-clipped))
+
+
+def _log_loss(scored: Scored) -> Statistic:
+    """Prepare the mean negative log-likelihood."""
+    return mean(_losses(scored))
+
+
+def _d2_log_loss(scored: Scored) -> Statistic:
+    """Prepare the share of the log-loss that the model takes away from who always says the share of positives.
+
+    D. McFadden, "Conditional logit analysis of qualitative choice behavior" (1974); 0: nothing, 1: all of it.
+    """
+    labels = (scored.labels == 1).astype(np.float64)
+
+    def finish(sums: Array) -> Array:
+        loss, positives, count = sums
+        share = divide(positives, count)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            least = -(share * np.log(share) + (1 - share) * np.log1p(-share))
+        return 1 - divide(divide(loss, count), np.where(np.isnan(least), 0.0, least))
+
+    return additive(np.stack([_losses(scored), labels, np.ones(len(labels))]), finish)
 
 
 def _brier(scored: Scored) -> Statistic:
@@ -165,6 +187,7 @@ METRICS: tuple[Metric, ...] = (
         )
     ),
     Metric("log_loss", "lower", _log_loss),
+    Metric("d2_log_loss", "higher", _d2_log_loss),
     Metric("brier", "lower", _brier),
     Metric("ece", "lower", _ece),
 )

@@ -1,0 +1,1 @@
+"""Gates: what a model must show before it is promoted, and the verdict."""

@@ -1,0 +1,77 @@
+"""`gate`: may this model be promoted? The rules decide, on rows that neither it nor the champion has seen."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import ibis
+
+from firnflow.context import log_metric, scratch_dir
+from firnflow.engine import services
+from firnflow.errors import UsageError
+from firnflow.graph.task import task
+from firnflow.models.gates.evaluate import evaluate_gates
+from firnflow.models.gates.evidence import Champion
+from firnflow.models.gates.picture import write_png
+from firnflow.models.gates.settings import Gating
+from firnflow.models.gates.verdict import Decision, Verdict  # noqa: TC001 - Gated's annotations are resolved
+from firnflow.models.registry import Registry
+from firnflow.steps._tables import log
+from firnflow.steps.registering import Registered
+from firnflow.values.figure import Figure
+from firnflow.values.model import Model
+
+
+class Gated(NamedTuple):
+    """What the gates say: `verdict` in full, `decision` for `.case(…)`, `picture` for people."""
+
+    verdict: Verdict
+    decision: Decision
+    picture: Figure
+
+
+@task(cache=False)
+def gate(model: Model, holdout: ibis.Table, gating: Gating, registered: Registered | None = None) -> Gated:
+    """Hold a model against the rules and against the champion of the registry. Nothing is changed by it.
+
+    Metrics: the primary metric of the model, and of the champion as `champion_…`; `rules_failed`.
+
+    Args:
+        model: as `train` returned it.
+        holdout: raw rows, as `split` returned them: key, label, features before any preprocessing.
+        gating: the rules and settings.
+        registered: the version of the model, to be written down with the verdict.
+
+    Raises:
+        UsageError: a rule does not fit the model, or no run is under way.
+        DataError: the holdout lacks a column, or has another label.
+        MissingExtraError: matplotlib is not installed.
+    """
+    if registered is not None and registered.name != gating.name:
+        raise UsageError(f"gating.name is {gating.name!r}, but the model was registered as {registered.name!r}")
+    champion = _champion(gating)
+    version = registered.version if registered else None
+    verdict = evaluate_gates(gating, model, champion, holdout, version=version)
+    for result in verdict.results:
+        log.info("%s %s", "passed:" if result.passed else "FAILED:", result.reason)
+    for note in verdict.notes:
+        log.info("%s", note)
+    log.info("%s", verdict.summary)
+    _log_metrics(verdict)
+    path = scratch_dir() / "verdict.png"
+    write_png(verdict, path)
+    return Gated(verdict, verdict.decision, Figure(path, "image/png"))
+
+
+def _champion(gating: Gating) -> Champion | None:
+    here, _ = services.here("steps.gate")
+    registry = Registry(here.state, here.stores)
+    found = registry.champion(gating.name)
+    return Champion(found.version, registry.load(found)) if found else None
+
+
+def _log_metrics(verdict: Verdict) -> None:
+    for prefix, figures in (("", verdict.metrics), ("champion_", verdict.champion_metrics)):
+        if verdict.primary in figures:
+            log_metric(prefix + verdict.primary, figures[verdict.primary])
+    log_metric("rules_failed", len(verdict.failed))
