@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from firnflow.status import BROKEN, DONE, FINISHED, RunStatus, TaskStatus, overall
+from firnflow.status import BROKEN, COMMITTED, FINISHED, RunStatus, TaskStatus, overall
 
 
 def test_they_are_their_words():
@@ -14,7 +14,7 @@ def test_they_are_their_words():
     assert json.dumps({TaskStatus.UPSTREAM_FAILED: TaskStatus.LOST}) == '{"upstream_failed": "lost"}'
     assert {"failed": 1}[TaskStatus.FAILED] == 1
     assert "running" not in FINISHED
-    assert not BROKEN & DONE
+    assert not BROKEN & COMMITTED
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,6 @@ FINISHED = frozenset(RunStatus) - {RunStatus.RUNNING}
 """A run on which nobody works."""
 COMMITTED = frozenset({TaskStatus.SUCCEEDED, TaskStatus.CACHED})
 """An attempt whose outputs count."""
-DONE = COMMITTED | {TaskStatus.GIVEN}
-"""A task that has outputs."""
 BROKEN = frozenset({TaskStatus.FAILED, TaskStatus.UPSTREAM_FAILED, TaskStatus.CANCELLED})
 """A task below which nothing runs."""
 

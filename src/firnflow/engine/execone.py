@@ -25,16 +25,19 @@ from firnflow.engine.lease import Lease
 from firnflow.engine.logs import attempt_file
 from firnflow.engine.mapping import expand
 from firnflow.engine.run import params_of
-from firnflow.engine.scheduler import Scheduler, reads
+from firnflow.engine.scheduler import Scheduler
 from firnflow.engine.selection import committed, gather_outputs, outputs_of
 from firnflow.engine.units import make_unit, new_attempt
 from firnflow.engine.workplace import open_workplace, register
 from firnflow.errors import RunConflictError, UsageError
+from firnflow.graph.joins import reads
 from firnflow.status import BROKEN, COMMITTED, RunStatus, TaskStatus, overall
 from firnflow.stores.state import NewAttempt
 from firnflow.values import Ref
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from firnflow.engine.execute import Workplace
     from firnflow.engine.units import Unit
     from firnflow.graph.model import Graph, TaskNode
@@ -132,6 +135,7 @@ class _Execution:
         )
         self._scheduler = Scheduler(wish.graph, wish.graph.tasks, {}, run.params, self._job.read_json)
         self._skipped: list[str] = []
+        self._failed = _failures(self._attempts)
         self._can_run = self._replay()
 
     def answer(self) -> dict[str, Any]:
@@ -148,20 +152,28 @@ class _Execution:
         return self._all([self._unit(unit) for unit in self._units(task, node)], node)
 
     def _replay(self) -> bool:
-        """Settle what the run has committed and what its branches skip; return whether the task's inputs are there."""
+        """Settle what is known of the tasks; return whether the inputs of the task are there."""
         done = committed(self._wish.graph, self._attempts)
         can_run = False
         for task in self._scheduler.take_ready():
             if task == self._wish.task:
                 can_run = True
             elif task in done:
-                self._scheduler.settle(
-                    task, TaskStatus.SKIPPED if done[task] is None else TaskStatus.SUCCEEDED, done[task]
-                )
-            elif self._scheduler.decide(task) == TaskStatus.SKIPPED:
-                self._skipped.append(task)
-                self._scheduler.settle(task, TaskStatus.SKIPPED)
+                status = TaskStatus.SKIPPED if done[task] is None else TaskStatus.SUCCEEDED
+                self._scheduler.settle(task, status, done[task])
+            elif (standing := self._standing(task)) is not None:
+                self._scheduler.settle(task, standing)
         return can_run
+
+    def _standing(self, task: str) -> TaskStatus | None:
+        """Return how a task stands that has committed nothing; None where that is still open."""
+        at_the_end = self._wish.task == FINALIZER
+        if at_the_end and task in self._failed:
+            return TaskStatus.FAILED
+        decision = self._scheduler.decide(task)
+        if decision == TaskStatus.SKIPPED:
+            self._skipped.append(task)
+        return TaskStatus.CANCELLED if decision is None and at_the_end else decision
 
     # -- a task -------------------------------------------------------------------------------------------------------
 
@@ -228,7 +240,8 @@ class _Execution:
 
     def _finish(self) -> dict[str, Any]:
         """Run the finalizer, where there is one, and end the run."""
-        states, error = self._states()
+        states = {task: self._scheduler.settled[task].status for task in self._wish.graph.tasks}
+        error = next((self._failed[task] for task in states if states[task] == TaskStatus.FAILED), None)
         for task in self._skipped:
             self._note(task, TaskStatus.SKIPPED)
         status = RunStatus.FAILED if BROKEN.intersection(states.values()) else RunStatus.SUCCEEDED
@@ -244,22 +257,6 @@ class _Execution:
                 status, error = RunStatus.FAILED, f"the finalizer {answer['state']}"
         self._place.state.end_run(self._run.id, self._run.epoch, status, error)
         return {**answer, "status": status}
-
-    def _states(self) -> tuple[dict[str, TaskStatus], str | None]:
-        """Return how each task stands, and the first failure."""
-        newest = {(attempt.task, attempt.element): attempt for attempt in self._attempts}
-        failed = {task: a for (task, _), a in newest.items() if a.status in _FAILED}
-        states: dict[str, TaskStatus] = {}
-        for task, node in self._wish.graph.tasks.items():
-            settled = self._scheduler.settled.get(task)
-            above = any(states[other] in BROKEN for other in reads(node))
-            left = TaskStatus.UPSTREAM_FAILED if above else TaskStatus.CANCELLED
-            ended = TaskStatus.FAILED if task in failed else left
-            states[task] = settled.status if settled is not None else ended
-        first = next((failed[task] for task, state in states.items() if state == TaskStatus.FAILED), None)
-        said = first.error or {} if first is not None else {}
-        error = f"task {first.task}: {said.get('type')}: {said.get('message')}".partition("\n")[0] if first else None
-        return states, error
 
     # -- writing down -------------------------------------------------------------------------------------------------
 
@@ -304,3 +301,14 @@ class _Execution:
 def _taken(found: Attempt) -> Outcome:
     """Return what an attempt has committed as an outcome."""
     return Outcome(TaskStatus.SUCCEEDED, outputs_of(found), found.metrics or {})
+
+
+def _failures(attempts: Sequence[Attempt]) -> dict[str, str]:
+    """Return why each task failed whose newest attempt did, in one line."""
+    newest = {(attempt.task, attempt.element): attempt for attempt in attempts}
+    failed = [attempt for attempt in newest.values() if attempt.status in _FAILED]
+    said = {attempt.task: attempt.error or {} for attempt in failed}
+    return {
+        task: f"task {task}: {error.get('type')}: {error.get('message')}".partition("\n")[0]
+        for task, error in said.items()
+    }

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow._text import listing, nearest
 from firnflow.engine.driver import FINALIZER
 from firnflow.errors import GraphError, NotFoundError
-from firnflow.graph.check import walk
-from firnflow.graph.model import FromParam
+from firnflow.graph.model import FromParam, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

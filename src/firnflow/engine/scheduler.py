@@ -1,9 +1,4 @@
-"""Which task may start next, and which is skipped: a pure state machine over the graph, without I/O or clocks.
-
-The rules: a task starts when everything that it reads is settled. It is *upstream_failed* if something that it reads
-failed, *skipped* if its case was not chosen, if an argument that it cannot do without was skipped, or if all that it
-reads was skipped. An argument that accepts None gets None for a skipped input; a list keeps the items that ran.
-"""
+"""Which task may start next: a pure state machine over the graph, without I/O or clocks. The rules: `graph.joins`."""
 
 from __future__ import annotations
 
@@ -12,22 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.binding import Bound, Value
-from firnflow.graph.model import FromConstant, FromList, FromParam, FromTask, Graph, TaskNode
-from firnflow.status import BROKEN, DONE, TaskStatus
+from firnflow.graph.joins import decide, reads
+from firnflow.graph.model import FromConstant, FromList, FromParam
+from firnflow.status import TaskStatus
 from firnflow.values import gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from firnflow.graph.model import Input
+    from firnflow.graph.model import Condition, Graph, Input
     from firnflow.values.ref import Ref
-
-
-class _Skipped:
-    """What a skipped input resolves to."""
-
-
-SKIPPED = _Skipped()
 
 
 @dataclass(slots=True)
@@ -99,33 +88,20 @@ class Scheduler:
     def decide(self, task: str) -> TaskStatus | None:
         """Return `skipped` or `upstream_failed` for a task whose inputs are settled, or None: it is to run."""
         node = self._graph.tasks[task]
-        upstream = [self.settled[other].status for other in reads(node)]
-        if any(status in BROKEN for status in upstream):
-            return TaskStatus.UPSTREAM_FAILED
-        if not all(self._chosen(node, index) for index in range(len(node.when))):
-            return TaskStatus.SKIPPED
-        found = {name: self._find(wanted) for name, wanted in node.inputs.items()}
-        if any(value is SKIPPED and not node.arguments[name].optional for name, value in found.items()):
-            return TaskStatus.SKIPPED
-        fed = [other for wanted in node.inputs.values() for other in _tasks_of(wanted)]
-        if fed and all(self.settled[other].status == TaskStatus.SKIPPED for other in fed):
-            return TaskStatus.SKIPPED
-        return None
+        return decide(node, {other: self.settled[other].status for other in reads(node)}, self._is_chosen)
 
     def arguments(self, task: str) -> dict[str, Bound]:
         """Return what a task that runs is called with."""
         found = {name: self._find(wanted) for name, wanted in self._graph.tasks[task].inputs.items()}
-        return {name: Value(None) if isinstance(value, _Skipped) else value for name, value in found.items()}
+        return {name: Value(None) if value is None else value for name, value in found.items()}
 
-    def _chosen(self, node: TaskNode, index: int) -> bool:
-        condition = node.when[index]
-        verdict = self.settled[condition.task]
-        if verdict.outputs is None:
-            return False
-        value = self._read_json(verdict.outputs[condition.output or "result"])
+    def _is_chosen(self, condition: Condition) -> bool:
+        outputs = self.settled[condition.task].outputs or {}
+        value = self._read_json(outputs[condition.output or "result"])
         return bool(value == condition.case and isinstance(value, bool) == isinstance(condition.case, bool))
 
-    def _find(self, wanted: Input) -> Bound | _Skipped:
+    def _find(self, wanted: Input) -> Bound | None:
+        """Return what an input stands for; None for the output of a task that was skipped."""
         if isinstance(wanted, FromConstant):
             return Value(wanted.value)
         if isinstance(wanted, FromParam):
@@ -134,26 +110,10 @@ class Scheduler:
                 value = value[part]
             return Value(value)
         if isinstance(wanted, FromList):
-            items = [self._find(item) for item in wanted.items]
-            return [item for item in items if not isinstance(item, _Skipped)]
-        return self._output(wanted)
-
-    def _output(self, wanted: FromTask) -> Bound | _Skipped:
+            return [item for item in map(self._find, wanted.items) if item is not None]
         outputs = self.settled[wanted.task].outputs
-        if self.settled[wanted.task].status not in DONE or outputs is None:
-            return SKIPPED
+        if outputs is None:
+            return None
         if wanted.output is not None:
             return outputs[wanted.output]
         return outputs["result"] if set(outputs) == {"result"} else gather(outputs)
-
-
-def reads(node: TaskNode) -> list[str]:
-    """Return the tasks that a task waits for, each once."""
-    found = [other for wanted in node.inputs.values() for other in _tasks_of(wanted)]
-    return list(dict.fromkeys([*found, *(condition.task for condition in node.when)]))
-
-
-def _tasks_of(wanted: Input) -> list[str]:
-    if isinstance(wanted, FromTask):
-        return [wanted.task]
-    return [task for item in wanted.items for task in _tasks_of(item)] if isinstance(wanted, FromList) else []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from firnflow._text import listing, nearest
-from firnflow.engine.scheduler import reads
 from firnflow.errors import NotFoundError, UsageError
+from firnflow.graph.joins import reads
 from firnflow.status import COMMITTED, TaskStatus
 from firnflow.values import Ref, gather
 

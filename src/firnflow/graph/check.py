@@ -10,12 +10,10 @@ from pydantic import ValidationError
 from firnflow._text import nearest
 from firnflow.errors import GraphError
 from firnflow.graph.joins import find_contradiction
-from firnflow.graph.model import FORMAT, VERSION, FromList, FromParam, FromTask, Graph
+from firnflow.graph.model import FORMAT, VERSION, FromParam, FromTask, Graph, walk
 from firnflow.graph.where import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from firnflow.graph.model import Condition, Input, TaskNode
 
 MAX_BYTES = 64 * 2**20
@@ -134,14 +132,6 @@ def _check_finalizer(graph: Graph, node: TaskNode) -> None:
     if node.when or node.mapping or any(isinstance(part, FromTask) for s in node.inputs.values() for part in walk(s)):
         _fail("finalizer", None, "depends on tasks; it always runs")
     _check_task(graph, "finalizer", node, {})
-
-
-def walk(source: Input) -> Iterator[Input]:
-    """Yield an input and, of a list, its items."""
-    yield source
-    if isinstance(source, FromList):
-        for item in source.items:
-            yield from walk(item)
 
 
 def _fail(task: str, argument: str | None, message: str) -> NoReturn:

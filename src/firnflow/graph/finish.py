@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firnflow._text import listing
-from firnflow.graph.check import walk
 from firnflow.graph.joins import find_contradiction
-from firnflow.graph.model import FromParam
+from firnflow.graph.model import FromParam, walk
 from firnflow.graph.params import leaves
 from firnflow.graph.where import fail, quoted
 

@@ -7,7 +7,7 @@ Tasks are named by *key* (`module:function`), looked up among the tasks of the l
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
@@ -16,6 +16,9 @@ from firnflow.errors import GraphError
 from firnflow.graph.cron import check_cron, check_timezone
 from firnflow.graph.names import KEY, Name, TaskPath
 from firnflow.graph.units import parse_duration, parse_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FORMAT = "firnflow.graph"
 VERSION = 1
@@ -90,6 +93,14 @@ class FromList(_Data):
 
 
 Input = Annotated[FromParam | FromConstant | FromTask | FromList, Field(discriminator="source")]
+
+
+def walk(source: Input) -> Iterator[Input]:
+    """Yield an input and, of a list, its items."""
+    yield source
+    if isinstance(source, FromList):
+        for item in source.items:
+            yield from walk(item)
 
 
 class Port(_Data):

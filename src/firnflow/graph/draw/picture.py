@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from firnflow.graph.check import walk
-from firnflow.graph.model import AllOf, AnyOf, Condition, Cron, Every, FromConstant, FromList, FromTask
+from firnflow.graph.model import AllOf, AnyOf, Condition, Cron, Every, FromConstant, FromList, FromTask, walk
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.graph.units import format_duration
 from firnflow.status import TaskStatus
