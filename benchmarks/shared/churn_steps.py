@@ -17,6 +17,7 @@ from churn import decide, pipelines
 from churn.preprocess import preprocess
 from firnflow import steps
 from firnflow.graph.resolve import resolve_params
+from firnflow.steps.tuning import propose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,12 +127,12 @@ def churn_steps(customers: int, threads: int = 1) -> list[Step]:
         ),
         Step("make_train_features", ("train_set", "fitted"), ("train_features",), steps.transform),
         Step("make_test_features", ("test_set", "fitted"), ("test_features",), steps.transform),
-        Step("candidates", (), ("settings",), lambda: steps.candidates(p.training, p.tuning)),
+        Step("candidates", (), ("settings",), lambda: propose(p.training, p.tuning, 0, 1, [])),
         Step(
             "cross_validate",
             ("train_features", "settings"),
             ("trials",),
-            lambda table, settings: [steps.cross_validate(table, p.columns, each) for each in settings],
+            lambda table, settings: [steps.cross_validate(table, p.columns, each.training) for each in settings],
         ),
         Step("train", ("train_features", "fitted", "trials"), ("model",), steps.train),
         Step(

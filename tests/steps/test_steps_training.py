@@ -5,10 +5,12 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
-from firnflow import context, steps
-from firnflow.errors import DataError, ParameterError
+from firnflow import context, models, steps
+from firnflow.errors import DataError
 from firnflow.models.evaluation.holdout import holdout_of
+from firnflow.steps import validating
 from firnflow.values.model import Model
 
 QUICK = steps.Training(rounds=60, early_stopping=10, learning_rate=0.3, max_depth=2)
@@ -40,7 +42,8 @@ def test_cross_validation_scores_held_out_rows(features, columns):
     assert found.mean.roc_auc == pytest.approx(np.mean([fold.roc_auc for fold in found.folds]), abs=1e-9)
     assert 0 < found.threshold < 1
     assert 1 < found.trees < 60
-    assert metrics == {"cv_roc_auc": found.mean.roc_auc}
+    assert {name: metrics[f"cv_{name}"] for name in steps.Scores.model_fields} == found.mean.model_dump()
+    assert metrics["fold_roc_auc"] == found.folds[-1].roc_auc
 
 
 def test_random_labels_are_not_learnt(features, columns):
@@ -77,6 +80,7 @@ def test_the_best_candidate_is_trained_on_all_rows(features, columns):
     table, found = features
     trials = [steps.cross_validate(table, columns, QUICK.model_copy(update={"max_depth": depth})) for depth in (1, 2)]
     best = max(trials, key=lambda trial: trial.mean.roc_auc)
+    assert best.value == best.mean.roc_auc
     model, metrics = logged(lambda: steps.train(table, found, trials))
     assert model.metadata["best"] == trials.index(best)
     assert model.metadata["threshold"] == best.threshold
@@ -111,34 +115,6 @@ def test_missing_values_are_no_obstacle(customers, columns):
     assert steps.cross_validate(found.apply(customers), columns, QUICK).mean.roc_auc > 0.7
 
 
-class TestCandidates:
-    def test_every_combination(self):
-        found = steps.candidates(QUICK, steps.Tuning(grid={"max_depth": (2, 4), "subsample": (0.5, 1.0)}))
-        assert [(t.max_depth, t.subsample) for t in found] == [(2, 0.5), (2, 1.0), (4, 0.5), (4, 1.0)]
-        assert {t.rounds for t in found} == {60}
-
-    def test_no_grid_is_one_candidate(self):
-        assert steps.candidates(QUICK, steps.Tuning()) == [QUICK]
-
-    def test_a_seeded_choice_of_many(self):
-        grid = {"max_depth": tuple(range(1, 9)), "subsample": (0.5, 0.7, 0.9)}
-        first, again, other = (
-            steps.candidates(QUICK, steps.Tuning(grid=grid, trials=5, seed=seed)) for seed in (1, 1, 2)
-        )
-        assert len(first) == 5
-        assert first == again != other
-
-    def test_an_unknown_setting_gets_the_nearest_name(self):
-        with pytest.raises(ParameterError, match=r"'max_dept' cannot be searched\. Did you mean 'max_depth'"):
-            steps.candidates(QUICK, steps.Tuning(grid={"max_dept": (1,)}))
-        with pytest.raises(ParameterError, match="'folds' cannot be searched"):
-            steps.candidates(QUICK, steps.Tuning(grid={"folds": (3,)}))
-
-    def test_an_impossible_value_is_named(self):
-        with pytest.raises(ParameterError, match=r"tuning\.grid: subsample: .*less than or equal to 1, got 2"):
-            steps.candidates(QUICK, steps.Tuning(grid={"subsample": (2.0,)}))
-
-
 class TestRefusals:
     def table(self, make_table, **changes):
         return make_table(**{"id": range(40), "left": [0, 1] * 20, "x": [float(i) for i in range(40)], **changes})
@@ -148,7 +124,7 @@ class TestRefusals:
         [
             ({"left": [1] * 40}, "must be 0 and 1, both of them; it is 1"),
             ({"left": [0, 2] * 20}, "must be 0 and 1, both of them; it is 0, 2"),
-            ({"left": [0] * 39 + [1]}, "Only 1 rows have the label 1, but training.folds is 5"),
+            ({"left": [0] * 39 + [1]}, "Only 1 row has the label 1, but training.folds is 5"),
             ({"x": ["a"] * 40}, "Features that are no numbers: x"),
             ({"x": pa.array([None] * 40, pa.float64())}, "Features without a single value: x"),
         ],
@@ -162,7 +138,7 @@ class TestRefusals:
             steps.cross_validate(self.table(make_table).drop("x"), columns, QUICK)
 
     def test_no_trials(self, features):
-        with pytest.raises(DataError, match="`trials` is empty"):
+        with pytest.raises(DataError, match="There are no candidates"):
             steps.train(*features, [])
 
 
@@ -178,3 +154,117 @@ def test_a_model_says_which_rows_were_kept_from_it(customers, columns, helpers):
 @pytest.mark.parametrize("told", [None, "all of them", {"scheme": "dice"}, {"key": "id", "seed": 1, "odd": 2}])
 def test_a_definition_that_is_not_understood_is_none(told):
     assert holdout_of(Model(None, metadata={"holdout": told})) is None
+
+
+class TestObjectives:
+    def numbers(self, make_table, count=600):
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=count), rng.normal(size=count)
+        return make_table(id=range(count), left=3 * x + y + rng.normal(size=count) / 5, x=x, y=y)
+
+    def test_numbers(self, make_table, columns):
+        table = self.numbers(make_table)
+        training = steps.Training(objective="regression", rounds=80, folds=3, learning_rate=0.3)
+        found = steps.cross_validate(table, columns, training)
+        assert found.threshold is None
+        assert found.value == found.mean.rmse < 1.2
+        assert found.mean.r2 > 0.85
+        model = steps.train(table, steps.encode(table, columns, steps.Encoding()), [found])
+        assert model.signature["output"] == {"task": "regression", "label": "left", "positive": None, "threshold": None}
+        assert "threshold" not in model.metadata
+        said = models.predict(model, table)
+        assert said.column_names == ["id", "prediction"]
+        assert np.corrcoef(said["prediction"].to_numpy(), table.order_by("id").left.to_pyarrow().to_numpy())[0, 1] > 0.9
+
+    def test_the_metric_decides(self, features, columns):
+        training = QUICK.model_copy(update={"metric": "log_loss"})
+        trials = [
+            steps.cross_validate(features[0], columns, training.model_copy(update={"rounds": rounds}))
+            for rounds in (3, 40)
+        ]
+        assert trials[0].mean.log_loss > trials[1].mean.log_loss == trials[1].value
+        assert steps.train(*features, trials).metadata["best"] == 1  # the smaller one is better
+
+    def test_a_metric_of_another_objective_is_refused(self):
+        with pytest.raises(ValidationError, match=r"metric 'rmse' is none of binary: accuracy, .*roc_auc"):
+            steps.Training(metric="rmse")
+        with pytest.raises(ValidationError, match=r"Did you mean 'rmse'"):
+            steps.Training(objective="regression", metric="rmsse")
+
+    def test_labels_that_do_not_fit(self, make_table, columns):
+        table = self.numbers(make_table)
+        with pytest.raises(DataError, match=r'if it is a number, set training\.objective = "regression"'):
+            steps.cross_validate(table, columns, QUICK)
+        for wrong in ([1.0] * 30, [1.0, None] * 15):
+            table = make_table(id=range(30), left=pa.array(wrong, pa.float64()), x=range(30))
+            with pytest.raises(DataError, match="must be numbers that differ"):
+                steps.cross_validate(table, columns, steps.Training(objective="regression"))
+
+
+class TestTime:
+    """Each fold learns from what was known before it."""
+
+    def table(self, make_table, when):
+        count = len(when)
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=count)
+        return make_table(id=rng.permutation(count), left=(x + rng.normal(size=count) > 0).astype(int), x=x, day=when)
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda days: pa.array(days, pa.int64()),
+            lambda days: pa.array(days.astype("int32"), pa.date32()),
+            lambda days: pa.array(days * 86_400_000_000, pa.timestamp("us")),
+        ],
+    )
+    def test_folds_in_time(self, make_table, make, monkeypatch):
+        days = np.sort(np.random.default_rng(1).integers(0, 50, 400))
+        table = self.table(make_table, make(days))
+        columns = steps.Columns(key="id", label="left", time="day")
+        seen = []
+        boost_until = validating.boost_until
+
+        def spy(rows, learnt, held_out, training):
+            assert rows.names == ("x",)
+            seen.append((learnt, held_out))
+            return boost_until(rows, learnt, held_out, training)
+
+        monkeypatch.setattr(validating, "boost_until", spy)
+        found = steps.cross_validate(table, columns, QUICK.model_copy(update={"validation": "time", "folds": 4}))
+        assert len(found.folds) == 4
+        order = table.order_by("id").day.to_pyarrow()
+        when = (
+            order.cast(pa.int64() if pa.types.is_integer(order.type) else pa.timestamp("us"))
+            .cast(pa.int64())
+            .to_numpy()
+        )
+        assert np.add.reduce([held.astype(int) for _, held in seen]).max() == 1  # held out once at most
+        for learnt, held_out in seen:
+            assert when[learnt].max() < when[held_out].min()  # and no moment is on both sides
+        assert seen[-1][1].sum() + seen[-1][0].sum() == 400
+
+    def test_time_is_no_feature(self, make_table):
+        table = self.table(make_table, np.arange(100))
+        columns = steps.Columns(key="id", label="left", time="day")
+        found = steps.encode(table, columns, steps.Encoding())
+        assert list(found.inputs) == ["x"]
+        assert found.apply(table).columns == ("id", "left", "day", "x")
+
+    @pytest.mark.parametrize(
+        ("columns", "when", "says"),
+        [
+            ({}, range(100), "set columns.time"),
+            ({"time": "dya"}, range(100), "Did you mean 'day'"),
+            ({"time": "day"}, [1.5] * 100, "neither a time nor a whole number"),
+            ({"time": "day"}, [None] * 50 + [1] * 50, "is missing in 50 rows"),
+            ({"time": "day"}, [1] * 100, "too few rows, or one value of the label only"),
+        ],
+    )
+    def test_what_is_no_order(self, make_table, columns, when, says):
+        table = self.table(make_table, when if not isinstance(when, list) else pa.array(when))
+        training = QUICK.model_copy(update={"validation": "time"})
+        if "time" not in columns:
+            table = table.drop("day")
+        with pytest.raises(DataError, match=says):
+            steps.cross_validate(table, steps.Columns(key="id", label="left", **columns), training)

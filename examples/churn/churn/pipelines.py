@@ -99,8 +99,7 @@ def churn(p: Any) -> None:
     train_features = steps.transform.options(name="train_features")(train_set, fitted)
     test_features = steps.transform.options(name="test_features")(test_set, fitted)
 
-    settings = steps.candidates(p.training, p.tuning)
-    trials = steps.cross_validate.map(train_features, p.columns, settings)
+    trials, _ = steps.tune(train_features, p.columns, p.training, p.tuning, generations=2)
     model = steps.train(train_features, fitted, trials)
 
     evaluation, _ = steps.evaluate(model, test_features, p.evaluating)

@@ -55,7 +55,7 @@ def test_there_are_more_than_forty_features_without_key_and_label(prepared):
 def test_the_graph_is_wired_as_drawn():
     graph = pipelines.churn.build()
     assert graph.finalizer is not None
-    assert graph.tasks["cross_validate"].mapping.arguments == ("training",)
+    assert graph.tasks["tune.trial_0"].mapping.arguments == ("proposal",)
     assert [c.case for name in ("promote", "alert") for c in graph.tasks[name].when] == ["promote", "alert"]
     assert type(graph).model_validate_json(graph.model_dump_json()) == graph
 

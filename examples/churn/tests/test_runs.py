@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 QUICK = (
     *("--set", "training.rounds=30", "--set", "training.folds=2"),
-    *("--set", 'tuning.grid={"max_depth": [2, 3]}'),
+    *("--set", 'tuning.space={"max_depth": {"choice": [2, 3]}}'),
 )
 
 

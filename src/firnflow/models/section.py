@@ -23,9 +23,16 @@ class Columns(Section):
         label: what is predicted: two values, or a number.
         positive: of two values the one that counts as 1; the other one counts as 0.
         ignore: columns that are left out.
+        time: says when a row was known; never a feature. Needed for `training.validation = "time"` only.
     """
 
     key: str
     label: str
     positive: str | int | bool = 1
     ignore: tuple[str, ...] = ()
+    time: str | None = None
+
+    @property
+    def no_features(self) -> tuple[str, ...]:
+        """Key, label and time."""
+        return (self.key, self.label) if self.time is None else (self.key, self.label, self.time)

@@ -1,7 +1,7 @@
 """Typed, configurable tasks for binary classification on tables: from raw rows to an explained model.
 
 Row by row: `clean`, `join`. Divide: `split`. Learn preprocessing from the training part, one step each, and apply it:
-`impute`, `cap_outliers`, `derive`, `encode`, `transform`. Trees: `candidates`, `cross_validate`, `train`. Look at them:
+`impute`, `cap_outliers`, `derive`, `encode`, `transform`. Trees: `tune`, `cross_validate`, `train`. Look at them:
 `evaluate`, `report`. Every setting is a section of `Params`: `steps.Training` with `p.training`, and so on.
 `examples/churn/churn/telco.py` is a whole pipeline of them.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from firnflow.models.preprocessing import Preprocessing
 from firnflow.models.section import Columns, Section
+from firnflow.models.tuning.space import Dimension
 from firnflow.steps.cleaning import clean, join
 from firnflow.steps.config import (
     Capping,
@@ -32,7 +33,9 @@ from firnflow.steps.promoting import Promoted, promote
 from firnflow.steps.registering import Cleaned, Cleanup, Registered, cleanup, register
 from firnflow.steps.reporting import report
 from firnflow.steps.splitting import Split, SplitQuality, split
-from firnflow.steps.training import CrossValidation, Scores, candidates, cross_validate, train
+from firnflow.steps.training import train
+from firnflow.steps.tuning import Study, Trial, Tuned, tune
+from firnflow.steps.validating import CrossValidation, NumberScores, Scores, cross_validate
 
 __all__ = [
     "Capping",
@@ -42,6 +45,7 @@ __all__ = [
     "Columns",
     "CrossValidation",
     "Deriving",
+    "Dimension",
     "Encoding",
     "Evaluated",
     "Evaluating",
@@ -49,6 +53,7 @@ __all__ = [
     "Flag",
     "Imputing",
     "Joining",
+    "NumberScores",
     "Preprocessing",
     "Promoted",
     "Registered",
@@ -58,9 +63,11 @@ __all__ = [
     "Split",
     "SplitQuality",
     "Splitting",
+    "Study",
     "Training",
+    "Trial",
+    "Tuned",
     "Tuning",
-    "candidates",
     "cap_outliers",
     "clean",
     "cleanup",
@@ -76,4 +83,5 @@ __all__ = [
     "split",
     "train",
     "transform",
+    "tune",
 ]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from firnflow.models.section import Columns
+    from firnflow.steps.config import Objective
+
     Floats = npt.NDArray[np.float32]
 
 BATCH = 100_000
@@ -29,7 +32,7 @@ class Examples:
 
     Attributes:
         keys: a pyarrow array of n keys.
-        labels: n labels, 0.0 or 1.0.
+        labels: n labels: 0.0 or 1.0, or numbers.
         features: n × m, NaN where a value is missing.
         names: of the m features.
     """
@@ -49,10 +52,10 @@ def xgboost() -> Any:
     return library
 
 
-def feature_names(table: ibis.Table, key: str, label: str) -> tuple[str, ...]:
+def feature_names(table: ibis.Table, columns: Columns) -> tuple[str, ...]:
     """Return the feature columns of a table. Raises DataError where one is no number, or none is left."""
-    require(table, [key, label], "the feature table")
-    names = tuple(name for name in table.columns if name not in (key, label))
+    require(table, [columns.key, columns.label], "the feature table")
+    names = tuple(name for name in table.columns if name not in columns.no_features)
     wrong = [n for n in names if not (table[n].type().is_numeric() or table[n].type().is_boolean())]
     if wrong:
         raise DataError(f"Features that are no numbers: {listing(wrong)}. Mend: run `transform`, or encode them.")
@@ -66,22 +69,51 @@ def examples(table: ibis.Table, key: str, label: str, names: tuple[str, ...]) ->
     return _examples(_select(table, key, label, names).order_by(key).to_pyarrow(), names)
 
 
-def training_examples(table: ibis.Table, key: str, label: str) -> Examples:
+def training_examples(table: ibis.Table, columns: Columns, objective: Objective) -> Examples:
     """Return all rows of a feature table, by key, fit to learn from.
 
     Raises:
-        DataError: a feature is no number or has no value at all, or the label is not 0 and 1, both of them.
+        DataError: a feature is no number or has no value at all, or the label is not what the objective wants: 0 and 1,
+            both of them, or numbers that differ.
     """
     import numpy as np
 
-    found = examples(table, key, label, feature_names(table, key, label))
-    if not np.isin(found.labels, (0.0, 1.0)).all() or len(np.unique(found.labels)) != 2:
-        seen = listing(f"{value:g}" for value in np.unique(found.labels)[:5])
-        raise DataError(f"The label {label!r} must be 0 and 1, both of them; it is {seen}. Mend: take `split`'s parts.")
+    found = examples(table, columns.key, columns.label, feature_names(table, columns))
+    values = np.unique(found.labels)
+    if objective == "binary" and values.tolist() != [0.0, 1.0]:
+        seen = listing(f"{value:g}" for value in values[:5])
+        raise DataError(
+            f"The label {columns.label!r} must be 0 and 1, both of them; it is {seen}. Mend: take `split`'s parts, or, "
+            'if it is a number, set training.objective = "regression".'
+        )
+    if objective == "regression" and (len(values) < 2 or not np.isfinite(values).all()):
+        raise DataError(f"The label {columns.label!r} must be numbers that differ, none of them missing.")
     empty = [name for name, column in zip(found.names, found.features.T, strict=True) if np.isnan(column).all()]
     if empty:
         raise DataError(f"Features without a single value: {listing(empty)}. Mend: add them to columns.ignore.")
     return found
+
+
+def times(table: ibis.Table, columns: Columns) -> Any:
+    """Return when each row was known, by key: n integers that rise with time.
+
+    Raises:
+        DataError: `columns.time` is not said or not there, or is no time and no whole number, or has gaps.
+    """
+    import pyarrow as pa
+
+    if columns.time is None:
+        raise DataError('training.validation = "time" needs to know the order: set columns.time.')
+    require(table, [columns.time], "columns.time")
+    kind = table[columns.time].type()
+    if not (kind.is_timestamp() or kind.is_date() or kind.is_integer()):
+        raise DataError(f"columns.time: {columns.time!r} is {kind}, neither a time nor a whole number.")
+    found = table.select(columns.key, columns.time).order_by(columns.key).to_pyarrow()[columns.time]
+    if found.null_count:
+        raise DataError(f"columns.time: {columns.time!r} is missing in {found.null_count:,} rows.")
+    if not kind.is_integer():
+        found = found.cast(pa.timestamp("us", found.type.tz if kind.is_timestamp() else None))
+    return found.cast(pa.int64()).to_numpy()
 
 
 def batches(table: ibis.Table, key: str, label: str, names: tuple[str, ...]) -> Iterator[Examples]:

@@ -7,12 +7,14 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from firnflow.steps import _figures as figures
+from firnflow.steps.validating import best_of
 
 if TYPE_CHECKING:
     from firnflow.steps.config import Reporting
     from firnflow.steps.evaluation import Evaluation, Example
-    from firnflow.steps.training import CrossValidation
+    from firnflow.steps.validating import CrossValidation
 
+_TRIALS = 15
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -196,26 +198,39 @@ def _example(example: Example) -> str:
 def _trials(trials: list[CrossValidation]) -> str:
     if not trials:
         return ""
-    best = max(trials, key=lambda trial: trial.mean.roc_auc)
+    best = trials[best_of(trials)]
+    judge, sign = best.training.judge, 1 if best.training.direction == "maximize" else -1
     shown = [trial.training.model_dump() for trial in trials]
     varied = [name for name in shown[0] if len({str(one[name]) for one in shown}) > 1]
     names = list(best.mean.model_dump())
     head = "".join(f'<th class="n">{escape(name)}</th>' for name in [*(v.replace("_", " ") for v in varied), "trees"])
-    head += "".join(f'<th class="n">{name.replace("roc_auc", "AUC")}</th>' for name in names)
+    head += "".join(f'<th class="n">{_words(name)}</th>' for name in names)
+    ranked = sorted(trials, key=lambda trial: -sign * trial.value)
     rows = ""
-    for trial in sorted(trials, key=lambda trial: -trial.mean.roc_auc):
+    for trial in ranked[:_TRIALS]:
         mean, deviation = trial.mean.model_dump(), trial.deviation.model_dump()
         settings = trial.training.model_dump()
-        cells = "".join(f'<td class="n">{settings[name]:g}</td>' for name in varied)
+        cells = "".join(f'<td class="n">{_value(settings[name])}</td>' for name in varied)
         cells += f'<td class="n">{trial.trees}</td>'
         cells += "".join(f'<td class="n">{mean[n]:.4f} <small>±{deviation[n]:.3f}</small></td>' for n in names)
         rows += f'<tr class="{"best" if trial is best else ""}">{cells}</tr>'
     learnt = "all" if best.rows == best.total_rows else f"a sample of {best.rows:,} of {best.total_rows:,}"
+    how = "in time" if best.training.validation == "time" else "cross-validation"
+    cut = f" The best {_TRIALS} of {len(trials)} are shown." if len(trials) > _TRIALS else ""
     return (
-        f"<h2>Search</h2><p>Each line is a candidate, judged by {best.training.folds}-fold cross-validation on {learnt}"
-        " training rows: the mean over the folds and its standard deviation. The best by AUC became the model.</p>"
-        f'<div class="card scroll"><table><tr>{head}</tr>{rows}</table></div>'
+        f"<h2>Search</h2><p>Each line is a candidate, judged by {best.training.folds} folds of {how} on {learnt}"
+        " training rows: the mean over the folds and its standard deviation. The best by"
+        f" {_words(judge)} became the model.{cut}"
+        f'</p><div class="card scroll"><table><tr>{head}</tr>{rows}</table></div>'
     )
+
+
+def _words(metric: str) -> str:
+    return metric.replace("roc_auc", "AUC").replace("_", " ")
+
+
+def _value(value: object) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else escape(str(value))
 
 
 def _all_figures(found: Evaluation) -> str:

@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
+from firnflow._text import listing, nearest
 from firnflow.models.section import Section, Share
+from firnflow.models.tuning.search import Pruner, Sampler
+from firnflow.models.tuning.space import Space
+
+Objective: TypeAlias = Literal["binary", "regression"]
 
 
 class Cleaning(Section):
@@ -154,9 +159,14 @@ class Training(Section):
     """How gradient-boosted trees are trained (XGBoost's names and meanings where it has them).
 
     Attributes:
+        objective: what is learnt: the probability of a label that is 0 or 1, or a number.
+        metric: by which candidates are compared; None: `roc_auc`, of a number `rmse`.
         rounds: the most trees; cross-validation stops earlier.
-        early_stopping: rounds without a better log-loss before a fold stops.
+        early_stopping: rounds without a smaller loss before a fold stops.
+        max_leaves: of a tree; 0: as many as its depth allows.
+        grow_policy: which leaf is split next: the one nearest to the root, or the one that gains most.
         folds: of the cross-validation.
+        validation: `folds` deals the rows; `time` learns from the past of each fold only (see `columns.time`).
         threshold: how the probability from which a row counts as positive is chosen on held-out folds:
             largest F1, largest `recall - false positive rate` (Youden), or a number.
         seed: of folds, samples and trees.
@@ -165,10 +175,14 @@ class Training(Section):
         threads: of one model; the result does not depend on it. A search trains several models at once.
     """
 
+    objective: Objective = "binary"
+    metric: str | None = None
     rounds: int = Field(default=1000, ge=1)
     early_stopping: int = Field(default=30, ge=1)
     learning_rate: float = Field(default=0.1, gt=0, le=1)
     max_depth: int = Field(default=4, ge=1, le=16)
+    max_leaves: int = Field(default=0, ge=0)
+    grow_policy: Literal["depthwise", "lossguide"] = "depthwise"
     min_child_weight: float = Field(default=5.0, ge=0)
     subsample: float = Field(default=0.8, gt=0, le=1)
     colsample_bytree: float = Field(default=0.8, gt=0, le=1)
@@ -176,24 +190,75 @@ class Training(Section):
     reg_alpha: float = Field(default=0.0, ge=0)
     gamma: float = Field(default=0.0, ge=0)
     folds: int = Field(default=5, ge=2, le=20)
+    validation: Literal["folds", "time"] = "folds"
     threshold: Literal["f1", "youden"] | Share = "f1"
     seed: int = 42
     max_rows: int = Field(default=1_000_000, ge=100)
     cv_rows: int = Field(default=200_000, ge=100)
     threads: int = Field(default=1, ge=1)
 
+    @model_validator(mode="after")
+    def _known_metric(self) -> Self:
+        known = SCORES[self.objective]
+        if self.metric is not None and self.metric not in known:
+            hint = nearest(self.metric, known)
+            raise ValueError(f"metric {self.metric!r} is none of {self.objective}: {listing(known)}.{hint}")
+        return self
+
+    @property
+    def judge(self) -> str:
+        """The metric by which candidates are compared."""
+        return self.metric or next(iter(SCORES[self.objective]))
+
+    @property
+    def direction(self) -> Literal["maximize", "minimize"]:
+        """Which way the metric is better."""
+        return SCORES[self.objective][self.judge]
+
+    def settings(self) -> dict[str, bool | int | float | str]:
+        """Return what can be searched, by name: what XGBoost is told of the trees."""
+        return {name: value for name, value in self.model_dump().items() if name not in _FIXED}
+
+
+SCORES: dict[Objective, dict[str, Literal["maximize", "minimize"]]] = {
+    "binary": {
+        "roc_auc": "maximize",
+        "average_precision": "maximize",
+        "log_loss": "minimize",
+        "f1": "maximize",
+        "precision": "maximize",
+        "recall": "maximize",
+        "accuracy": "maximize",
+    },
+    "regression": {"rmse": "minimize", "mae": "minimize", "r2": "maximize"},
+}
+"""Objective → the metrics of the cross-validation, and which way each is better; the first one decides by default."""
+
+_FIXED = frozenset(
+    {
+        *("objective", "metric", "rounds", "early_stopping", "folds", "validation", "threshold"),
+        *("seed", "max_rows", "cv_rows", "threads"),
+    }
+)
+
 
 class Tuning(Section):
-    """Which settings of `Training` are tried.
+    """Which settings of `Training` are tried, and how they are chosen.
 
     Attributes:
-        grid: setting → values; every combination is a candidate.
-        trials: the most candidates; of more, a seeded choice.
-        seed: of that choice.
+        space: setting → its values: `{ int = [2, 8] }`, `{ float = [0.01, 0.3], log = true }`, `{ choice = [1, 5] }`.
+        sampler: `tpe` learns from finished trials (tree-structured Parzen estimator), `random` draws, `qmc` spreads
+            evenly (Sobol), `grid` takes every combination, or a seeded choice of `trials` of them.
+        trials: how many are tried, at most.
+        pruner: when a trial is given up before its last fold: `median`: worse than the median of earlier trials;
+            `halving`: not among the better half; `wilcoxon`: surely worse than the best one; `none`: never.
+        seed: of the sampler.
     """
 
-    grid: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-    trials: int = Field(default=8, ge=1, le=1000)
+    space: Space = Field(default_factory=dict)
+    sampler: Sampler = "tpe"
+    trials: int = Field(default=20, ge=1, le=1000)
+    pruner: Pruner = "median"
     seed: int = 42
 
 

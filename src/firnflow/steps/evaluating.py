@@ -100,7 +100,7 @@ def _parts(model: Model) -> tuple[Any, Columns, float]:
 
 
 def _check_features(model: Model, table: ibis.Table, columns: Columns) -> None:
-    names = feature_names(table, columns.key, columns.label)
+    names = feature_names(table, columns)
     missing = [name for name in model.features if name not in names]
     if missing:
         raise DataError(

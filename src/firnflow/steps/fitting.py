@@ -26,7 +26,7 @@ from firnflow.steps.imputing import fit_impute
 def begin(table: ibis.Table, columns: Columns) -> Preprocessing:
     """Return preprocessing that does nothing yet, for tables like this one: its columns, their types, their gaps."""
     require(table, [columns.key], "columns.key")
-    without = {columns.key, columns.label, *columns.ignore}
+    without = {*columns.no_features, *columns.ignore}
     names = [name for name in table.columns if name not in without]
     if not names:
         raise DataError("The table has no feature columns beside key, label and columns.ignore.")

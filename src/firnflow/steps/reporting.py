@@ -6,7 +6,7 @@ from firnflow.graph.task import task
 from firnflow.steps._page import page
 from firnflow.steps.config import Reporting
 from firnflow.steps.evaluation import Evaluation
-from firnflow.steps.training import CrossValidation
+from firnflow.steps.validating import CrossValidation
 from firnflow.values.html import Html
 
 

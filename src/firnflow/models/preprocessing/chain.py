@@ -52,19 +52,19 @@ class Preprocessing(Section):
 
     def features(self, table: ibis.Table) -> list[str]:
         """Return the columns of a table that are features."""
-        return [name for name in table.columns if name not in (self.columns.key, self.columns.label)]
+        return [name for name in table.columns if name not in self.columns.no_features]
 
     def partly(self, table: ibis.Table) -> ibis.Table:
-        """Return key, label (where the table has one) and the features after all steps, in the types they have then.
+        """Return key, label and time (where it has them) and the features after all steps, in the types they have then.
 
         Raises:
             DataError: the table lacks a column.
         """
-        label = [self.columns.label] if self.columns.label in table.columns else []
-        return self._stepped(table, [self.columns.key, *label])
+        require(table, [self.columns.key], "the fitted preprocessing")
+        return self._stepped(table, [name for name in self.columns.no_features if name in table.columns])
 
     def apply(self, table: ibis.Table) -> ibis.Table:
-        """Return key, label (where the table has one) and the features, as int8 (0/1) or float32, as XGBoost reads.
+        """Return key, label and time (where it has them) and the features, as int8 (0/1) or float32, as XGBoost reads.
 
         Raises:
             DataError: the table lacks a column, or a feature is no number.
@@ -73,7 +73,7 @@ class Preprocessing(Section):
         return table.mutate(**{name: _number(table, name) for name in self.features(table)})
 
     def only_features(self, table: ibis.Table) -> ibis.Table:
-        """Return what `apply` returns without key and label, which the table need not have."""
+        """Return what `apply` returns without key, label and time, which the table need not have."""
         table = self._stepped(table, [])
         return table.mutate(**{name: _number(table, name) for name in table.columns})
 

@@ -1,0 +1,126 @@
+"""The study in Optuna's own storage, beside the state: for its dashboard, and for whoever knows its functions.
+
+Optuna's tables are kept apart from ours, since both are versioned by alembic: beside a state in SQLite in a file of
+their own, in PostgreSQL in a schema of their own. What is there is a copy for people: no decision is read from it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firnflow._sql import identifier
+from firnflow.errors import StoreError
+from firnflow.models.tuning.search import Direction, Outcome, Pruner, frozen, library, quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import optuna
+
+    from firnflow.models.tuning.space import Space
+
+NUMBER = "firnflow_trial"
+"""The user attribute that says which trial of ours it is."""
+SCHEMA = "firnflow_optuna"
+
+
+def storage_url(state: str) -> str:
+    """Return the URL of Optuna's storage beside a state database, as `optuna` and `optuna-dashboard` take it.
+
+    Args:
+        state: SQLAlchemy's URL of the state.
+    """
+    import sqlalchemy as sa
+
+    url = sa.make_url(state)
+    if url.get_backend_name() == "sqlite":
+        path = Path(str(url.database))
+        name = "optuna.db" if path.stem == "state" else f"{path.stem}-optuna.db"
+        return str(url.set(database=str(path.with_name(name))).render_as_string(hide_password=False))
+    options = f"{url.query.get('options', '')} -csearch_path={SCHEMA}".strip()
+    found = url.set(drivername="postgresql+psycopg").update_query_dict({"options": options})
+    return str(found.render_as_string(hide_password=False))
+
+
+def write(
+    state: str,
+    name: str,
+    outcomes: Sequence[Outcome],
+    *,
+    space: Space,
+    direction: Direction,
+    pruner: Pruner,
+    times: Mapping[int, tuple[float, float]],
+    attributes: Mapping[str, Any],
+) -> int:
+    """Add the trials that are not there yet to a study, and return how many it has now. Twice is as good as once.
+
+    Args:
+        state: SQLAlchemy's URL of the state.
+        name: of the study; it is made if need be.
+        outcomes: finished trials in the order of their numbers, from 0.
+        space: what was searched.
+        direction: of the score.
+        pruner: who gave up.
+        times: number → seconds since 1970 when a trial began and ended.
+        attributes: of the study, for people.
+
+    Raises:
+        StoreError: the storage cannot be written.
+        MissingExtraError: Optuna is not installed.
+    """
+    optuna = library()
+    try:
+        with quiet():
+            study = _study(state, name, direction, attributes)
+            there = {trial.user_attrs.get(NUMBER) for trial in study.get_trials(deepcopy=False)}
+            for each in outcomes:
+                if each.number not in there:
+                    study.add_trial(_dated(frozen(each, space, pruner, user_attrs={NUMBER: each.number}), each, times))
+            return len(study.get_trials(deepcopy=False))
+    except (optuna.exceptions.StorageInternalError, OSError) as error:
+        raise StoreError(
+            f"The study {name} cannot be written to Optuna's storage: {error.__cause__ or error}"
+        ) from error
+
+
+def _study(state: str, name: str, direction: Direction, attributes: Mapping[str, Any]) -> optuna.Study:
+    optuna = library()
+    url = storage_url(state)
+    if url.startswith("sqlite"):
+        arguments: dict[str, Any] = {"connect_args": {"timeout": 60}}
+    else:
+        _make_schema(state)
+        arguments = {"pool_pre_ping": True}
+    storage = optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+    study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
+    for attribute, value in attributes.items():
+        if study.user_attrs.get(attribute) != value:
+            study.set_user_attr(attribute, value)
+    return study
+
+
+def _make_schema(state: str) -> None:
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(sa.make_url(state).set(drivername="postgresql+psycopg"))
+    try:
+        with engine.begin() as connection:
+            # Two who make it at once would collide in the catalog: one waits for the other.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7240143)"))
+            connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {identifier(SCHEMA)}"))
+    except sa.exc.SQLAlchemyError as error:
+        raise StoreError(f"The schema {SCHEMA} for Optuna cannot be made: {error}") from error
+    finally:
+        engine.dispose()
+
+
+def _dated(
+    trial: optuna.trial.FrozenTrial, outcome: Outcome, times: Mapping[int, tuple[float, float]]
+) -> optuna.trial.FrozenTrial:
+    if outcome.number in times:
+        began, ended = (dt.datetime.fromtimestamp(each) for each in times[outcome.number])  # noqa: DTZ006 - as Optuna's
+        trial.datetime_start, trial.datetime_complete = began, ended
+    return trial
