@@ -10,6 +10,7 @@ from firnflow.engine import services
 from firnflow.errors import ModelConflictError
 from firnflow.graph.task import task
 from firnflow.models import lineage
+from firnflow.models.card import Describing
 from firnflow.models.registry import Registry
 from firnflow.models.section import Section
 from firnflow.steps._tables import log
@@ -38,7 +39,11 @@ class Registered(Section):
 
 @task(cache=False)
 def register(
-    model: Model, name: str, evaluation: Evaluation | None = None, tags: dict[str, str] | None = None
+    model: Model,
+    name: str,
+    evaluation: Evaluation | None = None,
+    tags: dict[str, str] | None = None,
+    describing: Describing | None = None,
 ) -> Registered:
     """Store a model under the next version of a name, with where it comes from and how good it is.
 
@@ -49,6 +54,7 @@ def register(
         name: of the model.
         evaluation: figures that are written down with it.
         tags: name → text.
+        describing: what only people know of it, for its card.
 
     Raises:
         UsageError: the name is none, or no run is under way.
@@ -63,6 +69,7 @@ def register(
         "lineage": lineage.of_run(here.state, running.run),
         "features": list(model.features),
         "metrics": _figures(evaluation),
+        "describing": describing.model_dump(mode="json") if describing else {},
     }
     version = Registry(here.state, here.stores).register(
         name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERBS = ("list", "show", "compare", "history", "promote", "approve", "reject", "rollback", "archive", "delete")
+VERBS = ("list", "show", "card", "compare", "history", "promote", "approve", "reject", "rollback", "archive", "delete")
 
 HELP = """Look at the registered models, and decide which one is in production.
 

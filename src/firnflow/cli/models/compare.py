@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,61 +11,70 @@ from firnflow.cli import _options
 from firnflow.cli.models import _shared
 
 if TYPE_CHECKING:
-    from firnflow.models.registry import ModelVersion
+    from firnflow.models.comparison import Comparison
+    from firnflow.models.registry import ModelVersion, Registry
 
 _OTHER = typer.Argument(
     None, metavar="[MODEL]", help="With which; default: the champion.", autocompletion=_shared.complete
 )
+_PICTURE = typer.Option(None, "--output", "-o", metavar="FILE", help="Draw them too: a .png or .svg file.")
 _BAR = 24
 
 
 def command(
     model: str = _shared.MODEL,
     other: str | None = _OTHER,
+    output: str | None = _PICTURE,
     environment: str | None = _options.ENVIRONMENT,
     as_json: bool = _options.JSON,
 ) -> None:
-    """Compare two versions: figures, data, code and parameters. Figures of different test rows are marked.
+    """Compare two versions: figures and which is better, data, code and parameters.
 
-    For a verdict on the same rows see `firnflow models show`: the gates compare on one holdout.
+    Where the gates have held just these two against each other, the figures are those of the gates, on the same rows.
     """
-    from firnflow.cli._print import print_json, say
+    from firnflow.cli._print import print_json
+    from firnflow.models import comparison_picture
+    from firnflow.models.comparison import compare
 
     registry = _shared.opened(environment)
-    one = registry.versions(model)[0] if "/" not in model and "@" not in model else registry.get(model)
+    one = _one(registry, model)
     two = registry.get(other or f"{one.name}@champion")
+    found = compare(one, two, registry.history(one.name))
+    if output is not None:
+        comparison_picture.write(found, Path(output))
     if as_json:
-        print_json(_compared(one, two))
-        return
-    say(f"{one.place} beside {two.place}", "bold")
-    _print_figures(one, two)
-    for name, (mine, theirs) in _differences(one, two).items():
-        say(f"  {name}: {theirs} → {mine}")
+        print_json(found.model_dump(mode="json"))
+    else:
+        _print(found)
+        if output is not None:
+            typer.echo(output)
 
 
-def _compared(one: ModelVersion, two: ModelVersion) -> dict[str, Any]:
-    mine, theirs = _shared.figures(one), _shared.figures(two)
-    names = sorted(mine.keys() | theirs.keys())
-    return {
-        "model": one.place,
-        "other": two.place,
-        "metrics": {name: {"model": mine.get(name), "other": theirs.get(name)} for name in names},
-        "differences": {name: {"model": a, "other": b} for name, (a, b) in _differences(one, two).items()},
-    }
+def _one(registry: Registry, place: str) -> ModelVersion:
+    """Return the version that is meant: of a name alone the newest, since its champion is what it is compared with."""
+    newest = "/" not in place and "@" not in place
+    return registry.versions(place)[0] if newest else registry.get(place)
 
 
-def _print_figures(one: ModelVersion, two: ModelVersion) -> None:
+def _print(found: Comparison) -> None:
     from firnflow.cli._print import print_table, say
 
-    mine, theirs = _shared.figures(one), _shared.figures(two)
+    say(f"{found.model} beside {found.other}", "bold")
     rows = []
-    for name in sorted(mine.keys() & theirs.keys()):
-        change = mine[name] - theirs[name]
-        rows.append((name, f"{theirs[name]:.5g}", f"{mine[name]:.5g}", f"{change:+.2g}", _bar(change, theirs[name])))
+    for each in found.metrics:
+        if each.model is not None and each.other is not None:
+            change = each.model - each.other
+            better = {"model": found.model, "other": found.other, None: ""}[each.better]
+            bar = _bar(change, each.other)
+            rows.append((each.name, f"{each.other:.5g}", f"{each.model:.5g}", f"{change:+.2g}", better, bar))
     if rows:
-        print_table(("metric", two.place, one.place, "change", ""), rows)
+        print_table(("metric", found.other, found.model, "change", "better", ""), rows)
+        same = f"on the same {found.rows:,} holdout rows" if found.rows else "each on the rows of its own run"
+        say(f"  {same}", "dim")
     else:
         say("  They have no figure in common.")
+    for name, each in found.differences.items():
+        say(f"  {name}: {each.other or '-'} → {each.model or '-'}")
 
 
 def _bar(change: float, before: float) -> str:
@@ -73,22 +83,3 @@ def _bar(change: float, before: float) -> str:
     half = _BAR // 2
     length = round(abs(share) * half)
     return f"{'█' * length if share < 0 else '':>{half}}│{'█' * length if share > 0 else '':<{half}}"
-
-
-def _differences(one: ModelVersion, two: ModelVersion) -> dict[str, tuple[str, str]]:
-    """Return what of the lineage differs, flat: name → both as text."""
-    flat = [_flat(version.metadata.get("lineage") or {}) for version in (one, two)]
-    mine, theirs = ({name: text for name, text in each.items() if name != "graph"} for each in flat)
-    names = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
-    return {name: (mine.get(name, "-"), theirs.get(name, "-")) for name in names}
-
-
-def _flat(data: dict[str, Any], before: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in data.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{before}{name}.")
-        else:
-            text = str(value)
-            found[before + name] = text[:12] if name == "digest" else text
-    return found
