@@ -1,4 +1,4 @@
-"""`mortgage`: from applications to a model that is promoted by rules, or is not; `mortgage_file`: the same on a file."""
+"""`mortgage`: from applications to a model that is promoted by rules, or not; `mortgage_file`: the same on a file."""
 
 from __future__ import annotations
 
@@ -80,8 +80,7 @@ def learn(p: Training, applications: Any) -> None:
     fitted = steps.encode(train_set, p.columns, p.encoding, derived)
     train_features = steps.transform.options(name="train_features")(train_set, fitted)
     test_features = steps.transform.options(name="test_features")(test_set, fitted)
-    settings = steps.candidates(p.training, p.tuning)
-    trials = steps.cross_validate.map(train_features, p.columns, settings)
+    trials, _ = steps.tune(train_features, p.columns, p.training, p.tuning, generations=2)
     model = steps.train(train_features, fitted, trials)
     evaluation, _ = steps.evaluate(model, test_features, p.evaluating)
     steps.report(evaluation, p.reporting, trials)
