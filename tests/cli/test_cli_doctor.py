@@ -23,6 +23,8 @@ def test_all_is_well(shop):
     assert "✓ modules: pipelines broken, flow, sleepy, sourced" in called.out
     assert "✓ processes: a worker has imported the project" in called.out
     assert "· state: no database yet" in called.out
+    assert "✓ workers: 1 worker, each" in called.out
+    assert "✓ catalog.toml: 1 source\n" in called.out
 
 
 def test_outside_a_project_it_looks_at_the_installation(empty):

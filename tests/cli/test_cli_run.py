@@ -21,6 +21,7 @@ def test_a_run_says_how_it_went_and_where_its_outputs_are(shop):
     (page,) = (line.split()[-1] for line in called.out.splitlines() if " page " in line)
     assert Path(page).read_text() == "<!doctype html><p>4"
     assert f"firnflow show flow --run {shop.newest().id}" in called.out
+    assert f"run {shop.newest().id}: 6 tasks" in called.err
     assert "✓ make" in called.err
     assert "✓ count  3/3" in called.err
     assert "– alert  skipped" in called.err
@@ -69,6 +70,10 @@ def test_the_metrics_of_the_last_tasks_are_shown(shop, add):
     assert [f"late.a{number} = {number}" in out for number in range(10)] == [True] * 10
     assert [f"early.a{number} = {number}" in out for number in range(10)] == [True] * 2 + [False] * 8
     assert "… 8 more: --json shows all" in out
+
+
+def test_one_is_not_many(shop):
+    assert ": 1 task\n" in shop.call("run", "flow", "--only", "make", "--inline").err
 
 
 def test_quiet_prints_nothing(shop):

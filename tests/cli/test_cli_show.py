@@ -77,6 +77,8 @@ def test_show_a_run_with_its_states(shop):
         (("show",), "Which pipeline?"),
         (("show", "flow", "--run", "broken-"), "is of broken, not of flow"),
         (("show", "flow", "--format", "pdf"), "--format"),
+        (("show", "flow", "--run", ""), "there is no run ''"),
+        (("show", "flow", "--env", ""), "there is no environment ''. Known: dev, local"),
     ],
 )
 def test_a_wrong_call(shop, arguments, said):

@@ -44,7 +44,7 @@ def test_cron_is_tidied():
         ("*/0 0 * * *", r"'\*/0' is no minute"),
         ("1,,2 0 * * *", "'' is no minute"),
         ("0 6 * *", "has 4 fields, not 5: minute, hour, day of month, month, day of week"),
-        ("@daily", "has 1 fields"),
+        ("@daily", "has 1 field, not 5"),
         ("", "has 0 fields"),
         ("²3 0 * * *", "is no minute"),
     ],

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import Field
@@ -11,7 +11,7 @@ from pydantic import Field
 from firnflow.errors import ConfigError, NotFoundError, ParameterError
 from firnflow.graph.params import Params
 from firnflow.graph.resolve import resolve_params
-from firnflow.project import machine
+from firnflow.project import load_project, machine
 from firnflow.project.settings import find_root, load_settings
 
 if TYPE_CHECKING:
@@ -97,9 +97,13 @@ def test_a_wrong_value_names_the_environment_that_gives_it(make: Callable[..., P
         resolve_params(Tuned, load_settings(root, "quick").params["churn"])
 
 
-def test_the_quick_look_of_the_churn_example_tries_one_candidate() -> None:
-    found = resolve_params(Tuned, load_settings(Path(__file__).parents[2] / "examples/churn", "quick").params["churn"])
-    assert found == Tuned(customers=5000, tuning=Tuning(grid={"max_depth": [3]}))
+def test_the_quick_look_of_the_churn_example_tries_one_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    project = load_project(Path(__file__).parents[2] / "examples/churn", "quick")
+    found: Any = resolve_params(project.pipeline("churn").params, project.settings.params["churn"])
+    assert found.customers == 5000
+    assert list(found.tuning.space) == ["max_depth"]
+    assert found.tuning.space["max_depth"].choice == (3,)
 
 
 def test_variables_win_over_the_file(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:

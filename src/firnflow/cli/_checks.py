@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from firnflow._disk import writing
+from firnflow._text import counted
 from firnflow.cli._errors import of_the_system
 from firnflow.errors import FirnflowError
 from firnflow.status import RunStatus
@@ -51,7 +52,7 @@ def project_files(root: Path, environment: str | None) -> Iterator[Finding]:
             mend = f"put it there, or give another: --input {name}=PATH"
             yield Finding("catalog.toml", "warning", f"[{name}]: there is no file {source.path}", mend)
     if catalog is not None:
-        yield Finding("catalog.toml", "ok", f"{len(catalog)} sources")
+        yield Finding("catalog.toml", "ok", counted(len(catalog), "source"))
 
 
 def _matches(root: Path, pattern: str) -> bool:
@@ -78,10 +79,17 @@ def state(root: Path, settings: Settings) -> Iterator[Finding]:
     if found is None:
         yield Finding("state", "note", "no database yet: the first run makes it")
         return
-    yield Finding("state", "ok", f"{found.engine.dialect.name}, version {schema.REVISION}, {running} runs under way")
+    yield Finding(
+        "state", "ok", f"{found.engine.dialect.name}, version {schema.REVISION}, {counted(running, 'run')} under way"
+    )
     if crashed:
         mend = f"go on with it: firnflow resume {crashed[0]}"
-        yield Finding("state", "note", f"{len(crashed)} runs were killed since anybody looked", mend)
+        yield Finding(
+            "state",
+            "note",
+            f"{counted(len(crashed), 'run')} {'was' if len(crashed) == 1 else 'were'} killed since anybody looked",
+            mend,
+        )
     if found.engine.dialect.name == "postgresql":
         with found.engine.connect() as connection:
             now = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one()
@@ -155,8 +163,9 @@ def machine(settings: Settings) -> Iterator[Finding]:
 
     has, takes = this.memory(), settings.workers * settings.memory
     text = (
-        f"{settings.workers} workers, each {_format.size(settings.memory)} and {settings.threads} threads for the "
-        f"warehouse; the machine has {_format.size(has)} and {this.processors()} processors"
+        f"{counted(settings.workers, 'worker')}, each {_format.size(settings.memory)} and "
+        f"{counted(settings.threads, 'thread')} for the warehouse; the machine has {_format.size(has)} and "
+        f"{counted(this.processors(), 'processor')}"
     )
     if takes > 0.9 * has:
         yield Finding("workers", "warning", text, "lower `workers` or `memory` in firnflow.toml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from firnflow._text import counted
 from firnflow.cli import _format
 from firnflow.cli._board import Board, Row
 from firnflow.cli._print import STYLES, say
@@ -45,7 +46,7 @@ class Lines:
             self._say(event.data["message"])
         elif event.kind == "run_started":
             again = " goes on" if event.data["epoch"] > 1 else ""
-            self._say(f"run {event.data['run']}{again}: {len(event.data['tasks'])} tasks")
+            self._say(f"run {event.data['run']}{again}: {counted(len(event.data['tasks']), 'task')}")
         elif event.kind == "task_retrying":
             name = f"{event.task}[{event.label}]" if event.label else event.task
             self._say(f"↻ {name}  {row.said if row else ''}; again in {event.data['seconds']:g} s")

@@ -11,6 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from firnflow._text import counted
 from firnflow.cli import _format
 from firnflow.cli._board import Board, Row
 from firnflow.cli._lines import ICONS, remark
@@ -88,7 +89,7 @@ class LiveTable:
     def _total(self, rows: list[Row]) -> Text:
         over = sum(row.is_over for row in rows)
         took = _format.seconds(self._board.clock() - self._board.began)
-        return Text(f"{over} of {len(rows)} tasks, {took}", "dim")
+        return Text(f"{over} of {counted(len(rows), 'task')}, {took}", "dim")
 
 
 def _fitting(rows: list[Row], most: int) -> list[Row]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from firnflow._text import counted
 from firnflow.cli import _options
 
 if TYPE_CHECKING:
@@ -119,8 +120,10 @@ def _print(garbage: Garbage, *, deleted: bool) -> None:
     for run in garbage.runs[:_SHOWN]:
         typer.echo(f"  run {run.id}  {run.status} {_format.when(run.started_at)}")
     if len(garbage.runs) > _SHOWN:
-        typer.echo(f"  … {len(garbage.runs) - _SHOWN} more runs")
-    amount = f"{len(garbage.runs)} runs, {len(garbage.objects)} stored values, {_format.size(garbage.bytes)}"
+        typer.echo(f"  … {counted(len(garbage.runs) - _SHOWN, 'more run')}")
+    runs, objects = counted(len(garbage.runs), "run"), counted(len(garbage.objects), "stored value")
+    amount = f"{runs}, {objects}, {_format.size(garbage.bytes)}"
     if garbage.waiting:
-        amount += f"; {garbage.waiting} more stay until the runs under way have ended: clean again then"
+        stay = "stays" if garbage.waiting == 1 else "stay"
+        amount += f"; {garbage.waiting} more {stay} until the runs under way have ended: clean again then"
     typer.echo(f"Deleted {amount}." if deleted else f"Would delete {amount}. Do it: the same command with --yes")

@@ -47,7 +47,9 @@ def command(
         form = Format.json
     if form is None:
         form = _SUFFIXES.get(Path(output).suffix.lower(), Format.text) if output else Format.text
-    graph, states = _of_run(pipeline, run, environment) if run else (_of_project(pipeline, environment), None)
+    graph, states = (
+        _of_run(pipeline, run, environment) if run is not None else (_of_project(pipeline, environment), None)
+    )
     text = _draw(graph, states, form)
     if output is None:
         typer.echo(printable_json(text) if form is Format.json else printable(text))

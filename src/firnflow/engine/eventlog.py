@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firnflow._text import counted
 from firnflow.engine.logs import AttemptLog, attempt_file
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def describe(event: Event) -> str | None:
     name = event.task if event.label is None else f"{event.task}[{event.label}]"
     data = event.data
     if event.kind == "run_started":
-        return f"run {data['run']} of {len(data['tasks'])} tasks" + (" resumed" if data["epoch"] > 1 else "")
+        return f"run {data['run']} of {counted(len(data['tasks']), 'task')}" + (" resumed" if data["epoch"] > 1 else "")
     if event.kind == "task_started":
         return f"{name} started" + (f" (attempt {data['attempt']})" if data["attempt"] > 1 else "")
     if event.kind == "task_retrying":

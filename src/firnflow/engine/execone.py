@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from firnflow._text import listing
+from firnflow._text import counted, listing
 from firnflow.context import RunSummary
 from firnflow.engine import foreign, limits, outside, sources
 from firnflow.engine.binding import Value
@@ -193,7 +193,9 @@ class _Execution:
         if self._wish.element is None:
             return units
         if not 0 <= self._wish.element < len(units):
-            raise UsageError(f"--element {self._wish.element}: the map {task!r} has {len(units)} elements, from 0")
+            raise UsageError(
+                f"--element {self._wish.element}: the map {task!r} has {counted(len(units), 'element')}, from 0"
+            )
         return [units[self._wish.element]]
 
     def _unit(self, unit: Unit) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import selectors
 import signal
 import socket
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from firnflow.engine.execute import Call
 
 _DEATHS = 3
+_MODULES = re.compile(r"^Extension modules: .*$", re.MULTILINE)  # faulthandler lists them all
 _EXIT_SECONDS = 5
 _MESSAGE = 65_536
 MOST_SAID = 64 * 1024  # bytes of what libraries and child processes said that a log takes over
@@ -49,7 +51,7 @@ class Worker:
             text = self.stream.read_bytes()[self.offset :]
         except OSError:
             return ""
-        return text[-MOST_SAID:].decode("utf-8", "backslashreplace").strip()
+        return _MODULES.sub("", text[-MOST_SAID:].decode("utf-8", "backslashreplace")).strip()
 
 
 @dataclass(frozen=True, slots=True)

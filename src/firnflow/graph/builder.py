@@ -7,7 +7,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from firnflow._text import nearest
+from firnflow._text import counted, nearest
 from firnflow.graph.annotations import readable
 from firnflow.graph.inputs import Site, to_input
 from firnflow.graph.mapping import plan_map
@@ -178,7 +178,7 @@ def _bind(task: Task[...], args: tuple[Any, ...], kwargs: dict[str, Any], place:
     arguments = task.signature.arguments
     if len(args) > len(arguments):
         fail(
-            f"{quoted(task.name)}: takes {len(arguments)} arguments, got {len(args)}",
+            f"{quoted(task.name)}: takes {counted(len(arguments), 'argument')}, got {len(args)}",
             place,
             f"It is {task.describe()}.",
         )

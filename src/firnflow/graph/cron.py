@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from firnflow._text import nearest
+from firnflow._text import counted, nearest
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -23,7 +23,7 @@ def check_cron(expression: str) -> str:
     fields = expression.split()
     if len(fields) != len(_FIELDS):
         raise ValueError(
-            f"cron expression {expression!r} has {len(fields)} fields, not 5: "
+            f"cron expression {expression!r} has {counted(len(fields), 'field')}, not 5: "
             "minute, hour, day of month, month, day of week"
         )
     for text, (name, low, high, names) in zip(fields, _FIELDS, strict=True):

@@ -215,7 +215,7 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
     read = read_toml(path)
     file = validated(ProjectFile, read.data, read.place, root=root)
     hide_all(read.data, root)
-    chosen = environment or os.environ.get("FIRNFLOW_ENV") or DEFAULT_ENVIRONMENT
+    chosen = environment if environment is not None else os.environ.get("FIRNFLOW_ENV") or DEFAULT_ENVIRONMENT
     values: dict[str, Any] = {}
     tracking, alerts = Tracking(), Alerts()
     params: dict[str, tuple[Layer, ...]] = {name: ((FILE, section.params),) for name, section in file.pipelines.items()}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import ibis
 
-from firnflow._text import listing
+from firnflow._text import counted, listing
 from firnflow.context import log_metric
 from firnflow.errors import DataError
 from firnflow.graph.task import task
@@ -98,9 +98,9 @@ def _with_binary_label(table: ibis.Table, columns: Columns) -> tuple[ibis.Table,
         rows[int(value == positive)] += count
     for value, count in rows.items():
         if count < MIN_PER_CLASS:
-            kind = "positives" if value else "negatives"
+            kind = "positive" if value else "negative"
             raise DataError(
-                f"columns.label {columns.label!r}: {count} {kind} ({columns.positive!r} counts as positive);"
+                f"columns.label {columns.label!r}: {counted(count, kind)} ({columns.positive!r} counts as positive);"
                 f" each class needs at least {MIN_PER_CLASS} rows."
             )
     if missing:

@@ -7,6 +7,7 @@ import json
 import typing
 from typing import TYPE_CHECKING, Any
 
+from firnflow._text import counted
 from firnflow.errors import DataError
 from firnflow.graph.annotations import class_name, members, plain, readable
 from firnflow.values import digest
@@ -128,7 +129,9 @@ def _hints(annotation: Any, count: int) -> list[Any]:
     if typing.get_origin(plain(annotation)) is not tuple or (len(args) == 2 and args[1] is ...):
         return [args[0] if args else Any] * count
     if len(args) != count:
-        raise DataError(f"{count} items do not fit the annotation {readable(annotation)}")
+        raise DataError(
+            f"{counted(count, 'item')} {'does' if count == 1 else 'do'} not fit the annotation {readable(annotation)}"
+        )
     return list(args)
 
 

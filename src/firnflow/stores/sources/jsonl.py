@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from firnflow._sql import identifier, literal, path_literal
+from firnflow._text import counted
 from firnflow.errors import BadRowsError, DataError
 from firnflow.stores.sources.raw import Part, Raw, columns_of
 from firnflow.stores.sources.text import plain_text
@@ -71,7 +72,8 @@ def _explain(spec: Source, texts: list[tuple[str, Path]]) -> None:
     if not total:
         raise DataError(f"{spec.name} ({texts[0][0]}) has no lines with anything in them")
     if count:
-        head = f"{spec.name}: {count:,} lines are no JSON objects; nothing was loaded"
+        what = "is no JSON object" if count == 1 else "are no JSON objects"
+        head = f"{spec.name}: {counted(count, 'line')} {what}; nothing was loaded"
         raise BadRowsError("\n".join([head, *shown_lines]))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from firnflow._text import counted
 from firnflow.errors import DataError
 from firnflow.values import digest
 from firnflow.values.base import Saved, ValueType
@@ -37,7 +38,7 @@ class TableType(ValueType):
     def describe(self, ref: Ref) -> str:
         """Return e.g. `table 100,000 rows × 12 columns`."""
         meta = ref.meta or {}
-        return f"table {meta.get('rows', 0):,} rows × {len(meta.get('columns', {}))} columns"
+        return f"table {counted(meta.get('rows', 0), 'row')} × {counted(len(meta.get('columns', {})), 'column')}"
 
 
 def meta_of(schema: pa.Schema, rows: int) -> dict[str, Any]:
