@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,8 @@ def command(
             done = delivery.deliver(found, state.engine, _under_way(state, follow))
     for each in found:
         each.close()
+    if follow is not None:
+        typer.echo(f"{time.strftime('%Y-%m-%d %H:%M:%S')} run {follow}:")
     _print(found, before, done, as_json=as_json)
     return 1 if any(each.waiting or each.error for each in done or ()) else 0
 
@@ -57,9 +60,9 @@ def command(
 def _step_back() -> None:
     """Let whoever else wants the processor have it."""
     with contextlib.suppress(OSError):
-        os.nice(19)
+        os.nice(15)
     with contextlib.suppress(OSError):  # where the system shares processors by session, this counts
-        Path("/proc/self/autogroup").write_text("19")
+        Path("/proc/self/autogroup").write_text("15")
 
 
 def _under_way(state: State, run: str | None) -> Callable[[], bool]:

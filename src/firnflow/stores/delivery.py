@@ -84,16 +84,17 @@ def deliver(
         StateError: another sender has not made room.
     """
     said: dict[str, tuple[str, ...]] = {}
-    failures = 0
+    failures, before = 0, -1
     while True:
         going = under_way()  # asked before: what was written before a run ended is sent after it
         with sending(engine):
             found = [_deliver(each) for each in deliverers]
         said |= {each.name: tuple(dict.fromkeys((*said.get(each.name, ()), *each.said))) for each in found}
         found = [Delivery(each.name, each.waiting, each.error, said[each.name]) for each in found]
-        failed = any(each.error for each in found)
-        failures = failures + 1 if failed else 0
-        if not going and (failures >= _LAST_TRIES or not (failed or any(each.waiting for each in found))):
+        left = sum(each.waiting for each in found)
+        failed = any(each.error for each in found) or left == before != 0  # what does not get less does not go
+        failures, before = failures + 1 if failed else 0, left
+        if not going and (failures >= _LAST_TRIES or not (failed or left)):
             return found
         if going or failed:
             _pause(min(ROUND * 2**failures, _LONGEST) if going else failures, under_way if going else None)

@@ -81,6 +81,7 @@ class Story:
         ended_at: likewise; None while it is under way.
         params: flat, name → text.
         tags: who, what code, which versions.
+        description: in Markdown.
         points: of metrics, `task/name`; of an element `name`.
         datasets: what it read.
         files: figures, reports, results, models.
@@ -95,6 +96,7 @@ class Story:
     ended_at: float | None = None
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    description: str = ""
     points: tuple[Point, ...] = ()
     datasets: tuple[Dataset, ...] = ()
     files: tuple[File, ...] = ()

@@ -133,6 +133,7 @@ class MLflowTracker:
     def _create(self, story: Story, parent: str | None) -> str:
         tags = {
             KEY: story.key,
+            "mlflow.note.content": story.description,
             "mlflow.source.type": "PROJECT",
             "mlflow.source.name": story.tags.get("firnflow.pipeline", ""),
             "mlflow.user": story.tags.get("firnflow.user", ""),
@@ -177,6 +178,9 @@ class MLflowTracker:
 
     def _log_file(self, run: str, file: File, known: dict[str, str]) -> None:
         folder, name = os.path.split(file.name)
+        model = f"model:{file.path.stem}"
+        if file.kind == "model" and model in known:
+            return  # of several tasks that hand a model on, the first is enough
         with tempfile.TemporaryDirectory(prefix="firnflow-") as scratch:
             if file.kind == "model":  # a folder of its own, which mlflow.pyfunc can load
                 folder, name = file.name.removesuffix(file.path.suffix), file.path.name
@@ -186,7 +190,7 @@ class MLflowTracker:
             for each in sorted(Path(scratch).iterdir()):
                 self._client.log_artifact(run, str(each), folder)
         if file.kind == "model":
-            known[f"model:{file.path.stem}"] = f"runs:/{run}/{folder}"
+            known[model] = f"runs:/{run}/{folder}"
 
     def mirror(self, model: Model, known: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
         """Make the model registry say the same."""
@@ -237,7 +241,7 @@ class MLflowTracker:
             if found is None:
                 files = None if self._is_server else f"{self._files.rstrip('/')}/{_folder(name)}"
                 with contextlib.suppress(MlflowException):  # somebody else was first
-                    self._client.create_experiment(name, artifact_location=files)
+                    self._client.create_experiment(name, files, {"mlflow.experimentKind": "custom_model_development"})
                 found = self._client.get_experiment_by_name(name)
             if found is None or found.lifecycle_stage != "active":
                 raise StoreError(

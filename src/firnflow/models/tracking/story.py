@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.binding import Value
 from firnflow.engine.mapping import expand
-from firnflow.engine.scheduler import Scheduler
+from firnflow.engine.scheduler import Scheduler, reads
 from firnflow.engine.selection import committed
 from firnflow.errors import DamagedArtifactError, FirnflowError
 from firnflow.graph.model import FromConstant, FromTask
@@ -99,6 +99,7 @@ def story_of(source: Source, news: Sequence[Attempt]) -> Story:
         ended_at=run.ended_at,
         params=_texts(flat(run.params)),
         tags=_tags(source) | ({"firnflow.left_out": ", ".join(left_out)} if left_out else {}),
+        description=redact(source.graph.doc),
         points=tuple(points),
         datasets=tuple(_datasets(source, news)),
         files=tuple(files),
@@ -186,6 +187,7 @@ def _part(source: Source, attempt: Attempt, elements: _Elements) -> Story:
         "pipeline": run.pipeline,
         "task": attempt.task,
         "element": attempt.element,
+        "user": run.origin.get("user"),
         "status": attempt.status,
         "error": (attempt.error or {}).get("message"),
     }
@@ -207,37 +209,44 @@ def _part(source: Source, attempt: Attempt, elements: _Elements) -> Story:
 
 
 def _datasets(source: Source, news: Sequence[Attempt]) -> Iterator[Dataset]:
-    """Yield the outside tables that were read, and the tables that models were made from, each once."""
+    """Yield the tables that a run began with, and the tables that models were made from, each once."""
     seen = set()
     refs = {attempt.task: attempt.outputs or {} for attempt in source.attempts if attempt.status in COMMITTED}
     for attempt in news:
         node = source.graph.tasks.get(attempt.task)
         if node is None or attempt.status not in COMMITTED:
             continue
-        found = [_outside(node, attempt)] if node.key == SOURCE_KEY else _learnt_from(node, attempt, refs)
-        for each in filter(None, found):
+        for each in (*_begun_with(node, attempt), *_learnt_from(node, attempt, refs)):
             if (each.name, each.digest, each.role) not in seen:
                 seen.add((each.name, each.digest, each.role))
                 yield each
 
 
-def _outside(node: TaskNode, attempt: Attempt) -> Dataset | None:
-    ref = _table((attempt.outputs or {}).get("result"))
-    name, path = _constant(node.inputs.get("name")), _constant(node.inputs.get("path"))
-    return _dataset(ref, name or attempt.task, "source", path or f"{name} of catalog.toml") if ref else None
+def _begun_with(node: TaskNode, attempt: Attempt) -> Iterator[Dataset]:
+    """Yield the tables of a task that reads no other task: a source, or a generator."""
+    if reads(node):
+        return
+    path, name = _constant(node.inputs.get("path")), _constant(node.inputs.get("name"))
+    outside = node.key == SOURCE_KEY
+    for output, data in (attempt.outputs or {}).items():
+        if (ref := _table(data)) is not None:
+            origin = (path or f"{name} of catalog.toml") if outside else f"task {attempt.task}"
+            yield _dataset(ref, _label(attempt.task, output), "source", origin)
 
 
-def _learnt_from(node: TaskNode, attempt: Attempt, refs: Mapping[str, Mapping[str, Any]]) -> list[Dataset | None]:
-    """Return the tables that a task which made a model was called with."""
+def _learnt_from(node: TaskNode, attempt: Attempt, refs: Mapping[str, Mapping[str, Any]]) -> Iterator[Dataset]:
+    """Yield the tables that a task which made a model was called with."""
     if not any(isinstance(ref, dict) and ref.get("kind") == "model" for ref in (attempt.outputs or {}).values()):
-        return []
-    found: list[Dataset | None] = []
+        return
     for wanted in node.inputs.values():
         if isinstance(wanted, FromTask):
-            ref = _table(refs.get(wanted.task, {}).get(wanted.output or "result"))
-            name = wanted.task if wanted.output is None else f"{wanted.task}.{wanted.output}"
-            found.append(_dataset(ref, name, "training", f"task {wanted.task}") if ref else None)
-    return found
+            output = wanted.output or "result"
+            if (ref := _table(refs.get(wanted.task, {}).get(output))) is not None:
+                yield _dataset(ref, _label(wanted.task, output), "training", f"task {wanted.task}")
+
+
+def _label(task: str, output: str) -> str:
+    return task if output == "result" else f"{task}.{output}"
 
 
 def _table(data: Any) -> Ref | None:
@@ -266,10 +275,11 @@ def _files(source: Source, attempt: Attempt, task: str) -> Iterator[File]:
     if attempt.status not in COMMITTED:
         return
     for name, ref in _sendable(attempt):
-        label = task if name == "result" else f"{task}.{name.removeprefix('result/')}"
+        label = _label(task, name.removeprefix("result/"))
         path = _local(source, ref)
         if path is not None and ref.size <= MOST_BYTES:
-            yield File(f"{FOLDERS[ref.kind]}/{label}{path.suffix}", path, ref.kind)
+            folder = "reports" if path.suffix == ".html" else FOLDERS[ref.kind]
+            yield File(f"{folder}/{label}{path.suffix}", path, ref.kind)
 
 
 def _left_out(source: Source) -> list[str]:

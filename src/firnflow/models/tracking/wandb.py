@@ -75,7 +75,7 @@ class WandbTracker:
                 job_type=task or "run",
                 config={**story.params, **story.tags, "datasets": _datasets(story)},
                 tags=[tag for tag in (story.tags.get("firnflow.environment"), story.status) if tag],
-                notes=story.tags.get("firnflow.error"),
+                notes=story.tags.get("firnflow.error") or story.description or None,
                 settings=self._settings(wandb, story),
             )
         except (wandb.errors.Error, OSError) as error:
