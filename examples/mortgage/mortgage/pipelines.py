@@ -10,8 +10,6 @@ from pydantic import Field
 
 import firnflow as ff
 from firnflow import steps
-from firnflow.models.gates.settings import Gating
-from firnflow.steps.gating import gate as steps_gate
 from mortgage import generator
 from mortgage.features import engineer
 
@@ -29,9 +27,14 @@ class Training(ff.Params):
     training: steps.Training = steps.Training(learning_rate=0.2, rounds=400, early_stopping=15, folds=3)
     tuning: steps.Tuning = steps.Tuning()
     evaluating: steps.Evaluating = steps.Evaluating(reason_rows=2_000)
-    gating: Gating = Gating(name=NAME)
+    gating: steps.Gating = steps.Gating(name=NAME)
     metric: str = "recall"
     threshold: float = Field(default=0.7, ge=0, le=1)
+    describing: steps.Describing = steps.Describing(
+        intended_use="Rank applications by how likely they are approved: a clerk looks at the doubtful ones first.",
+        out_of_scope="Deciding an application without a person.",
+        limits=("Made-up applications of one year; a county's averages need some weeks of history.",),
+    )
     reporting: steps.Reporting = steps.Reporting(title="Mortgage approvals", positive="is approved", row="applications")
 
 
@@ -55,9 +58,9 @@ def generate(
 
 
 @ff.task
-def bar(gating: Gating, metric: str, threshold: float) -> Gating:
+def bar(gating: steps.Gating, metric: str, threshold: float) -> steps.Gating:
     """Add `metric >= threshold` to the rules: the one that is set from the command line."""
-    return Gating.model_validate({**gating.model_dump(), "rules": (*gating.rules, f"{metric} >= {threshold}")})
+    return steps.Gating.model_validate({**gating.model_dump(), "rules": (*gating.rules, f"{metric} >= {threshold}")})
 
 
 @ff.task
@@ -84,8 +87,8 @@ def learn(p: Training, applications: Any) -> None:
     model = steps.train(train_features, fitted, trials)
     evaluation, _ = steps.evaluate(model, test_features, p.evaluating)
     steps.report(evaluation, p.reporting, trials)
-    registered = steps.register(model, NAME, evaluation)
-    gated = steps_gate(model, test_set, bar(p.gating, p.metric, p.threshold), registered)
+    registered = steps.register(model, NAME, evaluation, describing=p.describing)
+    gated = steps.gate(model, test_set, bar(p.gating, p.metric, p.threshold), registered)
     steps.promote(registered, gated.verdict)
 
 

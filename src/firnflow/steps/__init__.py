@@ -8,6 +8,9 @@ Row by row: `clean`, `join`. Divide: `split`. Learn preprocessing from the train
 
 from __future__ import annotations
 
+from firnflow.models.card import Describing
+from firnflow.models.gates.settings import Gating
+from firnflow.models.gates.verdict import Verdict
 from firnflow.models.preprocessing import Preprocessing
 from firnflow.models.section import Columns, Section
 from firnflow.models.tuning.space import Dimension
@@ -29,6 +32,7 @@ from firnflow.steps.config import (
 from firnflow.steps.evaluating import Evaluated, evaluate
 from firnflow.steps.evaluation import Evaluation
 from firnflow.steps.fitting import cap_outliers, derive, encode, impute, transform
+from firnflow.steps.gating import Gated, gate
 from firnflow.steps.promoting import Promoted, promote
 from firnflow.steps.registering import Cleaned, Cleanup, Registered, cleanup, register
 from firnflow.steps.reporting import report
@@ -45,12 +49,15 @@ __all__ = [
     "Columns",
     "CrossValidation",
     "Deriving",
+    "Describing",
     "Dimension",
     "Encoding",
     "Evaluated",
     "Evaluating",
     "Evaluation",
     "Flag",
+    "Gated",
+    "Gating",
     "Imputing",
     "Joining",
     "NumberScores",
@@ -68,6 +75,7 @@ __all__ = [
     "Trial",
     "Tuned",
     "Tuning",
+    "Verdict",
     "cap_outliers",
     "clean",
     "cleanup",
@@ -75,6 +83,7 @@ __all__ = [
     "derive",
     "encode",
     "evaluate",
+    "gate",
     "impute",
     "join",
     "promote",
