@@ -15,7 +15,7 @@ from firnflow._crash import InjectedCrash
 from firnflow.engine import collect
 from firnflow.engine.workplace import logs_folder
 from firnflow.stores import Stores
-from firnflow.stores.state import NewAttempt
+from firnflow.stores.state import Attempt
 
 SOURCE = """
 import time
@@ -166,7 +166,7 @@ def test_what_a_run_under_way_may_have_looked_up_stays_until_it_has_ended(projec
     age(place)
     garbage = collect.collect(place, collect.find(place, EVERYTHING))
     assert ([each.id for each in garbage.runs], garbage.objects, garbage.waiting) == ([old.run], (), 1)
-    cached = NewAttempt("big", -1, None, None, 1, "cached", key=found.key, outputs=found.outputs)
+    cached = Attempt(task="big", number=1, status="cached", key=found.key, outputs=found.outputs)
     state.add_attempts("beside", 1, [cached])
     assert collect.collect(place, collect.find(place, EVERYTHING)) == collect.Garbage((), (), 0)
     state.end_run("beside", 1, "succeeded", None)

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
 def parts(name: str, ref: Ref) -> Iterator[tuple[str, Ref]]:
     """Yield an output and, of a list or dict of stored values, its items: `train`, `train[0]`."""
-    yield name, ref
-    items = ref.items.items() if isinstance(ref.items, dict) else enumerate(ref.items or ())
-    for key, item in items:
-        yield from parts(f"{name}[{key}]", item)
+    for path, part in ref.walk():
+        yield name + "".join(f"[{key}]" for key in path), part
 
 
 def described(ref: Ref, stores: Stores) -> dict[str, Any]:

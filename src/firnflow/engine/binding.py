@@ -53,10 +53,7 @@ def stored(bound: Bound) -> list[Ref]:
         return []
     if isinstance(bound, list):
         return [ref for item in bound for ref in stored(item)]
-    if bound.items is None:
-        return [bound] if bound.where is not None else []
-    items = bound.items.values() if isinstance(bound.items, dict) else bound.items
-    return [ref for item in items for ref in stored(item)]
+    return [part for _, part in bound.walk() if part.where is not None]
 
 
 def hash_json(data: object) -> str:

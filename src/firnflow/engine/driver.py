@@ -13,14 +13,13 @@ from firnflow._crash import crash_point
 from firnflow.engine import limits
 from firnflow.engine.binding import Value
 from firnflow.engine.events import Event
-from firnflow.engine.execute import Call, Outcome
-from firnflow.engine.mapping import expand
+from firnflow.engine.execute import Outcome
 from firnflow.engine.selection import gather_outputs, outputs_of
-from firnflow.engine.units import Unit, make_unit, new_attempt
+from firnflow.engine.units import Unit, make_unit
 from firnflow.errors import FirnflowError, RunConflictError
 from firnflow.project import redact
 from firnflow.status import COMMITTED, TaskStatus, overall
-from firnflow.stores.state import NewAttempt
+from firnflow.stores.state import Attempt
 
 if TYPE_CHECKING:
     from firnflow.context import RunSummary
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from firnflow.engine.job import Job
     from firnflow.engine.lease import Lease
     from firnflow.engine.pool import Pool, Report
-    from firnflow.stores.state import Attempt
 
 FINALIZER = "finalizer"
 _TICK = 0.5  # seconds between two looks at time limits, memory and wishes to stop
@@ -44,7 +42,7 @@ class Driver:
         self._later: list[tuple[float, int, Unit]] = []
         self._count = itertools.count()
         self._running: dict[int, Unit] = {}
-        self._notes: list[NewAttempt] = []
+        self._notes: list[Attempt] = []
         self._parts: dict[str, list[Unit]] = {}
         self._left: Counter[str] = Counter()
         self._started = 0
@@ -114,7 +112,7 @@ class Driver:
         for task in self._job.scheduler.take_ready():
             try:
                 decision = self._job.scheduler.decide(task)
-                units = self._units(task) if decision is None else []
+                units = self._job.units(task) if decision is None else []
             except (FirnflowError, OSError) as error:  # a source that is away, a damaged verdict, lists that do not fit
                 self._fail_unopened(task, error)
                 continue
@@ -134,20 +132,8 @@ class Driver:
                 self._queue.append(unit)
         if not units:
             number = self._job.next_number(task, -1, runs=False)
-            self._notes.append(NewAttempt(task, -1, 0, None, number, TaskStatus.SUCCEEDED, outputs={}))
+            self._notes.append(Attempt(task=task, elements=0, number=number, status=TaskStatus.SUCCEEDED, outputs={}))
             self._settle(task)
-
-    def _units(self, task: str) -> list[Unit]:
-        job = self._job
-        node, arguments = job.graph.tasks[task], job.scheduler.arguments(task)
-        code = job.code(node)
-        if node.mapping is None:
-            return [make_unit(task, node, code, arguments)]
-        elements = expand(task, node.mapping, arguments, job.read_json)
-        return [
-            make_unit(task, node, code, element.arguments, (index, len(elements), element.label))
-            for index, element in enumerate(elements)
-        ]
 
     def _reuse(self, unit: Unit) -> bool:
         """Take what this run has committed, or what an earlier one left in the cache."""
@@ -189,23 +175,12 @@ class Driver:
         unit.number = self._job.next_number(unit.task, unit.element)
         unit.tries += 1
         self._started += 1
-        (unit.attempt,) = self._job.state.add_attempts(
-            self._job.run, self._job.epoch, [new_attempt(unit, TaskStatus.RUNNING)]
-        )
+        started = [unit.record(TaskStatus.RUNNING)]
+        (unit.attempt,) = self._job.state.add_attempts(self._job.run, self._job.epoch, started)
         self._running[unit.attempt] = unit
         self._job.result(unit.task).attempts += 1
         self._tell("task_started", unit.task, unit, attempt=unit.number)
-        call = Call(
-            run=self._job.run,
-            task=unit.task,
-            key=unit.node.key,
-            element=unit.element,
-            label=unit.label,
-            number=unit.number,
-            attempt=unit.attempt,
-            arguments=unit.arguments,
-        )
-        self._pool.send(call, unit.stored)
+        self._pool.send(unit.call(self._job.run), unit.stored)
 
     def _load(self) -> int:
         return sum(self._weight(unit) for unit in self._running.values())
@@ -302,10 +277,10 @@ class Driver:
         """Remember to write an attempt that was settled without running."""
         number = self._job.next_number(task, unit.element if unit else -1, runs=False)
         if unit is None:
-            self._notes.append(NewAttempt(task, -1, None, None, number, status, error=error))
+            self._notes.append(Attempt(task=task, number=number, status=status, error=error))
             return
         unit.number = number
-        self._notes.append(new_attempt(unit, status, found))
+        self._notes.append(unit.record(status, found))
 
     def _flush(self) -> None:
         if self._notes:

@@ -18,21 +18,20 @@ from firnflow.context import RunSummary
 from firnflow.engine import foreign, limits, outside, sources
 from firnflow.engine.binding import Value
 from firnflow.engine.driver import FINALIZER
-from firnflow.engine.execute import Call, Outcome, execute
+from firnflow.engine.execute import Outcome, execute
 from firnflow.engine.fingerprint import Fingerprinter
 from firnflow.engine.job import Job
 from firnflow.engine.lease import Lease
 from firnflow.engine.logs import attempt_file
-from firnflow.engine.mapping import expand
 from firnflow.engine.run import params_of
 from firnflow.engine.scheduler import Scheduler
 from firnflow.engine.selection import committed, gather_outputs, outputs_of
-from firnflow.engine.units import make_unit, new_attempt
+from firnflow.engine.units import make_unit
 from firnflow.engine.workplace import open_workplace, register
 from firnflow.errors import RunConflictError, UsageError
 from firnflow.graph.joins import reads
 from firnflow.status import BROKEN, COMMITTED, RunStatus, TaskStatus, overall
-from firnflow.stores.state import NewAttempt
+from firnflow.stores.state import Attempt
 from firnflow.values import Ref
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from firnflow.graph.pipeline import Pipeline
     from firnflow.graph.task import Task
     from firnflow.project import Project
-    from firnflow.stores.state import Attempt, Run
+    from firnflow.stores.state import Run
 
 _FAILED = frozenset({TaskStatus.FAILED, TaskStatus.LOST, TaskStatus.CANCELLED})
 
@@ -133,7 +132,7 @@ class _Execution:
             cache=wish.cache and project.settings.cache,
             listeners=(),
         )
-        self._scheduler = Scheduler(wish.graph, wish.graph.tasks, {}, run.params, self._job.read_json)
+        self._job.scheduler = Scheduler(wish.graph, wish.graph.tasks, {}, run.params, self._job.read_json)
         self._skipped: list[str] = []
         self._failed = _failures(self._attempts)
         self._can_run = self._replay()
@@ -144,9 +143,9 @@ class _Execution:
             return self._finish()
         task, node = self._wish.task, self._wish.graph.tasks[self._wish.task]
         if not self._can_run:
-            missing = [other for other in reads(node) if other not in self._scheduler.settled]
+            missing = [other for other in reads(node) if other not in self._job.scheduler.settled]
             raise UsageError(f"task {task!r} reads {listing(missing)}, which run {self._run.id} has not committed yet")
-        if self._scheduler.decide(task) == TaskStatus.SKIPPED:
+        if self._job.scheduler.decide(task) == TaskStatus.SKIPPED:
             self._note(task, TaskStatus.SKIPPED)
             return self._as_json(TaskStatus.SKIPPED)
         return self._all([self._unit(unit) for unit in self._units(task, node)], node)
@@ -155,14 +154,14 @@ class _Execution:
         """Settle what is known of the tasks; return whether the inputs of the task are there."""
         done = committed(self._wish.graph, self._attempts)
         can_run = False
-        for task in self._scheduler.take_ready():
+        for task in self._job.scheduler.take_ready():
             if task == self._wish.task:
                 can_run = True
             elif task in done:
                 status = TaskStatus.SKIPPED if done[task] is None else TaskStatus.SUCCEEDED
-                self._scheduler.settle(task, status, done[task])
+                self._job.scheduler.settle(task, status, done[task])
             elif (standing := self._standing(task)) is not None:
-                self._scheduler.settle(task, standing)
+                self._job.scheduler.settle(task, standing)
         return can_run
 
     def _standing(self, task: str) -> TaskStatus | None:
@@ -170,7 +169,7 @@ class _Execution:
         at_the_end = self._wish.task == FINALIZER
         if at_the_end and task in self._failed:
             return TaskStatus.FAILED
-        decision = self._scheduler.decide(task)
+        decision = self._job.scheduler.decide(task)
         if decision == TaskStatus.SKIPPED:
             self._skipped.append(task)
         return TaskStatus.CANCELLED if decision is None and at_the_end else decision
@@ -178,16 +177,9 @@ class _Execution:
     # -- a task -------------------------------------------------------------------------------------------------------
 
     def _units(self, task: str, node: TaskNode) -> list[Unit]:
-        code, arguments = self._job.code(node), self._scheduler.arguments(task)
-        if node.mapping is None:
-            if self._wish.element is not None:
-                raise UsageError(f"--element: task {task!r} is no map")
-            return [make_unit(task, node, code, arguments)]
-        elements = expand(task, node.mapping, arguments, self._job.read_json)
-        units = [
-            make_unit(task, node, code, element.arguments, (index, len(elements), element.label))
-            for index, element in enumerate(elements)
-        ]
+        if node.mapping is None and self._wish.element is not None:
+            raise UsageError(f"--element: task {task!r} is no map")
+        units = self._job.units(task)
         if not units:
             self._note(task, TaskStatus.SUCCEEDED, elements=0)
         if self._wish.element is None:
@@ -206,28 +198,19 @@ class _Execution:
         found = self._job.find_cached(unit)
         unit.number = self._job.next_number(unit.task, unit.element, runs=found is None)
         if found is not None:
-            state.add_attempts(self._run.id, self._run.epoch, [new_attempt(unit, TaskStatus.CACHED, found)])
+            state.add_attempts(self._run.id, self._run.epoch, [unit.record(TaskStatus.CACHED, found)])
             return self._as_json(TaskStatus.CACHED, unit, _taken(found))
         for stale in self._attempts:
             if (stale.task, stale.element, stale.status) == (unit.task, unit.element, TaskStatus.RUNNING):
                 state.fail(
                     stale.id, TaskStatus.LOST, limits.explain("worker_lost", unit.node, "it was started again", "")
                 )
-        (unit.attempt,) = state.add_attempts(self._run.id, self._run.epoch, [new_attempt(unit, TaskStatus.RUNNING)])
+        (unit.attempt,) = state.add_attempts(self._run.id, self._run.epoch, [unit.record(TaskStatus.RUNNING)])
         outcome = self._execute(unit)
         return self._as_json(outcome.status, unit, outcome)
 
     def _execute(self, unit: Unit) -> Outcome:
-        call = Call(
-            run=self._run.id,
-            task=unit.task,
-            key=unit.node.key,
-            element=unit.element,
-            label=unit.label,
-            number=unit.number,
-            attempt=unit.attempt,
-            arguments=unit.arguments,
-        )
+        call = unit.call(self._run.id)
         try:
             return execute(call, self._tasks[call.key], self._place)
         except KeyboardInterrupt:
@@ -242,7 +225,7 @@ class _Execution:
 
     def _finish(self) -> dict[str, Any]:
         """Run the finalizer, where there is one, and end the run."""
-        states = {task: self._scheduler.settled[task].status for task in self._wish.graph.tasks}
+        states = {task: self._job.scheduler.settled[task].status for task in self._wish.graph.tasks}
         error = next((self._failed[task] for task in states if states[task] == TaskStatus.FAILED), None)
         for task in self._skipped:
             self._note(task, TaskStatus.SKIPPED)
@@ -265,7 +248,7 @@ class _Execution:
     def _note(self, task: str, status: TaskStatus, elements: int | None = None) -> None:
         number = self._job.next_number(task, -1, runs=False)
         outputs: dict[str, Any] | None = {} if elements == 0 else None
-        new = NewAttempt(task, -1, elements, None, number, status, outputs=outputs)
+        new = Attempt(task=task, elements=elements, number=number, status=status, outputs=outputs)
         self._place.state.add_attempts(self._run.id, self._run.epoch, [new])
 
     def _all(self, answers: list[dict[str, Any]], node: TaskNode) -> dict[str, Any]:

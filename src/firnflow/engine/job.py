@@ -6,13 +6,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.logs import AttemptLog, attempt_file
+from firnflow.engine.mapping import expand
 from firnflow.engine.request import TaskResult
 from firnflow.engine.selection import outputs_of
+from firnflow.engine.units import make_unit
 from firnflow.errors import DamagedArtifactError
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.project import redact
 from firnflow.status import COMMITTED
-from firnflow.values import containers, json
+from firnflow.values import json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,6 +93,22 @@ class Job:
             return self._source_code(node)
         return self._fingerprinter.of(self._tasks[node.key]).digest
 
+    def units(self, task: str) -> list[Unit]:
+        """Return the units of a task that is to run: one, or one per element of a map.
+
+        Raises:
+            TaskFailedError: what it maps over does not fit together.
+        """
+        node, arguments = self.graph.tasks[task], self.scheduler.arguments(task)
+        code = self.code(node)
+        if node.mapping is None:
+            return [make_unit(task, node, code, arguments)]
+        elements = expand(task, node.mapping, arguments, self.read_json)
+        return [
+            make_unit(task, node, code, element.arguments, (index, len(elements), element.label))
+            for index, element in enumerate(elements)
+        ]
+
     def libraries(self) -> list[str]:
         """Return the libraries that the tasks still to be settled use, for the fork server to load."""
         left = [node for task, node in self.graph.tasks.items() if task not in self.scheduler.settled]
@@ -122,8 +140,8 @@ class Job:
             return False
 
     def _stored(self, ref: Ref) -> bool:
-        there = ref.where is None or self.stores.artifacts.exists(ref.where)
-        return there and all(map(self._stored, containers.items_of(ref)))
+        places = (part.where for _, part in ref.walk())
+        return all(self.stores.artifacts.exists(where) for where in places if where is not None)
 
     def read_json(self, ref: Ref) -> Any:
         """Return the plain value behind a ref of kind `json`."""

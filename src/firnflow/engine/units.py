@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.binding import Bound, Value, digest, hash_json, stored
+from firnflow.engine.execute import Call
 from firnflow.graph.source import SOURCE_KEY
-from firnflow.stores.state import NewAttempt
+from firnflow.stores.state import Attempt
 
 if TYPE_CHECKING:
     from firnflow.engine.execute import Outcome
     from firnflow.graph.model import TaskNode
     from firnflow.status import TaskStatus
-    from firnflow.stores.state import Attempt
     from firnflow.values.ref import Ref
 
 _KEY_VERSION = 1
@@ -52,6 +52,35 @@ class Unit:
         """Keep what a successful attempt gave."""
         self.outputs, self.metrics = outcome.outputs, outcome.metrics
 
+    def record(self, status: TaskStatus, found: Attempt | None = None) -> Attempt:
+        """Return the unit's next attempt, or what settles it with what `found` has."""
+        return Attempt(
+            task=self.task,
+            element=self.element,
+            elements=self.elements,
+            label=self.label,
+            number=self.number,
+            status=status,
+            key=self.key,
+            inputs=self.inputs,
+            outputs=found.outputs if found is not None else None,
+            metrics=found.metrics if found is not None else None,
+            cached_from=found.id if found is not None else None,
+        )
+
+    def call(self, run: str) -> Call:
+        """Return what a process must know to execute the unit's attempt."""
+        return Call(
+            run=run,
+            task=self.task,
+            key=self.node.key,
+            element=self.element,
+            label=self.label,
+            number=self.number,
+            attempt=self.attempt,
+            arguments=self.arguments,
+        )
+
 
 def make_unit(
     task: str,
@@ -74,20 +103,3 @@ def make_unit(
     if node.key == SOURCE_KEY:  # the process that reads will see whether the data is still that of the key
         arguments = {**arguments, "expected": Value(code)}
     return Unit(task, node, element, elements, label, arguments, inputs, hash_json([_KEY_VERSION, code, inputs]))
-
-
-def new_attempt(unit: Unit, status: TaskStatus, found: Attempt | None = None) -> NewAttempt:
-    """Return the row of a unit's next attempt, or of what `found` was taken from instead."""
-    return NewAttempt(
-        task=unit.task,
-        element=unit.element,
-        elements=unit.elements,
-        label=unit.label,
-        number=unit.number,
-        status=status,
-        key=unit.key,
-        inputs=unit.inputs,
-        outputs=found.outputs if found is not None else None,
-        metrics=found.metrics if found is not None else None,
-        cached_from=found.id if found is not None else None,
-    )

@@ -91,14 +91,14 @@ def from_plain(data: Any, annotation: Any) -> Any:
 
 def verify(ref: Ref, storage: Storage) -> None:
     """Raise DamagedArtifactError where the stored file of a ref is missing, or is not what was committed."""
-    for item in containers.items_of(ref):
-        verify(item, storage)
-    if ref.where is not None:
-        path = storage.local(ref.where)
-        if ref.kind == "json":
-            verify_bytes(path, ref)
+    for _, part in ref.walk():
+        if part.where is None:
+            continue
+        path = storage.local(part.where)
+        if part.kind == "json":
+            verify_bytes(path, part)
         else:
-            value_types().named(ref.type).verify(path, ref)
+            value_types().named(part.type).verify(path, part)
 
 
 def describe(ref: Ref) -> str:

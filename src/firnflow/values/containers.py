@@ -104,11 +104,6 @@ def load(ref: Ref, annotation: Any, load_item: Callable[[Ref, Any], Any]) -> Any
     return tuple(loaded) if is_tuple(ref, cls) else loaded
 
 
-def items_of(ref: Ref) -> list[Ref]:
-    """Return the refs in a container's ref; of another none."""
-    return list(ref.items.values()) if isinstance(ref.items, dict) else ref.items or []
-
-
 def element_of(annotation: Any) -> Any:
     """Return the annotation of a list's items: `T` of `list[T]`, `tuple[T, ...]`, `list[T] | None`; else Any."""
     return next((args[0] for member in members(annotation) if (args := typing.get_args(member))), Any)

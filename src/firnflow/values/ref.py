@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import DamagedArtifactError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _TEXT = (str, type(None))
 _NEEDED: dict[str, Any] = {"kind": str, "type": str, "digest": str}
@@ -57,6 +60,12 @@ class Ref:
         elif self.items is not None:
             data["items"] = {key: item.to_json() for key, item in self.items.items()}
         return data
+
+    def walk(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Ref]]:
+        """Yield the ref itself and, of a container, all that is in it, each with the keys that lead to it."""
+        yield path, self
+        for key, item in self.items.items() if isinstance(self.items, dict) else enumerate(self.items or ()):
+            yield from item.walk((*path, key))
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Ref:

@@ -9,7 +9,7 @@ import pytest
 
 from firnflow.context import Point
 from firnflow.errors import RunConflictError
-from firnflow.stores.state import NewAttempt, Run, State, metrics, this_process
+from firnflow.stores.state import Attempt, Run, State, metrics, this_process
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def attempts(state: State) -> list[int]:
         Run("run-1", "flow", "local", "running", "g", {}, {}, {}, this_process(), 1, now + 60, 0, now, None, None), "{}"
     )
     new = [
-        NewAttempt("train", -1, None, None, 1, "running"),
-        NewAttempt("search", 3, 4, "depth=3", 1, "running"),
+        Attempt(task="train", number=1, status="running"),
+        Attempt(task="search", element=3, elements=4, label="depth=3", number=1, status="running"),
     ]
     return state.add_attempts("run-1", 1, new)
 

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from firnflow.errors import MissingExtraError, NotFoundError, RunConflictError, StateError
-from firnflow.stores.state import NewAttempt, Run, State, schema, this_process
+from firnflow.stores.state import Attempt, Run, State, schema, this_process
 from firnflow.stores.state.migrate import VERSION_TABLE, alembic_config
 from firnflow.stores.state.owner import is_alive
 
@@ -44,7 +44,7 @@ def a_run(name="run-1", **changes):
 
 
 def an_attempt(task="train", number=1, status="running", **more):
-    return NewAttempt(task=task, element=-1, elements=None, label=None, number=number, status=status, **more)
+    return Attempt(task=task, number=number, status=status, **more)
 
 
 def test_what_is_written_is_read(state):

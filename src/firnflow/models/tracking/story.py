@@ -296,18 +296,9 @@ def _left_out(source: Source) -> list[str]:
 def _sendable(attempt: Attempt) -> Iterator[tuple[str, Ref]]:
     for name, data in (attempt.outputs or {}).items():
         with contextlib.suppress(DamagedArtifactError):
-            for place, ref in _leaves(name, Ref.from_json(data)):
+            for path, ref in Ref.from_json(data).walk():
                 if ref.kind in FOLDERS and (ref.kind != "json" or _is_result(ref)):
-                    yield place, ref
-
-
-def _leaves(name: str, ref: Ref) -> Iterator[tuple[str, Ref]]:
-    if ref.items is None:
-        yield name, ref
-        return
-    items = ref.items.items() if isinstance(ref.items, dict) else enumerate(ref.items)
-    for key, item in items:
-        yield from _leaves(f"{name}/{_safe(str(key))}", item)
+                    yield "/".join([name, *(_safe(str(key)) for key in path)]), ref
 
 
 def _is_result(ref: Ref) -> bool:

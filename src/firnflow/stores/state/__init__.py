@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from firnflow.status import COMMITTED
 from firnflow.stores.state.owner import this_process
-from firnflow.stores.state.records import Attempt, NewAttempt, Run
+from firnflow.stores.state.records import Attempt, Run
 from firnflow.stores.state.state import State
 
-__all__ = ["COMMITTED", "Attempt", "NewAttempt", "Run", "State", "this_process"]
+__all__ = ["COMMITTED", "Attempt", "Run", "State", "this_process"]

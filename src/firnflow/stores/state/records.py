@@ -44,41 +44,25 @@ class Run:
     error: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try of one task; `element` is its index in a map of `elements`, or -1.
+    """One try of one task, or what settled it without running (`cached`, `skipped`, …).
 
-    `number` is 1, 2, … for those that ran, and negative for what was settled without running.
+    Attributes:
+        element: its index in a map of `elements`, or -1; `label` is how people call it.
+        number: 1, 2, … for those that ran, negative for what was settled without running.
+        key: of code and inputs.
+        inputs: argument → digest.
+        outputs: output → ref as JSON.
+        cached_from: the attempt whose outputs were taken.
+        id: of the row; this, run, epoch and times are the state's to fill in.
+        peak_memory: bytes.
     """
 
-    id: int
-    run: str
     task: str
-    element: int
-    elements: int | None
-    label: str | None
-    number: int
-    epoch: int
-    status: TaskStatus
-    key: str
-    inputs: dict[str, str]
-    outputs: dict[str, Any] | None
-    metrics: dict[str, float] | None
-    error: dict[str, Any] | None
-    cached_from: int | None
-    started_at: float
-    ended_at: float | None
-    peak_memory: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewAttempt:
-    """An attempt that is about to start, or that was settled without running (`cached`, `skipped`, …)."""
-
-    task: str
-    element: int
-    elements: int | None
-    label: str | None
+    element: int = -1
+    elements: int | None = None
+    label: str | None = None
     number: int
     status: TaskStatus
     key: str = ""
@@ -87,6 +71,12 @@ class NewAttempt:
     metrics: dict[str, float] | None = None
     error: dict[str, Any] | None = None
     cached_from: int | None = None
+    id: int = 0
+    run: str = ""
+    epoch: int = 0
+    started_at: float = 0.0
+    ended_at: float | None = None
+    peak_memory: int | None = None
 
 
 def from_row(cls: type[T], row: Any) -> T:

@@ -22,7 +22,7 @@ from firnflow.stores.state import metrics as course
 from firnflow.stores.state import schema
 from firnflow.stores.state.connect import connect
 from firnflow.stores.state.owner import is_alive
-from firnflow.stores.state.records import DAMAGED, Attempt, NewAttempt, Run, from_row, request_of, run_from_row
+from firnflow.stores.state.records import DAMAGED, Attempt, Run, from_row, request_of, run_from_row
 from firnflow.stores.state.transaction import reading, transact
 
 if TYPE_CHECKING:
@@ -289,30 +289,18 @@ class State:
 
     # -- attempts -----------------------------------------------------------------------------------------------------
 
-    def add_attempts(self, run_id: str, epoch: int, attempts: list[NewAttempt]) -> list[int]:
+    def add_attempts(self, run_id: str, epoch: int, attempts: list[Attempt]) -> list[int]:
         """Write attempts, started or settled, in one transaction, and return their ids in order.
 
         Raises:
             RunConflictError: another process has taken the run over, or has started the same attempt.
         """
         now = time.time()
+        written = {"run": run_id, "epoch": epoch, "started_at": now}
         rows = [
             {
-                "run": run_id,
-                "task": new.task,
-                "element": new.element,
-                "elements": new.elements,
-                "label": new.label,
-                "number": new.number,
-                "epoch": epoch,
-                "status": new.status,
-                "key": new.key,
-                "inputs": new.inputs,
-                "outputs": new.outputs,
-                "metrics": new.metrics,
-                "error": new.error,
-                "cached_from": new.cached_from,
-                "started_at": now,
+                **{name: getattr(new, name) for name in Attempt.__dataclass_fields__ if name != "id"},
+                **written,
                 "ended_at": None if new.status == TaskStatus.RUNNING else now,
             }
             for new in attempts
@@ -320,8 +308,8 @@ class State:
 
         def work(connection: sa.Connection) -> list[int]:
             _hold(connection, run_id, epoch)
-            if rows and (written := _already_written(connection, rows)):
-                return written
+            if rows and (there := _already_written(connection, rows)):
+                return there
             if len(rows) == 1:
                 one = _attempt.insert().values(rows[0]).returning(_attempt.c.id)
                 return [int(connection.execute(one).scalar_one())]
