@@ -76,8 +76,11 @@ def test_all_outputs_of_a_run(done):
     assert ["figures", '{"auc":0.834,"rows":3.0}'] in lines
     assert next(line[1:6] for line in lines if line[0] == "make") == ["table", "3", "rows", "×", "2"]
     assert ["count", "list", "of", "2"] in lines
+    assert ["metric", "value"] in lines
+    assert ["count[word=a].rows", "3"] in lines
     assert f"outputs of run {done.newest().id}" in called.err
     data = done.call("output", "--json").json
+    assert data["metrics"] == {"count[word=a].rows": 3, "count[word=b].rows": 3}
     assert data["run"] == done.newest().id
     assert data["outputs"]["figures"]["value"]["auc"] == 0.834
 

@@ -69,7 +69,9 @@ def test_the_metrics_of_the_last_tasks_are_shown(shop, add):
     out = shop.call("run", "measured", "--inline").out
     assert [f"late.a{number} = {number}" in out for number in range(10)] == [True] * 10
     assert [f"early.a{number} = {number}" in out for number in range(10)] == [True] * 2 + [False] * 8
-    assert "… 8 more: --json shows all" in out
+    assert f"… 8 more: firnflow output --run {shop.newest().id}" in out
+    rest = shop.call("output", "--run", shop.newest().id).out
+    assert [f"early.a{number}" in rest for number in range(10)] == [True] * 10
 
 
 def test_one_is_not_many(shop):

@@ -78,19 +78,20 @@ def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
     peak = max(((task.peak_memory or 0, name) for name, task in result.tasks.items()), default=(0, ""))
     if peak[0]:
         rows.append(("peak memory", f"{_format.size(peak[0])} ({peak[1]})"))
-    rows += _section("metrics", _metrics(result), len(result.metrics) - _MOST_METRICS)
+    rest = f"firnflow output --run {result.run}"
+    rows += _section("metrics", _metrics(result), len(result.metrics) - _MOST_METRICS, rest)
     files = list(_files(result, artifacts))
-    rows += _section("outputs", files[:_MOST_OUTPUTS], len(files) - _MOST_OUTPUTS)
+    rows += _section("outputs", files[:_MOST_OUTPUTS], len(files) - _MOST_OUTPUTS, rest)
     if result.status == RunStatus.SUCCEEDED:
         rows.append(("next", f"firnflow show {result.pipeline} --run {result.run}"))
-        rows.append(("", f"firnflow output --run {result.run}"))
+        rows.append(("", rest))
     for name, text in rows:
         say(f"  {name:<12}{redact(text)}")
 
 
 def print_told(lines: list[str]) -> None:
     """Print on stdout who has been told of a run."""
-    for name, text in _section("told", lines, 0):
+    for name, text in _section("told", lines):
         say(f"  {name:<12}{text}")
 
 
@@ -99,9 +100,9 @@ def _tasks(result: RunResult) -> str:
     return ", ".join(f"{counts[state]} {said}" for state, said in _STATES if counts[state])
 
 
-def _section(name: str, lines: list[str], more: int) -> list[tuple[str, str]]:
-    """Return lines of the summary, the first under its name; more: how many are left out."""
-    shown = lines + ([f"… {more} more: --json shows all"] if more > 0 else [])
+def _section(name: str, lines: list[str], more: int = 0, rest: str = "") -> list[tuple[str, str]]:
+    """Return lines of the summary, the first under its name; more: how many are left out, which `rest` shows."""
+    shown = lines + ([f"… {more} more: {rest}"] if more > 0 else [])
     return [(name if index == 0 else "", line) for index, line in enumerate(shown)]
 
 

@@ -44,7 +44,7 @@ def command(
     stores = Stores.open(settings, root)
     try:
         if name is None:
-            _list(result, result.outputs, stores, as_json=as_json)
+            _list_all(result, stores, as_json=as_json)
             return
         known = _named(result, state)
         found = _find(name, result, known, state)
@@ -53,7 +53,7 @@ def command(
         elif name in found and found[name].items is None:
             _print(found[name], stores, limit)
         else:
-            _list(result, _items(name, known), stores, as_json=False)
+            _list(result, _items(name, known), stores)
     finally:
         stores.close()
 
@@ -109,16 +109,27 @@ def _not_there(name: str, result: RunResult, known: dict[str, Ref], state: State
     return NotFoundError(said)
 
 
-def _list(result: RunResult, outputs: dict[str, Ref], stores: Stores, *, as_json: bool) -> None:
-    from firnflow.cli import _outputs
+def _list_all(result: RunResult, stores: Stores, *, as_json: bool) -> None:
+    """Print all outputs of a run, and all metrics."""
+    from firnflow.cli import _format, _outputs
     from firnflow.cli._print import print_json, print_table
+
+    if as_json:
+        plain = {name: _outputs.described(ref, stores) for name, ref in result.outputs.items()}
+        print_json({"run": result.run, "outputs": plain, "metrics": result.metrics})
+        return
+    _list(result, result.outputs, stores)
+    if result.metrics:
+        typer.echo()
+        print_table(("metric", "value"), [(name, _format.number(value)) for name, value in result.metrics.items()])
+
+
+def _list(result: RunResult, outputs: dict[str, Ref], stores: Stores) -> None:
+    from firnflow.cli import _outputs
+    from firnflow.cli._print import print_table
     from firnflow.project import redact
     from firnflow.values import describe
 
-    if as_json:
-        plain = {name: _outputs.described(ref, stores) for name, ref in outputs.items()}
-        print_json({"run": result.run, "outputs": plain})
-        return
     rows = []
     for name, ref in outputs.items():
         place = _outputs.place(ref, stores.artifacts)
