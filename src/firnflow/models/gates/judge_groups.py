@@ -108,7 +108,6 @@ def judge_fairness(rule: FairnessRule, evidence: Evidence) -> RuleResult:
         interval=bounds(found.difference),
         op="<=",
         bound=rule.max,
-        segment=groups[0].name if len(groups) > 1 else None,
         segments=tuple(
             SegmentResult(segment=group.name, rows=group.rows, value=group.rate, passed=passed) for group in groups
         ),

@@ -131,7 +131,7 @@ class CalibrationRule(BaseRule):
 
 
 class LatencyRule(BaseRule):
-    """How long the prediction of a single row takes, from raw columns: the 99th percentile.
+    """How long the prediction of a single row takes, from raw columns: the 99th percentile of the processor's time.
 
     Attributes:
         latency_ms: the longest, in milliseconds.
@@ -182,7 +182,7 @@ class FairnessRule(BaseRule):
 
     def __str__(self) -> str:
         """Return the rule in words."""
-        return f"{self.fairness.replace('_', ' ')} difference <= {self.max:g} by {self.by}"
+        return f"{self.fairness.replace('_', ' ')} by {self.by} <= {self.max:g}"
 
 
 class DataRule(BaseRule):

@@ -42,8 +42,8 @@ class RuleResult(Section):
         reference_interval: of it.
         difference: the figure less the baseline's.
         difference_interval: of it, paired: what the decision is made from.
-        segment: the worst one, of a rule about segments or groups; `value` is its figure.
-        segments: all that were judged, the worst first.
+        segment: the worst one, of a rule about segments; `value` is its figure.
+        segments: all segments or groups that were judged, the worst first.
     """
 
     name: str
