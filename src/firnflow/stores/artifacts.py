@@ -177,7 +177,10 @@ class ArtifactStore:
         path = self.folder / where
         real = path if inside else path.parent  # a link is replaced as what it is
         if not _WHERE.fullmatch(where) or not real.resolve().is_relative_to(self.folder.resolve()):
-            raise DamagedArtifactError(f"{where!r} is no place in the artifact store {self.url}")
+            raise DamagedArtifactError(
+                f"{where!r} is no place in the artifact store {self.url}. "
+                "Mend: `firnflow run` with --no-cache makes it anew"
+            )
         return path
 
     def _download(self, remote: ObjectStore, where: str, path: Path) -> None:
