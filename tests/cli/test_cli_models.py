@@ -95,11 +95,33 @@ def test_compare_shows_figures_and_what_differs(shop, registry):
     shop.call("models", "promote", "credit/1", "--reason", "first")
     shown = shop.call("models", "compare", "credit/3").out
     assert "credit/3 beside credit/1" in shown
-    assert "+0.02" in shown
+    assert "+0.02   credit/3" in shown
+    assert "each on the rows of its own run" in shown
     assert "commit: c1 → c3" in shown
     data = shop.call("models", "compare", "credit/3", "credit/2", "--json").json
-    assert data["metrics"] == {"auc": {"model": 0.73, "other": 0.72}}
+    assert data["metrics"] == [{"name": "auc", "model": 0.73, "other": 0.72, "better": "model"}]
     assert data["differences"]["commit"] == {"model": "c3", "other": "c2"}
+
+
+def test_compare_draws(shop, registry):
+    pytest.importorskip("matplotlib")
+    arguments = ("models", "compare", "credit/3", "credit/2", "-o")
+    assert shop.call(*arguments, "a.png").out.endswith("a.png\n")
+    assert (shop.root / "a.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("a.svg", "b.svg"):
+        shop.call(*arguments, name)
+    assert "credit/3 beside credit/2" in (shop.root / "a.svg").read_text()
+    assert (shop.root / "a.svg").read_bytes() == (shop.root / "b.svg").read_bytes()
+    found = shop.call(*arguments, "a.gif")
+    assert found.code == 2
+    assert "a.gif: a picture is a file that ends in .png or .svg" in found.err
+
+
+def test_a_version_is_not_compared_with_itself(shop, registry):
+    shop.call("models", "promote", "credit/3", "--reason", "first")
+    found = shop.call("models", "compare", "credit")
+    assert found.code == 2
+    assert "Both are credit/3. Which is the other?" in found.err
 
 
 def test_archive_and_delete_keep_what_is_needed(shop, registry):

@@ -87,12 +87,6 @@ def audit_data(row: Promotion) -> dict[str, Any]:
     return {name: getattr(row, name) for name in row.__slots__}
 
 
-def figures(version: ModelVersion) -> dict[str, float]:
-    """Return the metrics that were written down with a version."""
-    found = version.metadata.get("metrics")
-    return {str(k): float(v) for k, v in found.items() if isinstance(v, int | float)} if isinstance(found, dict) else {}
-
-
 def done(row: Promotion, *, as_json: bool) -> None:
     """Say what a decision changed."""
     from firnflow.cli._print import print_json

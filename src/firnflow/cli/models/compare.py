@@ -9,6 +9,7 @@ import typer
 
 from firnflow.cli import _options
 from firnflow.cli.models import _shared
+from firnflow.errors import UsageError
 
 if TYPE_CHECKING:
     from firnflow.models.comparison import Comparison
@@ -39,6 +40,8 @@ def command(
     registry = _shared.opened(environment)
     one = _one(registry, model)
     two = registry.get(other or f"{one.name}@champion")
+    if one.place == two.place:
+        raise UsageError(f"Both are {one.place}. Which is the other? See: firnflow models list {one.name}")
     found = compare(one, two, registry.history(one.name))
     if output is not None:
         comparison_picture.write(found, Path(output))
@@ -73,8 +76,8 @@ def _print(found: Comparison) -> None:
         say(f"  {same}", "dim")
     else:
         say("  They have no figure in common.")
-    for name, each in found.differences.items():
-        say(f"  {name}: {each.other or '-'} → {each.model or '-'}")
+    for name, changed in found.differences.items():
+        say(f"  {name}: {changed.other or '-'} → {changed.model or '-'}")
 
 
 def _bar(change: float, before: float) -> str:

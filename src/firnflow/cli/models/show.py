@@ -36,6 +36,7 @@ def command(
 def _print(found: ModelVersion, called: str) -> None:
     from firnflow.cli import _format
     from firnflow.cli._print import print_table, say
+    from firnflow.models.comparison import figures
 
     lineage: dict[str, Any] = found.metadata.get("lineage") or {}
     say(f"{found.place} {called}".rstrip(), "bold")
@@ -51,7 +52,7 @@ def _print(found: ModelVersion, called: str) -> None:
     }
     for name, text in lines.items():
         say(f"  {name:<11} {text}")
-    metrics = _shared.figures(found)
+    metrics = figures(found)
     if metrics:
         print_table(("metric", "value"), [(name, f"{value:.4g}") for name, value in metrics.items()])
 
