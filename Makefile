@@ -40,14 +40,14 @@ check: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q -n 2 -m "not slow and not server" tests
+	$(BIN)/pytest -q -n 2 -m "not slow and not server" tests examples/*/tests
 
 test: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q -n 2 tests examples/churn/tests
+	$(BIN)/pytest -q -n 2 tests examples/*/tests
 
 bench: .venv/.dev
 	$(BIN)/python benchmarks/run.py
