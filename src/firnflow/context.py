@@ -66,6 +66,8 @@ class TaskContext:
     steps: dict[str, int] = field(default_factory=dict)
     before_commit: list[Callable[[], object]] = field(default_factory=list)
     """Called when the outputs are stored, and before they count; what is raised fails the attempt."""
+    reusable: bool = True
+    """Whether a later run may take the result from the cache."""
     services: object = None
     """The `engine.services.Services` of the environment: for tasks of ours, such as those that register a model."""
 

@@ -91,3 +91,15 @@ def test_a_file_of_the_same_layout_is_read(firnflow, tmp_path):
     assert run["status"] == "succeeded"
     lineage = firnflow("models", "show", "mortgage/1", "--json")["metadata"]["lineage"]
     assert lineage["data"]["applications"]["rows"] == 12_000
+
+
+def test_the_same_again_comes_from_the_cache_and_decides_nothing_twice(firnflow):
+    untouched = firnflow("run", "mortgage", "--no-register", "--json", *SMALL)
+    assert untouched["metrics"].get("learn.register.version") is None
+    first = firnflow("run", "mortgage", "--json", *SMALL)
+    assert not first["tasks"]["learn.register"]["cached"]
+    again = firnflow("run", "mortgage", "--json", *SMALL)
+    fresh = {name for name, task in again["tasks"].items() if not task["cached"] and task.get("elements") != 0}
+    assert fresh <= {"finalizer"}
+    assert len(firnflow("models", "history", "mortgage", "--json")) == 1
+    assert len(firnflow("models", "list", "mortgage", "--json")) == 1

@@ -124,7 +124,7 @@ def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
             taken = peak.read()
             crash_point("commit.before")
             refs = {name: ref.to_json() for name, ref in outputs.items()}
-            place.state.commit(call.attempt, refs, here.metrics, taken, here.history)
+            place.state.commit(call.attempt, refs, here.metrics, taken, here.history, reusable=here.reusable)
             crash_point("commit.after")
         except RunConflictError:
             raise

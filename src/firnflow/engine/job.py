@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.logs import AttemptLog, attempt_file
@@ -15,11 +16,13 @@ from firnflow.graph.source import SOURCE_KEY
 from firnflow.project import redact
 from firnflow.status import COMMITTED
 from firnflow.values import json
+from firnflow.values.ref import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from firnflow.engine.binding import Bound
     from firnflow.engine.events import Event, Listener
     from firnflow.engine.fingerprint import Fingerprinter
     from firnflow.engine.scheduler import Scheduler
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     from firnflow.graph.task import Task
     from firnflow.stores import Stores
     from firnflow.stores.state import Attempt, State
-    from firnflow.values.ref import Ref
 
 
 class Job:
@@ -102,12 +104,22 @@ class Job:
         node, arguments = self.graph.tasks[task], self.scheduler.arguments(task)
         code = self.code(node)
         if node.mapping is None:
-            return [make_unit(task, node, code, arguments)]
+            return [make_unit(task, node, code, arguments, watched=self._watched(node))]
         elements = expand(task, node.mapping, arguments, self.read_json)
         return [
-            make_unit(task, node, code, element.arguments, (index, len(elements), element.label))
+            make_unit(task, node, code, element.arguments, (index, len(elements), element.label), self._watched(node))
             for index, element in enumerate(elements)
         ]
+
+    def _watched(self, node: TaskNode) -> Callable[[dict[str, str], dict[str, Bound]], str | None]:
+        """Return the function that says what a task's result depends on besides its arguments (`Task.watching`)."""
+        watches = self._tasks[node.key].watches if node.key in self._tasks else None
+
+        def read(arguments: dict[str, Bound], name: str) -> Any:
+            bound = arguments[name]
+            return self.read_json(bound) if isinstance(bound, Ref) else getattr(bound, "json", None)
+
+        return lambda digests, arguments: watches(self.state, digests, partial(read, arguments)) if watches else None
 
     def libraries(self) -> list[str]:
         """Return the libraries that the tasks still to be settled use, for the fork server to load."""

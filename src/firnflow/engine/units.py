@@ -11,6 +11,8 @@ from firnflow.graph.source import SOURCE_KEY
 from firnflow.stores.state import Attempt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firnflow.engine.execute import Outcome
     from firnflow.graph.model import TaskNode
     from firnflow.status import TaskStatus
@@ -88,6 +90,7 @@ def make_unit(
     code: str,
     arguments: dict[str, Bound],
     place: tuple[int, int | None, str | None] = (-1, None, None),
+    watched: Callable[[dict[str, str], dict[str, Bound]], str | None] = lambda *_: None,
 ) -> Unit:
     """Return a unit; its key, by which a result is found again, is of the code and of each argument's content.
 
@@ -97,9 +100,12 @@ def make_unit(
         code: the fingerprint of the task's code.
         arguments: what it is called with.
         place: of an element of a map: index, how many there are, label.
+        watched: returns, for the arguments' digests and the arguments, what else the result depends on.
     """
     inputs = {name: digest(bound) for name, bound in arguments.items()}
     element, elements, label = place
     if node.key == SOURCE_KEY:  # the process that reads will see whether the data is still that of the key
         arguments = {**arguments, "expected": Value(code)}
-    return Unit(task, node, element, elements, label, arguments, inputs, hash_json([_KEY_VERSION, code, inputs]))
+    outside = watched(inputs, arguments)
+    key = hash_json([_KEY_VERSION, code, inputs, *([] if outside is None else [outside])])
+    return Unit(task, node, element, elements, label, arguments, inputs, key)

@@ -48,11 +48,13 @@ class Task(Generic[P]):
         function: the user's function.
         name: what the task is called in a graph, unless a sub-pipeline's name comes before it.
         options_: how it is run.
+        watches: see `watching`.
     """
 
     function: Callable[P, Any]
     name: str
     options_: Options = field(default_factory=Options)
+    watches: Callable[[Any, dict[str, str], Callable[[str], Any]], str] | None = None
 
     def __post_init__(self) -> None:
         names = ("__module__", "__name__", "__qualname__", "__doc__")
@@ -112,6 +114,17 @@ class Task(Generic[P]):
     def options(self, **changes: Unpack[TaskOptions]) -> Task[P]:
         """Return a copy with other options: `train.options(timeout="4h")(…)`."""
         return _with_options(self, dict(changes), here())
+
+    def watching(self, read: Callable[[Any, dict[str, str], Callable[[str], Any]], str]) -> Task[P]:
+        """Return a copy whose result counts only while something outside its arguments stays as it is.
+
+        For tasks of ours that read what the environment keeps, such as who is champion.
+
+        Args:
+            read: returns as a text what the task depends on; it gets the state, the digest of each argument, and a
+                function that returns an argument that is JSON.
+        """
+        return dataclasses.replace(self, watches=read)
 
 
 def _with_options(task: Task[P], changes: dict[str, Any], place: Place) -> Task[P]:

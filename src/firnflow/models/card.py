@@ -157,7 +157,9 @@ def _data(metadata: dict[str, Any], lineage: dict[str, Any]) -> list[Block]:
 def _training(metadata: dict[str, Any], lineage: dict[str, Any]) -> list[Block]:
     features = [str(name) for name in metadata.get("features") or ()]
     reads: list[Block] = [f"Reads {len(features)} features: {', '.join(features)}."] if features else []
-    rows = [(name, _figure(metadata[name])) for name in ("trees", "threshold") if name in metadata]
+    rows: list[tuple[str, str]] = [
+        (name, _figure(metadata[name])) for name in ("trees", "threshold") if name in metadata
+    ]
     rows += [(f"parameter {name}", text) for name, text in _flat(lineage.get("params") or {}) if "." not in name]
     return [*reads, Rows((), tuple(rows))] if rows else reads
 

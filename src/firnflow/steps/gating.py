@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ibis
 
@@ -15,11 +15,17 @@ from firnflow.models.gates.evidence import Champion
 from firnflow.models.gates.picture import write_png
 from firnflow.models.gates.settings import Gating
 from firnflow.models.gates.verdict import Decision, Verdict  # noqa: TC001 - Gated's annotations are resolved
-from firnflow.models.registry import Registry
+from firnflow.models.registry import CHAMPION, Registry
 from firnflow.steps._tables import log
 from firnflow.steps.registering import Registered
+from firnflow.stores.state.models import PROMOTIONS, Models
 from firnflow.values.figure import Figure
 from firnflow.values.model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firnflow.stores.state import State
 
 
 class Gated(NamedTuple):
@@ -30,7 +36,7 @@ class Gated(NamedTuple):
     picture: Figure
 
 
-@task(cache=False)
+@task
 def gate(model: Model, holdout: ibis.Table, gating: Gating, registered: Registered | None = None) -> Gated:
     """Hold a model against the rules and against the champion of the registry. Nothing is changed by it.
 
@@ -61,6 +67,23 @@ def gate(model: Model, holdout: ibis.Table, gating: Gating, registered: Register
     path = scratch_dir() / "verdict.png"
     write_png(verdict, path)
     return Gated(verdict, verdict.decision, Figure(path, "image/png"))
+
+
+def _rival(state: State, digests: dict[str, str], read: Callable[[str], Any]) -> str:
+    """Return which version a model is compared with, for the key of the cache.
+
+    A model that has become champion is not compared with itself when the pipeline runs once more: its verdict stands.
+    """
+    models = Models(state)
+    name = read("gating")["name"]
+    number = models.aliases(name).get(CHAMPION)
+    if number is not None and models.version(name, number).digest == digests["model"]:
+        moves = [row for row in models.history(name) if row.action in PROMOTIONS and row.to_version == number]
+        number = moves[0].from_version if moves else None
+    return str(number)
+
+
+gate = gate.watching(_rival)
 
 
 def _champion(gating: Gating) -> Champion | None:

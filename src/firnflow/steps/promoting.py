@@ -35,12 +35,12 @@ class Promoted(Section):
     audit: int | None = None
 
 
-@task(cache=False)
+@task
 def promote(registered: Registered, verdict: Verdict) -> Promoted:
     """Do what the verdict says: promote, ask for an approval, put beside the champion, or write the rejection down.
 
     The champion moves only if it still is the version that the verdict compared with. A run that is killed and resumed
-    does so once.
+    does so once; so does a later run that comes to the same verdict about the same version.
 
     Args:
         registered: the model's version.

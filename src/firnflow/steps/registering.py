@@ -37,7 +37,7 @@ class Registered(Section):
         return f"{self.name}/{self.version}" if self.version is not None else f"{self.name} (not registered)"
 
 
-@task(cache=False)
+@task
 def register(
     model: Model,
     name: str,
@@ -47,7 +47,8 @@ def register(
 ) -> Registered:
     """Store a model under the next version of a name, with where it comes from and how good it is.
 
-    A run that is killed and resumed registers once. With `firnflow run --no-register` nothing is registered.
+    The same model with the same figures is registered once, also by a run that is killed and resumed. With
+    `firnflow run --no-register` nothing is registered.
 
     Args:
         model: what to register.
@@ -63,6 +64,7 @@ def register(
     run = here.state.run(running.run)
     if not run.request.get("register", True):
         log.info("nothing is registered: --no-register")
+        running.reusable = False
         return Registered(name=name, version=None, digest=None)
     metadata = {
         **model.metadata,

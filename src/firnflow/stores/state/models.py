@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CHAMPION = "champion"
-_MOVES = ("promote", "approve")
+PROMOTIONS = ("promote", "approve")
 """Actions that made a version champion because somebody wanted it, not because another one was taken back."""
 _version, _alias, _audit = schema.model_version, schema.model_alias, schema.promotion
 
@@ -343,7 +343,7 @@ def _moved(connection: sa.Connection, wish: Promotion, now: int | None) -> str:
     mend = "Mend: compare with that one: run the pipeline again"
     if wish.action in ("rollback", "alias", "remove"):
         mend = f"See: firnflow models history {wish.name}"
-    compared = f" when {wish.name}/{wish.to_version} was compared with it" if wish.action in _MOVES else ""
+    compared = f" when {wish.name}/{wish.to_version} was compared with it" if wish.action in PROMOTIONS else ""
     return (
         f"{wish.name}@{wish.alias} was moved meanwhile: it was {seen}{compared}, and is {is_now} now{who}. "
         f"Nothing was changed. {mend}"
@@ -366,7 +366,7 @@ def _take_up(connection: sa.Connection, name: str, number: int) -> None:
 
 def _champions(connection: sa.Connection, name: str) -> list[int]:
     """Return the champions that were not rolled back, the present one last."""
-    moves = (_audit.c.name == name, _audit.c.alias == CHAMPION, _audit.c.action.in_((*_MOVES, "rollback")))
+    moves = (_audit.c.name == name, _audit.c.alias == CHAMPION, _audit.c.action.in_((*PROMOTIONS, "rollback")))
     stack: list[int] = []
     for row in connection.execute(sa.select(_audit.c.action, _audit.c.to_version).where(*moves).order_by(_audit.c.id)):
         if row.action == "rollback":
@@ -404,7 +404,7 @@ def _was_champion(connection: sa.Connection, found: ModelVersion) -> bool:
     rows = sa.select(_audit.c.id).where(
         _audit.c.name == found.name,
         _audit.c.alias == CHAMPION,
-        _audit.c.action.in_((*_MOVES, "rollback")),
+        _audit.c.action.in_((*PROMOTIONS, "rollback")),
         sa.or_(_audit.c.to_version == found.version, _audit.c.from_version == found.version),
     )
     return connection.execute(rows).first() is not None

@@ -333,6 +333,8 @@ class State:
         metrics: dict[str, float],
         peak: int | None,
         history: Sequence[Point] = (),
+        *,
+        reusable: bool = True,
     ) -> None:
         """Write that an attempt succeeded, with its outputs: from here on its work is done.
 
@@ -342,6 +344,7 @@ class State:
             metrics: the last value of each.
             peak: the largest resident memory in bytes.
             history: all values of the metrics.
+            reusable: whether it may be found by its key later.
 
         Raises:
             RunConflictError: the attempt was given up meanwhile; nothing of it counts.
@@ -353,6 +356,7 @@ class State:
             "metrics": metrics,
             "peak_memory": peak,
             "ended_at": now,
+            **({} if reusable else {"key": ""}),
         }
 
         def work(connection: sa.Connection) -> None:
