@@ -6,7 +6,9 @@ their own, in PostgreSQL in a schema of their own. What is there is a copy for p
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from firnflow.errors import StoreError
 from firnflow.models.tuning.search import Direction, Outcome, Pruner, frozen, library, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import optuna
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 NUMBER = "firnflow_trial"
 """The user attribute that says which trial of ours it is."""
 SCHEMA = "firnflow_optuna"
+_PATIENCE = 60  # seconds to wait for another writer of SQLite's
+_ATTEMPTS = 5
 
 
 def storage_url(state: str) -> str:
@@ -71,35 +75,48 @@ def write(
         StoreError: the storage cannot be written.
         MissingExtraError: Optuna is not installed.
     """
+    import sqlalchemy as sa
+
     optuna = library()
     try:
-        with quiet():
-            study = _study(state, name, direction, attributes)
-            there = {trial.user_attrs.get(NUMBER) for trial in study.get_trials(deepcopy=False)}
+        with quiet(), _opened(state) as there:
+            study = optuna.create_study(storage=there, study_name=name, direction=direction, load_if_exists=True)
+            for attribute, value in attributes.items():
+                study.set_user_attr(attribute, value)
+            known = {trial.user_attrs.get(NUMBER) for trial in study.get_trials(deepcopy=False)}
             for each in outcomes:
-                if each.number not in there:
+                if each.number not in known:
                     study.add_trial(_dated(frozen(each, space, pruner, user_attrs={NUMBER: each.number}), each, times))
             return len(study.get_trials(deepcopy=False))
-    except (optuna.exceptions.StorageInternalError, OSError) as error:
-        raise StoreError(
-            f"The study {name} cannot be written to Optuna's storage: {error.__cause__ or error}"
-        ) from error
+    except (optuna.exceptions.OptunaError, sa.exc.SQLAlchemyError) as error:
+        why = error.__cause__ or error
+        raise StoreError(f"The study {name} cannot be written to Optuna's storage: {why}") from error
 
 
-def _study(state: str, name: str, direction: Direction, attributes: Mapping[str, Any]) -> optuna.Study:
+@contextlib.contextmanager
+def _opened(state: str) -> Iterator[optuna.storages.RDBStorage]:
+    """Open Optuna's storage; its tables are made if need be, and where two make them at once, one tries again."""
+    import sqlalchemy as sa
+
     optuna = library()
     url = storage_url(state)
-    if url.startswith("sqlite"):
-        arguments: dict[str, Any] = {"connect_args": {"timeout": 60}}
-    else:
+    arguments: dict[str, Any] = {"connect_args": {"timeout": _PATIENCE}}
+    if not url.startswith("sqlite"):
         _make_schema(state)
-        arguments = {"pool_pre_ping": True}
-    storage = optuna.storages.RDBStorage(url, engine_kwargs=arguments)
-    study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
-    for attribute, value in attributes.items():
-        if study.user_attrs.get(attribute) != value:
-            study.set_user_attr(attribute, value)
-    return study
+        arguments = {"poolclass": sa.pool.NullPool}
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            storage = optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+            break
+        except sa.exc.SQLAlchemyError:
+            if not left:
+                raise
+            time.sleep(0.2)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _make_schema(state: str) -> None:
