@@ -51,13 +51,6 @@ class WandbTracker:
 
     def tell(self, story: Story, known: dict[str, str]) -> dict[str, str]:
         """Take a run in, whole."""
-        found = dict(known)
-        for each in (story, *story.parts):
-            found[each.key] = self._tell(each, story.key)
-            found |= {f"model:{file.path.stem}": found[each.key] for file in each.files if file.kind == "model"}
-        return found
-
-    def _tell(self, story: Story, group: str) -> str:
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
         try:
@@ -65,6 +58,16 @@ class WandbTracker:
         except ModuleNotFoundError as error:
             raise MissingExtraError("wandb", "wandb") from error
         self._folder.mkdir(parents=True, exist_ok=True)
+        found = dict(known)
+        try:
+            for each in (story, *story.parts):
+                found[each.key] = self._tell(wandb, each, story.key)
+                found |= {f"model:{file.path.stem}": found[each.key] for file in each.files if file.kind == "model"}
+        finally:
+            wandb.teardown()  # its process writes behind our back: now all is written
+        return found
+
+    def _tell(self, wandb: Any, story: Story, group: str) -> str:
         task = story.tags.get("firnflow.task")
         try:
             run = wandb.init(
