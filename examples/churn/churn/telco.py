@@ -37,7 +37,7 @@ def telco(p: Any) -> None:
     fitted = steps.encode(train_set, p.columns, p.encoding, derived)
     train_features = steps.transform.options(name="train_features")(train_set, fitted)
     test_features = steps.transform.options(name="test_features")(test_set, fitted)
-    trials, _ = steps.tune(train_features, p.columns, p.training, p.tuning, generations=2)
+    trials, _ = steps.tune(train_features, p.columns, p.training, p.tuning, generations=1)
     model = steps.train(train_features, fitted, trials)
     evaluation, _ = steps.evaluate(model, test_features, p.evaluating)
     steps.report(evaluation, p.reporting, trials)
