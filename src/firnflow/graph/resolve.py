@@ -144,8 +144,11 @@ def read_typed(name: str, text: str, annotation: Any) -> Any:
     typed = adapter(annotation)
     try:
         return typed.validate_json(text)
-    except ValidationError:
-        pass
+    except ValidationError as error:
+        said = [each for each in error.errors() if each["type"] == "value_error"]
+        if said:  # by a validator of the type, in words of its own
+            message = said[0]["msg"].removeprefix("Value error, ")
+            raise ParameterError(f"Parameter {name!r} (--set): {message}.") from None
     try:
         return typed.validate_python(text)
     except ValidationError:

@@ -43,7 +43,7 @@ def parse(text: str) -> dict[str, Any]:
     else:
         if reference not in BASELINES:
             raise left.wrong(f"{reference!r} is no baseline.{nearest(reference, BASELINES)} One of: {_BASELINES}")
-        offset = left.signed("a number") if left.tokens else 0.0
+        offset = left.signed("a number") if left.tokens and left.tokens[0][0] == "sign" else 0.0
     if left.tokens:
         raise left.wrong(f"{left.tokens[0][1]!r} is too much")
     return {"metric": metric, "op": op, "reference": reference, "offset": offset}
@@ -57,7 +57,6 @@ class _Tokens:
 
     def __init__(self, text: str, tokens: list[tuple[str, str]]) -> None:
         self.text, self.tokens = text, tokens
-        self.first = True
 
     def wrong(self, what: str) -> ValueError:
         return ValueError(f"{self.text!r}: {what}")

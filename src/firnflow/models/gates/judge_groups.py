@@ -14,7 +14,7 @@ from firnflow.models.evaluation.segments import groups_of, segments
 from firnflow.models.gates.evidence import bounds
 from firnflow.models.gates.judge_metrics import keeps
 from firnflow.models.gates.verdict import RuleResult, SegmentResult
-from firnflow.models.gates.wording import WORDS, figure, span
+from firnflow.models.gates.wording import WORDS, cut, figure, span
 
 if TYPE_CHECKING:
     from firnflow.models.gates.evidence import Evidence
@@ -78,9 +78,9 @@ def _segments_reason(rule: SegmentRule, judged: list[SegmentResult], left_out: s
     failed = [each for each in judged if not each.passed]
     if not failed:
         worst = judged[0]
-        said = f"{rule.metric} is {figure(worst.value)}{span(worst.interval)} in {worst.segment}, the worst"
+        said = f"{rule.metric} is {figure(worst.value)}{span(worst.interval)} in {cut(worst.segment)}, the worst"
         return f"{said} of {counted(len(judged), 'segment')} of {rule.segment}; {asked}.{left_out}"
-    named = ", ".join(f"{each.segment} ({figure(each.value)}, {each.rows:,} rows)" for each in failed[:_NAMED])
+    named = ", ".join(f"{cut(each.segment)} ({figure(each.value)}, {each.rows:,} rows)" for each in failed[:_NAMED])
     more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
     share = f"{len(failed)} of {counted(len(judged), 'segment')} of {rule.segment}"
     return f"{rule.metric} fails in {share}: {named}{more}; {asked}.{left_out}"
@@ -119,5 +119,6 @@ def _fairness_reason(rule: FairnessRule, groups: list[Any], interval: Any) -> st
     if len(groups) < 2:
         return f"{rule.by} has fewer than two groups with at least {rule.min_rows} {whom}: nothing can be compared."
     low, high = groups[0], groups[-1]
-    said = f"{high.rate:.1%} of the {whom} of {high.name} are decided for, and {low.rate:.1%} of those of {low.name}"
+    said = f"{high.rate:.1%} of the {whom} of {cut(high.name)} are decided for, {low.rate:.1%} of those of"
+    said += f" {cut(low.name)}"
     return f"{said}: a difference of {figure(high.rate - low.rate)}{span(interval)}; asked for: at most {rule.max:g}."

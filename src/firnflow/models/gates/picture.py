@@ -7,10 +7,11 @@ difference, drawn from the baseline: where it touches the reddish side, the diff
 from __future__ import annotations
 
 import textwrap
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import MissingExtraError
-from firnflow.models.gates.wording import figure
+from firnflow.models.gates.wording import cut, figure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,10 @@ def draw(verdict: Verdict) -> Any:
 
 def write_png(verdict: Verdict, path: Path) -> None:
     """Write the picture as a PNG; equal verdicts give equal bytes. Raises MissingExtraError as `draw`."""
-    draw(verdict).savefig(path, format="png", dpi=144, metadata={"Software": None})
+    found = draw(verdict)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a group's name in letters that the font does not have
+        found.savefig(path, format="png", dpi=144, metadata={"Software": None})
 
 
 class _Page:
@@ -116,18 +120,14 @@ def _block(page: _Page, result: RuleResult) -> None:
     mark, color = ("✓", GOOD) if result.passed else ("✗", BAD)
     value = figure(result.value, result.unit) if result.value is not None else ""
     if result.segment is not None:
-        value += f" {_cut(result.segment, 14)}"
-    title = _cut(result.name.replace(">=", "≥").replace("<=", "≤"), _TITLE - len(value))
+        value += f" {cut(result.segment, 14)}"
+    title = cut(result.name.replace(">=", "≥").replace("<=", "≤"), _TITLE - len(value))
     page.text(f"{mark} {title}", 9.5, color, height=TITLE, bold=True, right=value)
     if _has_strip(result):
         _strip(page.strip(), result)
     for line in _reason(result):
         page.text(line, 8, INK, height=TEXT)
     page.down += GAP
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _strip(axes: Any, result: RuleResult) -> None:

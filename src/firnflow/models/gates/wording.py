@@ -37,6 +37,11 @@ def having(reference: str, value: float) -> str:
     return f"{WHAT[reference]} {'has' if reference == 'champion' else 'gives'} {figure(value)}"
 
 
+def cut(text: str, most: int = 24) -> str:
+    """Return a text, its end cut off where it is longer: names of segments come from data."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def span(found: Bounds | None) -> str:
     """Return ` (0.7268 to 0.7356)`, nothing where it is not known."""
     return f" ({figure(found[0])} to {figure(found[1])})" if found else ""
