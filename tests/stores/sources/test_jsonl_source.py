@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import gzip
 import json
 from typing import TYPE_CHECKING, Any
@@ -83,3 +84,71 @@ def test_lines_that_are_no_objects_are_all_counted(rows: Callable[..., Any]) -> 
 def test_hostile_lines(rows: Callable[..., Any], content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         rows({"a.jsonl": content})
+
+
+BIG = 12345678901234567890
+HUGE = 10**30 + 1
+
+
+def test_whole_numbers_beyond_64_bits_are_exact(table: Callable[..., Any]) -> None:
+    found = table(lines({"a": 1, "b": BIG, "c": [HUGE % 2**64]}, {"a": HUGE, "b": -5, "c": [2**63]}))
+    assert {name: str(kind) for name, kind in found.schema().items()} == {
+        "a": "decimal(38, 0)",
+        "b": "decimal(38, 0)",
+        "c": "array<decimal(38, 0)>",
+    }
+    assert found.to_pyarrow().to_pylist() == [
+        {"a": 1, "b": BIG, "c": [HUGE % 2**64]},
+        {"a": HUGE, "b": -5, "c": [2**63]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [("string", str(BIG)), ("decimal(20,0)", decimal.Decimal(BIG)), ("float", float(BIG))],
+)
+@pytest.mark.parametrize("other", [None, 3])
+def test_a_declared_type_reads_them_from_the_text(
+    rows: Callable[..., Any], kind: str, wanted: Any, other: float | None
+) -> None:
+    assert rows(lines({"a": BIG}, {"a": other}), columns={"a": kind})[0] == (wanted,)
+
+
+def test_a_declared_text_or_decimal_keeps_them_beside_fractions(rows: Callable[..., Any]) -> None:
+    objects = [{"a": 2**53 + 1, "b": BIG, "c": {"d": 2**53 + 1}}, {"a": 0.5, "b": 1e20, "c": {"d": 0.5}}]
+    found = rows(lines(*objects), columns={"a": "decimal(38,2)", "b": "string", "c": "json"})
+    assert found == [
+        (decimal.Decimal(2**53 + 1), str(BIG), '{"d":9007199254740993}'),
+        (decimal.Decimal("0.5"), "1e+20", '{"d":0.5}'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("objects", "said"),
+    [
+        ([{"a": 0.5}, {"a": 2**53 + 1}], ["Mend: columns.a = 'string'", "a.jsonl, line 2: a = 9007199254740993"]),
+        ([{"a": 0.5}, {"a": 10**300}], ["1 whole number would be", f"line 2: a = {10**300}"]),
+        ([{"a": 10**38}], ["1 whole number would be rounded", f"line 1: a = {10**38}"]),
+        (
+            [{"a": {"b c": [0.5]}}, {"a": {"b c": [1, HUGE, BIG]}}],
+            ["2 whole numbers", "columns.a = 'json'", f"line 2: a.b c = {HUGE}", f"line 2: a.b c = {BIG}"],
+        ),
+    ],
+)
+def test_what_would_be_rounded_is_refused(rows: Callable[..., Any], objects: list[Any], said: list[str]) -> None:
+    with pytest.raises(BadRowsError, match=r"would be rounded.*nothing was loaded") as caught:
+        rows(lines(*objects))
+    assert all(each in str(caught.value) for each in said), str(caught.value)
+
+
+def test_large_floats_are_floats(rows: Callable[..., Any]) -> None:
+    objects = [{"a": 1e20, "b": {"c": 1e300, "id": 2**53 + 1}}, {"a": 2**60, "b": {"c": 2**70, "id": 1}}]
+    assert rows(lines(*objects)) == [
+        (1e20, {"c": 1e300, "id": 2**53 + 1}),
+        (2.0**60, {"c": 2.0**70, "id": 1}),
+    ]
+
+
+def test_a_number_of_too_many_digits_is_named(rows: Callable[..., Any]) -> None:
+    with pytest.raises(DataError, match=r"would be rounded|too many digits|cannot be read"):
+        rows({"a.jsonl": b'{"a": 0.5}\n{"a": ' + b"7" * 5000 + b"}\n"})
