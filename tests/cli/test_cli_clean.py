@@ -114,3 +114,25 @@ def test_another_project_s_state_on_the_same_store_stops_it(old, tmp_path, monke
     assert old.call("run", "flow", "--inline", "--set", "rows=7").code == 0
     monkeypatch.chdir(other)
     assert old.call("clean").code == 1, "it was not gone"
+
+
+@pytest.mark.server
+def test_local_copies_of_remote_values_go_by_age(shop, s3_url):
+    with (shop.root / "firnflow.toml").open("a") as file:
+        file.write(f'artifacts = "{s3_url}"\n')
+    for rows in (4, 5):
+        shop.call("run", "flow", "--inline", "--env", "dev", "--set", f"rows={rows}")
+    cache = shop.root / ".firnflow" / "cache" / "objects"
+    copies = sorted(cache.glob("*/*"))
+    for path in copies[1:]:
+        os.utime(path, (time.time() - 7200,) * 2)
+    called = shop.call("clean", "--env", "dev", "--older-than", "1h")
+    assert f"Would delete 0 runs, 0 stored values, {len(copies) - 1} cached files, " in called.out
+    assert len(shop.call("clean", "--env", "dev", "--older-than", "1h", "--json").json["copies"]) == len(copies) - 1
+    assert sorted(cache.glob("*/*")) == copies
+    assert shop.call("clean", "--env", "dev", "--older-than", "3h").out == "Nothing to delete.\n"
+    assert "Deleted" in shop.call("clean", "--env", "dev", "--older-than", "1h", "--yes").out
+    assert sorted(cache.glob("*/*")) == copies[:1]
+    again = shop.call("run", "flow", "--inline", "--env", "dev", "--set", "rows=4")
+    assert "cached" in again.out
+    assert shop.call("sql", "SELECT count(*) AS n FROM make", "--env", "dev", "--json").json == [{"n": 4}]

@@ -166,8 +166,10 @@ def test_only_stores_that_write_whole_objects(url: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_store_whose_library_is_missing(url: str, mend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for library in ("s3fs", "gcsfs", "adlfs"):
-        monkeypatch.setitem(sys.modules, library, None)
+    def not_there(_: str) -> None:
+        raise ImportError("Install it to access the store")  # as fsspec says it
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", not_there)
     with pytest.raises(MissingExtraError, match=mend):
         ArtifactStore(url, tmp_path).exists(f"objects/ab/{'ab' * 32}.json")
 
@@ -266,6 +268,24 @@ def test_an_object_store(s3_url: str, tmp_path: Path) -> None:
     with pytest.raises(DamagedArtifactError, match="is not in the artifact store s3://"):
         elsewhere.local(where)
     assert not list((elsewhere.folder / "tmp").iterdir())
+
+
+@pytest.mark.server
+def test_a_local_copy_is_as_old_as_its_last_use(s3_url: str, tmp_path: Path) -> None:
+    store = ArtifactStore(s3_url, tmp_path / "cache")
+    where = put(store)
+    os.utime(store.folder / where, (1, 1))
+    assert [(each.where, each.size, each.modified) for each in store.copies()] == [(where, 7, 1.0)]
+    store.local(where)
+    assert abs(next(store.copies()).modified - time.time()) < 60
+    assert store.drop_copy(where)
+    assert list(store.copies()) == []
+    assert store.local(where).read_bytes() == b"content"
+
+
+def test_a_folder_has_no_local_copies(store: ArtifactStore) -> None:
+    put(store)
+    assert list(store.copies()) == []
 
 
 @pytest.mark.server

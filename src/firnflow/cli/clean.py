@@ -35,8 +35,8 @@ def command(
 ) -> None:
     """Delete what no run needs: old runs, and stored values that no remaining run refers to.
 
-    Without --yes it only says what it would delete. Always kept: runs under way, each pipeline's newest complete run,
-    and values written in the last hour.
+    Of a remote store also the local copies that were not used for as long. Without --yes it only says what it would
+    delete. Always kept: runs under way, each pipeline's newest complete run, and values written in the last hour.
     """
     from firnflow.engine import collect
     from firnflow.stores import owners
@@ -105,6 +105,7 @@ def _print_json(garbage: Garbage, *, deleted: bool) -> None:
             "deleted": deleted,
             "runs": [run.id for run in garbage.runs],
             "objects": [each.where for each in garbage.objects],
+            "copies": [each.where for each in garbage.copies],
             "bytes": garbage.bytes,
             "waiting": garbage.waiting,
         }
@@ -114,7 +115,7 @@ def _print_json(garbage: Garbage, *, deleted: bool) -> None:
 def _print(garbage: Garbage, *, deleted: bool) -> None:
     from firnflow.cli import _format
 
-    if not (garbage.runs or garbage.objects or garbage.waiting):
+    if not (garbage.runs or garbage.objects or garbage.copies or garbage.waiting):
         typer.echo("Nothing to delete." if not deleted else "Nothing was to be deleted.")
         return
     for run in garbage.runs[:_SHOWN]:
@@ -122,7 +123,8 @@ def _print(garbage: Garbage, *, deleted: bool) -> None:
     if len(garbage.runs) > _SHOWN:
         typer.echo(f"  … {counted(len(garbage.runs) - _SHOWN, 'more run')}")
     runs, objects = counted(len(garbage.runs), "run"), counted(len(garbage.objects), "stored value")
-    amount = f"{runs}, {objects}, {_format.size(garbage.bytes)}"
+    copies = [counted(len(garbage.copies), "cached file")] if garbage.copies else []
+    amount = ", ".join([runs, objects, *copies, _format.size(garbage.bytes)])
     if garbage.waiting:
         stay = "stays" if garbage.waiting == 1 else "stay"
         amount += f"; {garbage.waiting} more {stay} until the runs under way have ended: clean again then"

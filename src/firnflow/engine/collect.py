@@ -9,6 +9,7 @@ Safe beside running runs, and after a crash at any point:
 - An object that is younger than `GRACE`, or than an attempt that is under way, stays: it may be about to be committed.
 - The newest complete run of a pipeline stays, since partial runs take their inputs from it, and so does a run from
   which one took them that may be resumed; while a pipeline runs, none of its runs is forgotten.
+- A local copy of a remote object goes when nobody has used it for as long as an old run is old, and at least `GRACE`.
 - Nothing goes while the store has the mark of a state that cannot be asked here.
 """
 
@@ -57,18 +58,20 @@ class Garbage:
         runs: the runs to forget, with their logs.
         objects: the stored objects that only they, or nothing at all, refer to.
         log_bytes: how much their logs take.
+        copies: local copies of remote objects that nobody has used for long.
         waiting: how many more objects stay until the runs have ended that were under way.
     """
 
     runs: tuple[Run, ...]
     objects: tuple[StoredObject, ...]
     log_bytes: int
+    copies: tuple[StoredObject, ...] = ()
     waiting: int = 0
 
     @property
     def bytes(self) -> int:
         """How many bytes deleting it frees."""
-        return sum(each.size for each in self.objects) + self.log_bytes
+        return sum(each.size for each in (*self.objects, *self.copies)) + self.log_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,9 @@ def find(place: Place, rule: Rule) -> Garbage:
     """Return the garbage; nothing is changed."""
     runs = _old_runs(place.state, rule)
     objects = tuple(_unused(place, runs))
-    return Garbage(runs, objects, sum(_size(_log_folder(place.logs, run.id)) for run in runs))
+    limit, going = time.time() - max(rule.older_than, GRACE), {each.where for each in objects}
+    copies = tuple(each for each in place.artifacts.copies() if each.modified < limit and each.where not in going)
+    return Garbage(runs, objects, sum(_size(_log_folder(place.logs, run.id)) for run in runs), copies)
 
 
 def collect(place: Place, garbage: Garbage) -> Garbage:
@@ -114,7 +119,10 @@ def collect(place: Place, garbage: Garbage) -> Garbage:
         if len(deleted) == 1:
             crash_point("collect.deleted")
     place.artifacts.sweep_scratch(GRACE)
-    return Garbage(garbage.runs, tuple(deleted), garbage.log_bytes, len(unused) - len(free))
+    copies = tuple(each for each in place.artifacts.copies() if each in set(garbage.copies))  # not used meanwhile
+    for each in copies:
+        place.artifacts.drop_copy(each.where)
+    return Garbage(garbage.runs, tuple(deleted), garbage.log_bytes, copies, len(unused) - len(free))
 
 
 def check_owners(place: Place, gone: Collection[str] = ()) -> None:

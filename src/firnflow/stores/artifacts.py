@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"[a-z0-9]{1,16}(\.[a-z0-9]{1,16})?")
+_TOUCH = 600.0  # seconds
 _WHERE = re.compile(r"objects/([0-9a-f]{2})/(\1[0-9a-f]{62})\.[a-z0-9]{1,16}(\.[a-z0-9]{1,16})?")
 
 
@@ -115,6 +116,8 @@ class ArtifactStore:
         """
         path = self._path(where)
         if path.is_file():
+            if self._remote is not None:
+                _touch(path)
             return path
         if self._remote is None:
             raise _missing(where, self.url)
@@ -147,6 +150,11 @@ class ArtifactStore:
             return False
         path.unlink(missing_ok=True)
         return True
+
+    def copies(self) -> Iterator[StoredObject]:
+        """Yield the local copies of a remote store's objects, each with about when it was last used."""
+        if self._remote is not None:
+            yield from (each for each in self._local_objects() if _WHERE.fullmatch(each.where))
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every object of the store, in order of place; files that are no objects are left out."""
@@ -199,6 +207,13 @@ class ArtifactStore:
             with contextlib.suppress(FileNotFoundError):  # collected by another process
                 status = path.stat()
                 yield StoredObject(path.relative_to(self.folder).as_posix(), status.st_size, status.st_mtime)
+
+
+def _touch(path: Path) -> None:
+    """Note that a copy is in use, at most every few minutes."""
+    with contextlib.suppress(OSError):
+        if time.time() - path.stat().st_mtime > _TOUCH:
+            os.utime(path)
 
 
 def settle(path: Path, target: Path) -> None:
