@@ -11,6 +11,7 @@ import textwrap
 import time
 from collections import Counter
 
+import numpy as np
 import optuna
 import psutil
 import pytest
@@ -18,8 +19,10 @@ import pytest
 import firnflow as ff
 from firnflow import steps
 from firnflow.errors import GraphError, ParameterError, UsageError
+from firnflow.models.tuning.search import Outcome
 from firnflow.models.tuning.storage import NUMBER, storage_url
 from firnflow.steps import tuning as module
+from firnflow.steps._search_page import search
 from firnflow.stores.state import COMMITTED, State
 
 QUICK = steps.Training(rounds=40, early_stopping=5, learning_rate=0.3, max_depth=2, folds=3)
@@ -116,6 +119,54 @@ class TestByHand:
 def proposal_of(trial):
     training = trial.validation.training
     return module.Proposal(number=trial.number, params=trial.params, training=training)
+
+
+class TestReport:
+    """The search in the report."""
+
+    @pytest.fixture
+    def study(self):
+        rng = np.random.default_rng(0)
+        space = {**SPACE, "subsample": steps.Dimension(float=(0.5, 1.0))}
+        trials = [
+            Outcome(
+                number=number,
+                params={
+                    "max_depth": int(rng.integers(1, 7)),
+                    "learning_rate": float(rng.uniform(0.05, 0.5)),
+                    "grow_policy": "lossguide" if number % 3 else "depthwise",
+                    "subsample": float(rng.uniform(0.5, 1)),
+                },
+                state="pruned" if number % 4 == 3 else "complete",
+                value=float(rng.uniform(0.7, 0.8)),
+                steps=(0.7, 0.8),
+            )
+            for number in range(20)
+        ]
+        return steps.Study(
+            metric="roc_auc",
+            direction="maximize",
+            sampler="tpe",
+            pruner="median",
+            seed=1,
+            space=space,
+            trials=tuple(trials),
+            best=2,
+            importance={"max_depth": 0.7, "learning_rate": 0.3},
+        )
+
+    def test_history_importance_and_a_picture_for_each_setting(self, study):
+        page = search(study)
+        assert page.count("<svg") == 2 + 4
+        assert "20 trials, proposed by a sampler that learns from finished trials (TPE); higher is better." in page
+        assert "5 were given up early" in page
+        assert page == search(study)  # byte by byte
+
+    def test_nothing_to_show(self, study):
+        assert search(None) == search(study.model_copy(update={"trials": study.trials[:1]})) == ""
+
+    def test_a_metric_that_falls(self, study):
+        assert "lower is better" in search(study.model_copy(update={"direction": "minimize", "importance": {}}))
 
 
 class Settings(ff.Params):

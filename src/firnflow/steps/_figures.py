@@ -98,7 +98,8 @@ def precision_recall(found: Evaluation) -> Callable[[Any], None]:
     return draw
 
 
-def _beside(axes: Any, x: float, y: float, text: str) -> None:
+def beside(axes: Any, x: float, y: float, text: str) -> None:
+    """Write a few words to the right of a point."""
     axes.annotate(text, (x, y), (5, 0), textcoords="offset points", va="center", color=MUTED, fontsize=9)
 
 
@@ -136,7 +137,7 @@ def distribution(found: Evaluation, positive: str) -> Callable[[Any], None]:
             total = sum(counts) or 1
             axes.stairs([c / total for c in counts], edges, fill=True, color=color, alpha=0.55, label=name)
         axes.axvline(found.threshold, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
-        _beside(axes, found.threshold, axes.get_ylim()[1] * 0.96, f"threshold {found.threshold:.2f}")
+        beside(axes, found.threshold, axes.get_ylim()[1] * 0.96, f"threshold {found.threshold:.2f}")
         axes.set(xlim=(0, 1), xlabel="predicted probability", ylabel="share of its label")
         axes.legend(loc="upper right", bbox_to_anchor=(1, 0.9))
 
@@ -152,7 +153,7 @@ def contributions(weights: tuple[FeatureWeight, ...]) -> Callable[[Any], None]:
         values = [w.contribution for w in weights]
         axes.barh(places, values, color=FIRST, height=0.62)
         for place, value in zip(places, values, strict=True):
-            _beside(axes, value, place, f"{value:.3f}")
+            beside(axes, value, place, f"{value:.3f}")
         axes.set_yticks(places, names, color=INK)
         axes.set(xlim=(0, 1.15 * max([*values, 1e-9])), xlabel="mean |contribution| to the log-odds")
         axes.set_ylim(len(weights) - 0.4, -0.6)

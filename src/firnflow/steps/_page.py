@@ -7,18 +7,20 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from firnflow.steps import _figures as figures
+from firnflow.steps._search_page import search
 from firnflow.steps.validating import best_of
 
 if TYPE_CHECKING:
     from firnflow.steps.config import Reporting
     from firnflow.steps.evaluation import Evaluation, Example
+    from firnflow.steps.tuning import Study
     from firnflow.steps.validating import CrossValidation
 
 _TRIALS = 15
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def page(found: Evaluation, reporting: Reporting, trials: list[CrossValidation]) -> str:
+def page(found: Evaluation, reporting: Reporting, trials: list[CrossValidation], study: Study | None = None) -> str:
     """Return the page; every text that comes from data is escaped."""
     style = files("firnflow.steps").joinpath("report.css").read_text(encoding="utf-8")
     title = escape(reporting.title)
@@ -32,6 +34,7 @@ def page(found: Evaluation, reporting: Reporting, trials: list[CrossValidation])
         _probabilities(found, reporting),
         _why(found),
         _examples(found, reporting),
+        search(study),
         _trials(trials),
         _all_figures(found),
     ]

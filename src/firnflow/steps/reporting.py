@@ -6,15 +6,27 @@ from firnflow.graph.task import task
 from firnflow.steps._page import page
 from firnflow.steps.config import Reporting
 from firnflow.steps.evaluation import Evaluation
+from firnflow.steps.tuning import Study
 from firnflow.steps.validating import CrossValidation
 from firnflow.values.html import Html
 
 
 @task
-def report(evaluation: Evaluation, reporting: Reporting, trials: list[CrossValidation] | None = None) -> Html:
+def report(
+    evaluation: Evaluation,
+    reporting: Reporting,
+    trials: list[CrossValidation] | None = None,
+    study: Study | None = None,
+) -> Html:
     """Return an HTML page that needs nothing from elsewhere: figures, explanations, the search.
+
+    Args:
+        evaluation: what `evaluate` found.
+        reporting: words.
+        trials: the candidates.
+        study: how they were found, as `tune` returns it.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    return Html(page(evaluation, reporting, trials or []))
+    return Html(page(evaluation, reporting, trials or [], study))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Scalar: TypeAlias = builtins.bool | builtins.int | builtins.float | str
 Point: TypeAlias = dict[str, Scalar]
 """Setting → value."""
-DIGITS = 6
+DIGITS = 4
 """Significant digits of a proposed float: more would say nothing, and differ with the machine's `log` and `exp`."""
 
 
