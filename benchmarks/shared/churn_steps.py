@@ -17,6 +17,7 @@ from churn import decide, pipelines
 from churn.preprocess import preprocess
 from firnflow import steps
 from firnflow.graph.resolve import resolve_params
+from firnflow.models.gates.evaluate import evaluate_gates
 from firnflow.steps.tuning import propose
 
 if TYPE_CHECKING:
@@ -86,10 +87,8 @@ def churn_steps(customers: int, threads: int = 1) -> list[Step]:
     )
     raw = (p.customers, p.churn_rate, p.seed, p.as_of)
 
-    def decided(model: Any, evaluation: Any) -> Any:
-        if decide.check_quality(evaluation, p.min_auc) == "promote":
-            return decide.promote(model, evaluation, p.min_auc)
-        return decide.alert(evaluation, p.min_auc)
+    def judged(model: Any, table: Any) -> Any:
+        return evaluate_gates(decide.bar(p.gating, p.min_auc), model, None, table)
 
     return [
         Step("generate_transactions", (), ("transactions",), lambda: pipelines.generate_transactions(*raw)),
@@ -147,5 +146,5 @@ def churn_steps(customers: int, threads: int = 1) -> list[Step]:
             ("page",),
             lambda evaluation, trials: steps.report(evaluation, p.reporting, trials),
         ),
-        Step("decide", ("model", "evaluation"), ("decision",), decided),
+        Step("gate", ("model", "test_set"), ("verdict",), judged),
     ]

@@ -1,60 +1,15 @@
-"""What happens with a model once it is measured. A registry with gates comes later; until then a decision is a file."""
+"""What a model must show before it is promoted, and how a run is summed up."""
 
 from __future__ import annotations
-
-from typing import Literal, NamedTuple
-
-from pydantic import BaseModel
 
 import firnflow as ff
 from firnflow import steps
 
 
-class Decision(BaseModel):
-    """What was decided about a model, and why."""
-
-    verdict: Literal["promote", "alert"]
-    reason: str
-    roc_auc: float
-    min_auc: float
-    threshold: float
-
-
-class Promoted(NamedTuple):
-    """The approved model, and the decision that approved it."""
-
-    model: ff.Model
-    decision: Decision
-
-
 @ff.task
-def check_quality(evaluation: steps.Evaluation, min_auc: float) -> Literal["promote", "alert"]:
-    """Say whether the model is good enough, on rows that it has never seen."""
-    return "promote" if evaluation.roc_auc >= min_auc else "alert"
-
-
-@ff.task
-def promote(model: ff.Model, evaluation: steps.Evaluation, min_auc: float) -> Promoted:
-    """Approve the model."""
-    return Promoted(model, _decision("promote", f"AUC {evaluation.roc_auc:.4f} ≥ {min_auc}", evaluation, min_auc))
-
-
-@ff.task
-def alert(evaluation: steps.Evaluation, min_auc: float) -> Decision:
-    """Say why the model was not approved."""
-    return _decision("alert", f"AUC {evaluation.roc_auc:.4f} < {min_auc}", evaluation, min_auc)
-
-
-def _decision(
-    verdict: Literal["promote", "alert"], reason: str, evaluation: steps.Evaluation, min_auc: float
-) -> Decision:
-    return Decision(
-        verdict=verdict,
-        reason=reason,
-        roc_auc=evaluation.roc_auc,
-        min_auc=min_auc,
-        threshold=evaluation.threshold,
-    )
+def bar(gating: steps.Gating, min_auc: float) -> steps.Gating:
+    """Add the least AUC to the rules: the one figure that is set from outside, `--set min_auc=0.8`."""
+    return steps.Gating.model_validate({**gating.model_dump(), "rules": (*gating.rules, f"roc_auc >= {min_auc}")})
 
 
 @ff.task

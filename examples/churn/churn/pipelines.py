@@ -1,4 +1,4 @@
-"""`churn`: generated customers, from raw tables to a decision about a model."""
+"""`churn`: generated customers, from raw tables to a model that is promoted, or is not."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pydantic import Field
 
 import firnflow as ff
 from churn import generator
-from churn.decide import alert, check_quality, promote, summarise
+from churn.decide import bar, summarise
 from churn.preprocess import preprocess
 from firnflow import steps
 
 SPEND, SESSIONS, TICKETS = "monthly_spend", "sessions_per_month", "support_tickets_last_month"
 ACCOUNT_AGE = "account_age_days"
+
+
+NAME = "churn"
 
 
 class ChurnParams(ff.Params):
@@ -69,6 +72,12 @@ class ChurnParams(ff.Params):
     training: steps.Training = steps.Training(learning_rate=0.15, early_stopping=20)
     tuning: steps.Tuning = steps.Tuning()
     evaluating: steps.Evaluating = steps.Evaluating()
+    gating: steps.Gating = steps.Gating(name=NAME)
+    describing: steps.Describing = steps.Describing(
+        intended_use="Rank customers by how likely they leave, so that somebody calls them in time.",
+        out_of_scope="Prices, credit, or anything that a customer would have to accept.",
+        limits=("Made-up customers: the reasons to leave are those of the generator.",),
+    )
     reporting: steps.Reporting = steps.Reporting(title="Customer churn", positive="leaves", row="customers")
 
 
@@ -99,13 +108,12 @@ def churn(p: Any) -> None:
     train_features = steps.transform.options(name="train_features")(train_set, fitted)
     test_features = steps.transform.options(name="test_features")(test_set, fitted)
 
-    trials, _ = steps.tune(train_features, p.columns, p.training, p.tuning, generations=2)
+    trials, _ = steps.tune(train_features, p.columns, p.training, p.tuning, generations=1)
     model = steps.train(train_features, fitted, trials)
 
     evaluation, _ = steps.evaluate(model, test_features, p.evaluating)
     steps.report(evaluation, p.reporting, trials)
-    verdict = check_quality(evaluation, p.min_auc)
-    with verdict.case("promote"):
-        promote(model, evaluation, p.min_auc)
-    with verdict.case("alert"):
-        alert(evaluation, p.min_auc)
+
+    registered = steps.register(model, NAME, evaluation, describing=p.describing)
+    gated = steps.gate(model, test_set, bar(p.gating, p.min_auc), registered)
+    steps.promote(registered, gated.verdict)

@@ -56,25 +56,13 @@ def test_the_graph_is_wired_as_drawn():
     graph = pipelines.churn.build()
     assert graph.finalizer is not None
     assert graph.tasks["tune.trial_0"].mapping.arguments == ("proposal",)
-    assert [c.case for name in ("promote", "alert") for c in graph.tasks[name].when] == ["promote", "alert"]
+    assert set(graph.tasks) >= {"register", "gate", "promote"}
     assert type(graph).model_validate_json(graph.model_dump_json()) == graph
 
 
-EVALUATION = steps.Evaluation.model_construct(roc_auc=0.8, threshold=0.3)
-
-
-def test_a_good_model_is_promoted():
-    assert decide.check_quality(EVALUATION, 0.75) == "promote"
-    model = ff.Model(estimator=None)
-    promoted = decide.promote(model, EVALUATION, 0.75)
-    assert promoted.model is model
-    assert promoted.decision.reason == "AUC 0.8000 ≥ 0.75"
-
-
-def test_a_bad_model_is_not_and_the_reason_is_kept():
-    assert decide.check_quality(EVALUATION, 0.85) == "alert"
-    decision = decide.alert(EVALUATION, 0.85)
-    assert (decision.verdict, decision.reason) == ("alert", "AUC 0.8000 < 0.85")
+def test_the_bar_is_one_more_rule():
+    gating = decide.bar(steps.Gating(name="churn", rules=("recall >= 0.1",)), 0.8)
+    assert [str(rule) for rule in gating.rules] == ["recall >= 0.1", "roc_auc >= 0.8"]
 
 
 def test_the_summary_says_what_happened(capsys):

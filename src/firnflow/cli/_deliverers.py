@@ -54,29 +54,39 @@ def anybody(settings: Settings) -> bool:
 
 
 class Sender:
-    """Starts `firnflow send` in a process of its own when a run starts: that run waits for no service.
+    """Starts `firnflow send` in a process of its own beside a run, which waits for no service.
 
-    The process is of low priority, outlives the run, and ends when all is sent, or cannot be.
+    It starts with the first task that runs: a run that takes all from the cache is over before a tracker's library is
+    loaded, and starts it at its end. The process is of low priority, outlives the run, and ends when all is sent, or
+    cannot be.
     """
 
     def __init__(self, root: Path, settings: Settings) -> None:
         self._root, self._settings = root, settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._run: str | None = None
 
     def __call__(self, event: Event) -> None:
         """Take in an event of the run."""
-        if event.kind == "run_started" and self._process is None and anybody(self._settings):
-            with contextlib.suppress(OSError):  # no room for a process: the next run sends
-                self._start(event.data["run"])
+        from firnflow.engine.driver import FINALIZER
+
+        if event.kind == "run_started" and anybody(self._settings):
+            self._run = event.data["run"]
+        elif event.kind == "task_started" and event.task != FINALIZER and self._run and self._process is None:
+            self._start(self._run)
 
     def _start(self, run: str) -> None:
+        with contextlib.suppress(OSError):  # no room for a process: the next run sends
+            self._process = self._sender(run)
+
+    def _sender(self, run: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "firnflow", "send", "--env", self._settings.environment, "--follow", run]
         path = self._root / ".firnflow" / "sender.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = "ab" if path.exists() and path.stat().st_size < _MOST_LOG else "wb"
         environment = {name: text for name, text in os.environ.items() if name != "FIRNFLOW_CRASH"}
         with path.open(mode) as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
+            return subprocess.Popen(  # noqa: S603 - our own program
                 command,
                 cwd=self._root,
                 env=environment,
@@ -90,12 +100,16 @@ class Sender:
         """Wait a little for the process, and return for each service in one line whether it knows all."""
         from firnflow.stores.state import State
 
-        if self._process is None:
+        if self._run is None:
             return []
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(WAIT)
-        running = self._process.poll() is None
-        self._process.returncode = self._process.returncode or 0  # it is left to itself: no warning of that
+        if self._process is None:
+            self._start(self._run)
+        elif self._process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(WAIT)
+        running = self._process is not None and self._process.poll() is None
+        if self._process is not None:
+            self._process.returncode = self._process.returncode or 0  # it is left to itself: no warning of that
         state = State(self._settings.state.reveal())
         try:
             return [_line(each, running=running) for each in deliverers(self._root, self._settings, state)]
