@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.binding import Value
 from firnflow.engine.mapping import expand
-from firnflow.engine.scheduler import Scheduler, reads
+from firnflow.engine.scheduler import Scheduler
 from firnflow.engine.selection import committed
 from firnflow.errors import DamagedArtifactError, FirnflowError
+from firnflow.graph.joins import reads
 from firnflow.graph.model import FromConstant, FromTask
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.models.tracking.base import Dataset, File, Story
