@@ -239,7 +239,9 @@ def test_many_of_one_kind_are_told_together_and_not_at_once(project, hook, deliv
     for version in range(1, 4):
         a_version(state)
         before = version - 1 or None
-        Models(state).move(Promotion("credit", CHAMPION, "promote", before, version, "ann", "better", at=now + version / 1000))
+        Models(state).move(
+            Promotion("credit", CHAMPION, "promote", before, version, "ann", "better", at=now + version / 1000)
+        )
     sender.deliver()
     assert [post["title"] for post in hook.posts] == ["credit/3 is champion now (and 2 more)"]
     a_version(state)
