@@ -139,3 +139,32 @@ def test_the_definition_of_the_division_tells_the_parts_apart(customers, columns
     assert marked["test"].column_names == [*parts.test.columns, "was_seen"]
     other = steps.split(customers, columns, steps.Splitting(test_share=0.3, seed=8)).quality.holdout
     assert 0.6 < np.mean(other.seen(parts.test, "was_seen").to_pyarrow()["was_seen"].to_pylist()) < 0.8
+
+
+class TestNumbers:
+    """A label that is a number."""
+
+    def table(self, make_table, label):
+        return make_table(id=range(len(label)), left=label, x=range(len(label)))
+
+    def test_exactly_by_the_share_whatever_the_label(self, make_table, columns):
+        rng = np.random.default_rng(0)
+        label = pa.array(rng.normal(50, 10, 1010), mask=np.arange(1010) >= 1000)
+        splitting = steps.Splitting(test_share=0.25, stratify=False)
+        parts = steps.split(self.table(make_table, label), columns, splitting)
+        assert (parts.quality.train_rows, parts.quality.test_rows, parts.quality.dropped) == (750, 250, 10)
+        assert parts.quality.train_rate == pytest.approx(50, abs=2)
+        assert {each.column for each in parts.quality.means} == {"left", "x"}
+        assert str(parts.train.left.type()) == "float64"
+        seen = parts.quality.holdout.seen(parts.test, "seen")
+        assert seen.seen.any().execute() == False  # noqa: E712 - NumPy's
+        assert parts.quality.holdout.seen(parts.train, "seen").seen.all().execute()
+
+    @pytest.mark.parametrize("label", [["a", "b"] * 50, [1.0] * 100, [1.0, 2.0], pa.array([None] * 90, pa.float64())])
+    def test_what_is_no_number(self, make_table, columns, label):
+        with pytest.raises(DataError, match=r"columns\.label"):
+            steps.split(self.table(make_table, label), columns, steps.Splitting(stratify=False))
+
+    def test_the_way_is_shown(self, make_table, columns):
+        with pytest.raises(DataError, match=r"if it is a number: splitting\.stratify = false"):
+            steps.split(self.table(make_table, [float(i) for i in range(100)]), columns, steps.Splitting())

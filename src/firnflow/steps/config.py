@@ -50,6 +50,7 @@ class Splitting(Section):
 
     Attributes:
         test_share: the part that is kept for evaluation.
+        stratify: whether the label has two values, which become 0 and 1 and are divided alike; else it is a number.
         seed: another seed, another division.
         max_rate_difference: the largest difference of the share of positives.
         max_mean_difference: the largest difference of a column's mean, relative to the mean or to the standard
@@ -58,6 +59,7 @@ class Splitting(Section):
     """
 
     test_share: Share = 0.2
+    stratify: bool = True
     seed: int = 42
     max_rate_difference: float = Field(default=0.02, gt=0)
     max_mean_difference: float = Field(default=0.10, gt=0)

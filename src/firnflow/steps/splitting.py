@@ -16,7 +16,7 @@ from firnflow.models.evaluation.keyhash import HASH, with_hash
 from firnflow.models.preprocessing.columns import require
 from firnflow.models.section import Columns, Section
 from firnflow.steps._hash import smallest
-from firnflow.steps._tables import label_counts, log, numbers, one_row, rounded
+from firnflow.steps._tables import label_counts, log, numbers, one_row, require_numbers, rounded
 from firnflow.steps.config import Splitting
 
 MIN_PER_CLASS = 10
@@ -56,25 +56,26 @@ class Split(NamedTuple):
 
 @task
 def split(table: ibis.Table, columns: Columns, splitting: Splitting) -> Split:
-    """Divide rows by a hash of their key, exactly by `test_share` within each class of the label.
+    """Divide rows by a hash of their key, exactly by `test_share`; of a label with two values, within each of them.
 
-    Rows without a label are dropped; `columns.ignore` is left out. Metrics: rows and rate of positives of both parts.
+    Rows without a label are dropped; `columns.ignore` is left out. Metrics: rows of both parts, and their rate of
+    positives, or mean label.
 
     Raises:
-        DataError: the label has not two values, a class has fewer than 10 rows, or a check failed.
+        DataError: the label has not two values, or is no number without `stratify`; there are fewer than 10 rows, of
+            each class if there are such; or a check failed.
     """
     require(table, [columns.key, columns.label, *columns.ignore], "columns")
-    labelled, rows = _with_binary_label(table.drop(*columns.ignore), columns)
+    prepare = _with_binary_label if splitting.stratify else _with_number
+    labelled, rows = prepare(table.drop(*columns.ignore), columns)
     labelled = with_hash(labelled, columns.key, splitting.seed, "split")
-    label = labelled[columns.label]
-    groups = {v: (label == v, n, n - round(n * splitting.test_share)) for v, n in rows.items() if v is not None}
-    bounds = smallest(labelled, groups)
+    bounds = _bounds(labelled, labelled[columns.label], rows, splitting)
     holdout = Holdout(
         key=columns.key,
         label=columns.label,
         seed=splitting.seed,
         test_share=splitting.test_share,
-        bounds=(bounds[0], bounds[1]),
+        bounds=bounds,
     )
     in_train = holdout.for_training(labelled)
     quality = _compare(labelled, in_train, holdout, splitting, rows.get(None, 0))
@@ -83,9 +84,37 @@ def split(table: ibis.Table, columns: Columns, splitting: Splitting) -> Split:
         ("test", quality.test_rows, quality.test_rate),
     ):
         log_metric(f"{part}_rows", part_rows)
-        log_metric(f"{part}_rate", rate)
+        log_metric(f"{part}_{'rate' if splitting.stratify else 'mean'}", rate)
     _report(quality, splitting)
     return Split(labelled.filter(in_train).drop(HASH), labelled.filter(~in_train).drop(HASH), quality)
+
+
+def _bounds(hashed: ibis.Table, label: Any, rows: dict[int | None, int], splitting: Splitting) -> tuple[float, float]:
+    """Return below which hash a row is in the training part, by its class; without classes twice the same."""
+    if not splitting.stratify:
+        wanted = rows[0] - round(rows[0] * splitting.test_share)
+        bound = smallest(hashed, {"all": (None, rows[0], wanted)})["all"]
+        return bound, bound
+    groups = {v: (label == v, n, n - round(n * splitting.test_share)) for v, n in rows.items() if v is not None}
+    found = smallest(hashed, groups)
+    return found[0], found[1]
+
+
+def _with_number(table: ibis.Table, columns: Columns) -> tuple[ibis.Table, dict[int | None, int]]:
+    """Return the rows that have a label, as float64, and how many have one (as 0) and none."""
+    require_numbers(table, [columns.label], "columns.label")
+    value = table[columns.label].cast("float64")
+    found = one_row(table, {"rows": value.count(), "missing": value.isnull().sum(), "values": value.nunique()})
+    if found["rows"] < MIN_PER_CLASS or found["values"] < 2:
+        raise DataError(
+            f"columns.label {columns.label!r}: {counted(found['rows'], 'row')} with"
+            f" {counted(found['values'], 'value')}; at least {MIN_PER_CLASS} rows with numbers that differ are needed."
+        )
+    rows: dict[int | None, int] = {0: found["rows"]}
+    if found["missing"]:
+        log.info("%s rows without %s are left out", f"{found['missing']:,}", columns.label)
+        rows[None] = found["missing"]
+    return table.filter(table[columns.label].notnull()).mutate(**{columns.label: value}), rows
 
 
 def _with_binary_label(table: ibis.Table, columns: Columns) -> tuple[ibis.Table, dict[int | None, int]]:
@@ -117,7 +146,7 @@ def _positive(columns: Columns, values: list[Any]) -> Any:
         more = " and more" if len(values) > 10 else ""
         raise DataError(
             f"columns.label {columns.label!r} has the values {seen}{more}; only binary classification is supported."
-            " Mend: derive a column with two values and name it."
+            " Mend: derive a column with two values and name it; or, if it is a number: splitting.stratify = false."
         )
     if len(values) < 2:
         raise DataError(f"columns.label {columns.label!r} is constant ({seen}); there is nothing to learn.")
@@ -131,7 +160,7 @@ def _positive(columns: Columns, values: list[Any]) -> Any:
 
 
 def _compare(table: ibis.Table, in_train: Any, holdout: Holdout, splitting: Splitting, dropped: int) -> SplitQuality:
-    names = numbers(table, [holdout.key, holdout.label, HASH])
+    names = numbers(table, [holdout.key, HASH, *([holdout.label] if splitting.stratify else [])])
     wanted: dict[str, Any] = {}
     for part, condition in (("train", in_train), ("test", ~in_train)):
         wanted[f"rows {part}"] = condition.sum()
@@ -149,7 +178,7 @@ def _compare(table: ibis.Table, in_train: Any, holdout: Holdout, splitting: Spli
         for m in means
         if not m.passed
     ]
-    if abs(rates[0] - rates[1]) > splitting.max_rate_difference:
+    if splitting.stratify and abs(rates[0] - rates[1]) > splitting.max_rate_difference:
         failures.append(f"share of positives: {rates[0]:.4f} in training, {rates[1]:.4f} in test")
     return SplitQuality(
         holdout=holdout,
