@@ -141,6 +141,8 @@ def _check_texts(arguments: Sequence[str]) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             raise UsageError(f"The argument {text!r} is no UTF-8 text") from error
+        if "\0" in text:
+            raise UsageError(f"The argument {text!r} holds a NUL")
 
 
 def _wrong_call(error: Any) -> int:

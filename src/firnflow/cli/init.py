@@ -8,6 +8,8 @@ from pathlib import Path
 
 import typer
 
+from firnflow._text import printable
+
 _FOLDER = typer.Argument(".", metavar="[FOLDER]", help="Where; default: here.")
 
 
@@ -33,7 +35,7 @@ def command(folder: str = _FOLDER) -> None:
         )
     _write(root, files)
     enter = "" if root.resolve() == Path.cwd() else f"cd {shlex.quote(folder)} && "
-    typer.echo(f"\nRun it: {enter}firnflow run sales\nSee its graph: {enter}firnflow show sales")
+    typer.echo(printable(f"\nRun it: {enter}firnflow run sales\nSee its graph: {enter}firnflow show sales"))
 
 
 def _write(root: Path, files: dict[str, str]) -> None:
@@ -49,7 +51,7 @@ def _write(root: Path, files: dict[str, str]) -> None:
             path.unlink(missing_ok=True)
         raise
     for path in written:
-        typer.echo(f"  {path}")
+        typer.echo(printable(f"  {path}"))
 
 
 def _name(folder: str) -> str:

@@ -55,7 +55,7 @@ def command(
         typer.echo(printable_json(text) if form is Format.json else printable(text))
     else:
         Path(output).write_text(f"{text}\n", encoding="utf-8")
-        typer.echo(output)
+        typer.echo(printable(output))
 
 
 def _of_project(pipeline: str | None, environment: str | None) -> Graph:

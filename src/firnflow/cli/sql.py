@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import re
 import sys
@@ -12,6 +13,8 @@ import typer
 from firnflow.cli import _complete, _options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import ibis
 
     from firnflow.stores import Stores
@@ -61,9 +64,23 @@ def command(
         if query is None:
             _list(record, refs, form)
         else:
-            _print(_answer(query, record, refs, stores), form, limit)
+            with _computing():
+                _print(_answer(query, record, refs, stores), form, limit)
     finally:
         stores.close()
+
+
+@contextlib.contextmanager
+def _computing() -> Iterator[None]:
+    """Say what DuckDB says of a query that fails when its rows are computed."""
+    import duckdb
+
+    from firnflow.errors import UsageError
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise UsageError(f"The query cannot be run: {error}") from error
 
 
 def _newest(state: State) -> tuple[Run, dict[str, Ref]]:

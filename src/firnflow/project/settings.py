@@ -327,7 +327,7 @@ def _scalar(text: str) -> Any:
     """Return a variable's text as TOML would read it, or as it is."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -107,7 +107,7 @@ class DuckDBWarehouse:
         try:
             _check_select(connection, query)
             answer: ibis.Table = connection.sql(statement)
-        except (duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+        except duckdb.Error as error:
             raise UsageError(f"The query cannot be run: {error}\nTables: {listing(tables)}") from error
         return answer
 
