@@ -138,7 +138,7 @@ def digest(tmp_path, monkeypatch):
         for name, source in (("__init__", ""), ("main", MAIN), ("helpers", HELPERS), ("late", LATE)):
             text = textwrap.dedent(source)
             for old, new in replacements:
-                text = text.replace(old, new)
+                text = text.replace(textwrap.dedent(old), textwrap.dedent(new))
             (folder / f"{name}.py").write_text(text.replace("PACKAGE", package))
         for module in [m for m in sys.modules if m.startswith(package)]:
             del sys.modules[module]
@@ -213,6 +213,58 @@ def test_a_library_counts_by_its_version(digest, monkeypatch):
     before = digest().digest
     monkeypatch.setattr("firnflow.engine.fingerprint._version", lambda name: "99" if name == "numpy" else "1")
     assert digest().digest != before
+
+
+TABLES = """
+    from typing import NamedTuple
+
+    import firnflow as ff
+    import ibis
+    import pandas as pd
+
+    class Both(NamedTuple):
+        one: pd.DataFrame
+        more: list[ibis.Table]
+
+    @ff.task
+    def handed_on(orders: ibis.Table) -> pd.DataFrame:
+        return orders.to_pandas()
+
+    @ff.task
+    def inside(n: int) -> Both:
+        return None
+
+    @ff.task
+    def named(orders: ibis.Table) -> pd.DataFrame:
+        return pd.DataFrame(orders.to_pandas())
+
+    @ff.task
+    def plain(n: int) -> int:
+        return n
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "upgrade", "counts"),
+    [
+        ("handed_on", {"duckdb": "1.5.3"}, False),
+        ("handed_on", {"duckdb": "1.6.0"}, True),
+        ("handed_on", {"pandas": "3.0.2", "pyarrow": "25.0.1", "ibis": "12.0.7"}, False),
+        ("handed_on", {"pandas": "3.1.0"}, True),
+        ("handed_on", {"pyarrow": "26.0.0"}, True),
+        ("inside", {"duckdb": "1.6.0"}, True),
+        ("inside", {"duckdb": "1.5.3", "pandas": "3.0.2"}, False),
+        ("named", {"pandas": "3.0.2"}, True),
+        ("named", {"duckdb": "1.5.3"}, False),
+        ("plain", {"duckdb": "1.6.0", "pandas": "3.1.0"}, False),
+    ],
+)
+def test_what_stores_a_value_counts_by_its_series(digest, tmp_path, monkeypatch, task, upgrade, counts):
+    versions = {"duckdb": "1.5.2", "pandas": "3.0.1", "pyarrow": "25.0.0", "ibis": "12.0.0"}
+    monkeypatch.setattr("firnflow.engine.fingerprint._version", lambda name: versions.get(name, "1.2.3"))
+    before = digest((MAIN, TABLES), of=task).digest
+    versions |= upgrade
+    assert (digest((MAIN, TABLES), of=task).digest != before) == counts
 
 
 def test_closures_and_partials(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -28,7 +28,7 @@ class ShapeType(ValueType):
     kind = "shape"
     name = "shape"
     suffix = "txt"
-    types = (f"{Shape.__module__.partition('.')[0]}.Shape",)
+    types: ClassVar = {f"{Shape.__module__.partition('.')[0]}.Shape": ("shapely",)}
 
     def save(self, value, path, storage):  # noqa: ARG002
         path.write_text(value.text)

@@ -1,9 +1,11 @@
 """The digest of a task's code: its source and the project's functions, classes and constants that it reaches.
 
 Comments, docstrings and layout do not count, nor do a task's options. Names are resolved as Python resolves them: in
-the function's closure and globals, through modules of the project, through imports inside functions. A library enters
-with its version, a value that is no plain data with the statements that bind its name. What is reached only at run time
-(`getattr` with a computed name, a file, the network) cannot be seen: `cache=False` is for it.
+the function's closure and globals, through modules of the project, through imports inside functions. A library that
+the code names enters with its version; one that only stores and loads what a task takes and returns with the series of
+its release (`ValueType.types` says why). A value that is no plain data enters with the statements that bind its name.
+What is reached only at run time (`getattr` with a computed name, a file, the network) cannot be seen: `cache=False` is
+for it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,16 @@ from decimal import Decimal
 from pathlib import Path, PurePath
 from typing import Any
 
-from firnflow.engine.syntax import absolute_module, bound_names, drop_docstrings, drop_task_options, statements
+from firnflow.engine.syntax import (
+    absolute_module,
+    bound_names,
+    drop_docstrings,
+    drop_task_options,
+    statements,
+    take_annotations,
+)
+from firnflow.graph.task import Task
+from firnflow.values.fit import libraries
 
 _DATA = (
     bytes,
@@ -67,11 +78,12 @@ class _Binding:
 
 @dataclass(slots=True)
 class _Unit:
-    """One function, class, module or constant: its text, and what it refers to."""
+    """One function, class, module or constant: its text, what it refers to, the libraries of its code and hints."""
 
     text: str
     refers: list[object] = field(default_factory=list)
     libraries: set[str] = field(default_factory=set)
+    annotated: set[str] = field(default_factory=set)
 
 
 class Fingerprinter:
@@ -87,28 +99,31 @@ class Fingerprinter:
         self._done: dict[int, Fingerprint] = {}
         self._bindings: dict[_Binding, _Binding] = {}
 
-    def of(self, function: object) -> Fingerprint:
-        """Return the fingerprint of a function and all the project's code that it reaches."""
-        function = _plain(function)
+    def of(self, task: object) -> Fingerprint:
+        """Return the fingerprint of a task or function, and all the project's code that it reaches."""
+        function = _plain(task)
         known = self._done.get(id(function))
         if known is None:
-            known = self._done[id(function)] = self._walk(function)
+            known = self._done[id(function)] = self._walk(function, _stored_by(task))
         return known
 
-    def _walk(self, start: object) -> Fingerprint:
-        texts, libraries, seen, queue = [], set[str](), {id(start)}, [start]
+    def _walk(self, start: object, stored: frozenset[str]) -> Fingerprint:
+        texts, libraries, annotated, seen, queue = [], set[str](), set[str](), {id(start)}, [start]
         while queue:
             unit = self._unit(queue.pop())
             texts.append(unit.text)
             libraries |= unit.libraries
+            annotated |= unit.annotated
             for other in unit.refers:
                 if id(other) not in seen:
                     seen.add(id(other))
                     queue.append(other)
-        computed_by = {"duckdb"} if "ibis" in libraries else set()
-        versions = sorted(f"{name}=={_version(name)}" for name in libraries | computed_by)
+        exact = libraries | (annotated - stored)
+        versions = [f"{name}=={_version(name)}" for name in exact]
+        versions += [f"{name}~={_series(_version(name))}" for name in stored - exact]
+        versions.sort()
         digest = hashlib.sha256(json.dumps([sorted(texts), versions]).encode()).hexdigest()
-        return Fingerprint(digest, frozenset(libraries))
+        return Fingerprint(digest, frozenset(libraries | annotated))
 
     def _unit(self, thing: object) -> _Unit:
         known = self._units.get(id(thing))
@@ -149,6 +164,10 @@ class Fingerprinter:
         home = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
         if isinstance(thing, types.FunctionType):
             scope = {name: value for name, value in scope.items() if name not in _locals(thing.__code__)}
+        hints = _Unit("")
+        for annotation in take_annotations(tree):
+            self._add_names(hints, annotation, scope, home)
+        unit.refers, unit.annotated = hints.refers, hints.libraries
         self._add_names(unit, tree, scope, home)
         return unit
 
@@ -352,6 +371,19 @@ def _add_library(unit: _Unit, module: str) -> None:
         unit.libraries.add(top)
 
 
+def _stored_by(task: object) -> frozenset[str]:
+    """Return the libraries that say what the arguments and outputs of a task are, stored and loaded."""
+    if not isinstance(task, Task):
+        return frozenset()
+    arguments = (argument.annotation for argument in task.signature.arguments.values())
+    return frozenset().union(*map(libraries, (*arguments, *task.signature.outputs.values())))
+
+
+def _series(version: str) -> str:
+    """Return the release series of a version: `2.3` of `2.3.1`. Why it is enough: `ValueType.types`."""
+    return ".".join(version.split(".")[:2])
+
+
 @functools.cache
 def _version(top: str) -> str:
     loaded = getattr(sys.modules.get(top), "__version__", None)
@@ -360,7 +392,7 @@ def _version(top: str) -> str:
     try:
         return importlib.metadata.version(_DISTRIBUTIONS.get(top, top))
     except importlib.metadata.PackageNotFoundError:
-        return _version_under_another_name(top)
+        return _version_under_another_name(top) if importlib.util.find_spec(top) is not None else "not installed"
 
 
 def _version_under_another_name(top: str) -> str:

@@ -23,6 +23,22 @@ def drop_docstrings(tree: ast.AST) -> None:
                 node.body = node.body[1:]
 
 
+def take_annotations(tree: ast.AST) -> list[ast.expr]:
+    """Take the annotations of arguments, returns and fields off a tree, and return them."""
+    taken: list[ast.expr | None] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            taken.append(node.returns)
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            taken.append(node.annotation)
+            node.annotation = None
+        elif isinstance(node, ast.AnnAssign):
+            taken.append(node.annotation)
+            node.annotation = ast.Constant(None)
+    return [annotation for annotation in taken if annotation is not None]
+
+
 def drop_task_options(tree: ast.AST, scope: dict[str, Any]) -> None:
     """Drop the decorator `@task(…)`: how often a task is tried does not change what it computes."""
     from firnflow.graph.task import task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow.errors import DataError, UnsafeFormatError
 from firnflow.graph.annotations import class_name
@@ -26,7 +26,7 @@ class ArrayType(ValueType):
     kind = "array"
     name = "numpy"
     suffix = "npy"
-    types = ("numpy.ndarray",)
+    types: ClassVar = {"numpy.ndarray": ("numpy",)}
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:  # noqa: ARG002 - the protocol's
         """Write the array.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from firnflow.values.digest import verify_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import ibis
@@ -87,13 +88,17 @@ class ValueType(ABC):
         name: the name that stands in refs; unique.
         suffix: suffix of the files, without a dot: small letters and digits.
         types: the classes, as top package and qualified name: `pandas.DataFrame` (whatever module defines it).
-            Matched over a value's MRO, the nearest class first, so that no library is imported to look.
+            Matched over a value's MRO, the nearest class first, so that no library is imported to look. Each with
+            the modules of the libraries that say what its values are when they are stored and when they come back.
+            The cache key of a task counts the release series (`2.3`) of those of its annotations: a series may
+            change what a file means or what a table computes. A patch release mends and keeps both; it must not cost
+            everybody every result. Who wants what it mends in old results, runs with `--no-cache`.
     """
 
     kind: ClassVar[str]
     name: ClassVar[str]
     suffix: ClassVar[str]
-    types: ClassVar[tuple[str, ...]]
+    types: ClassVar[Mapping[str, tuple[str, ...]]]
 
     @abstractmethod
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:

@@ -64,7 +64,7 @@ class MatplotlibType(_FigureType):
 
     name = "matplotlib"
     suffix = "png"
-    types = ("matplotlib.Figure",)
+    types: ClassVar = {"matplotlib.Figure": ("matplotlib",)}
     media_type = "image/png"
 
     def _write(self, value: Any, path: Path) -> None:
@@ -84,7 +84,7 @@ class PlotlyType(_FigureType):
 
     name = "plotly"
     suffix = "json"
-    types = ("plotly.BaseFigure",)
+    types: ClassVar = {"plotly.BaseFigure": ("plotly",)}
     media_type = "application/vnd.plotly+json"
 
     def _write(self, value: Any, path: Path) -> None:
@@ -104,7 +104,7 @@ class AltairType(_FigureType):
 
     name = "altair"
     suffix = "json"
-    types = ("altair.TopLevelMixin",)
+    types: ClassVar = {"altair.TopLevelMixin": ("altair",)}
     media_type = "application/vnd.vegalite+json"
 
     def _write(self, value: Any, path: Path) -> None:
@@ -128,7 +128,7 @@ class StoredFigureType(ValueType):
     kind = "figure"
     name = "figure"
     suffix = "png"
-    types = ("firnflow.Figure",)
+    types: ClassVar = {"firnflow.Figure": ()}
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:  # noqa: ARG002 - the protocol's
         """Copy the file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow.errors import DataError, UnsafeFormatError
 from firnflow.values.base import Saved, ValueType
@@ -24,7 +24,7 @@ class FileType(ValueType):
     kind = "file"
     name = "file"
     suffix = "bin"
-    types = ("pathlib.Path",)
+    types: ClassVar = {"pathlib.Path": ()}
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:
         """Copy the file.

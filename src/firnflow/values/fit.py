@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing
 from typing import Any
 
@@ -12,6 +13,8 @@ from firnflow.values import containers
 from firnflow.values.registry import value_types
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from firnflow.values.base import ValueType
     from firnflow.values.ref import Ref
 
@@ -43,6 +46,20 @@ def is_stored(annotation: Any, within: tuple[Any, ...] = ()) -> bool:
     if not containers.is_record(cls):
         return any(is_stored(arg, within) for arg in typing.get_args(plain(annotation)) if arg is not ...)
     return cls not in within and any(is_stored(hint, (*within, cls)) for hint in containers.hints_of(cls).values())
+
+
+def libraries(annotation: Any, within: tuple[Any, ...] = ()) -> frozenset[str]:
+    """Return the libraries that say what stored values of the annotation are: see `ValueType.types`."""
+    found = frozenset[str]()
+    for member in members(annotation):
+        cls = _class_of(member)
+        inner: Iterable[Any] = typing.get_args(member)
+        if isinstance(cls, type) and cls.__module__.partition(".")[0] not in sys.stdlib_module_names:
+            found |= value_types().libraries(cls)
+            if containers.is_record(cls) and cls not in within and value_types().for_class(cls) is None:
+                inner = containers.hints_of(cls).values()
+        found = found.union(*(libraries(each, (*within, cls)) for each in inner))
+    return found
 
 
 def holds_stored(value: Any) -> bool:

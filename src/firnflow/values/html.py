@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow.values import digest
 from firnflow.values.base import Saved, ValueType
@@ -27,7 +27,7 @@ class HtmlType(ValueType):
     kind = "figure"
     name = "html"
     suffix = "html"
-    types = ("firnflow.Html",)
+    types: ClassVar = {"firnflow.Html": ()}
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:  # noqa: ARG002 - the protocol's
         """Write the document."""

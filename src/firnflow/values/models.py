@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow.errors import DataError
 from firnflow.graph.annotations import class_name, readable
@@ -23,14 +23,14 @@ class ModelType(ValueType):
     kind = "model"
     name = "model"
     suffix = "zip"
-    types = (
-        "firnflow.Model",
-        "lightgbm.Booster",
-        "onnx.ModelProto",
-        "sklearn.BaseEstimator",
-        "xgboost.Booster",
-        "xgboost.XGBModel",
-    )
+    types: ClassVar = {
+        "firnflow.Model": (),  # whose library is named by the code that makes it, and by the file that a task reads
+        "lightgbm.Booster": ("lightgbm",),
+        "onnx.ModelProto": ("onnx",),
+        "sklearn.BaseEstimator": ("sklearn", "skops"),
+        "xgboost.Booster": ("xgboost",),
+        "xgboost.XGBModel": ("xgboost",),
+    }
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:
         """Write the model."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow.errors import DataError
 from firnflow.values import digest
@@ -25,7 +25,7 @@ class PickleType(ValueType):
     kind = "pickle"
     name = "pickle"
     suffix = "pkl"
-    types = ()
+    types: ClassVar = {}
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:
         """Pickle the value."""

@@ -6,6 +6,7 @@ Classes are known by name (`ValueType.types`), so that looking imports no librar
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -40,7 +41,16 @@ class Registry:
 
     def for_class(self, cls: type) -> ValueType | None:
         """Return the type that stores values of the class, the nearest class of the MRO first."""
-        return next((self.by_class[name] for name in map(class_name, cls.__mro__) if name in self.by_class), None)
+        name = self._nearest(cls)
+        return self.by_class[name] if name is not None else None
+
+    def libraries(self, cls: type) -> frozenset[str]:
+        """Return the libraries that say what stored values of the class are: see `ValueType.types`."""
+        name = self._nearest(cls)
+        return frozenset(self.by_class[name].types[name] if name is not None else ())
+
+    def _nearest(self, cls: type) -> str | None:
+        return next((name for name in map(class_name, cls.__mro__) if name in self.by_class), None)
 
     def named(self, name: str) -> ValueType:
         """Return the type that wrote a ref.
@@ -85,6 +95,8 @@ def _add(known: dict[str, ValueType], plugin: object) -> None:
     for wanted in ("kind", "name", "suffix", "types"):
         if not hasattr(found, wanted):
             raise TypeError(f"the class has no attribute {wanted!r}")
+    if not isinstance(found.types, Mapping):
+        raise TypeError("its `types` is no dict: class name → the modules of its libraries")
     if found.name in known:
         raise ValueError(f"the name {found.name!r} is taken by {type(known[found.name]).__name__}")
     known[found.name] = found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow.values import digest
 from firnflow.values.tables import parquet, schema
@@ -21,7 +21,7 @@ class ArrowType(parquet.TableType):
     """`pyarrow.Table`."""
 
     name = "arrow"
-    types = ("pyarrow.Table",)
+    types: ClassVar = {"pyarrow.Table": ("pyarrow",)}
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:  # noqa: ARG002 - the protocol's
         """Write the table."""
@@ -36,7 +36,7 @@ class ArrowReaderType(parquet.TableType):
     """`pyarrow.RecordBatchReader`: it can be read once."""
 
     name = "arrow_reader"
-    types = ("pyarrow.RecordBatchReader",)
+    types: ClassVar = {"pyarrow.RecordBatchReader": ("pyarrow",)}
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:  # noqa: ARG002 - the protocol's
         """Write the batches as they come."""

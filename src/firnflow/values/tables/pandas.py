@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow.errors import DataError
 from firnflow.values import digest
@@ -24,7 +24,7 @@ class PandasType(parquet.TableType):
     """`pandas.DataFrame`."""
 
     name = "pandas"
-    types = ("pandas.DataFrame",)
+    types: ClassVar = {"pandas.DataFrame": ("pandas", "pyarrow")}
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:  # noqa: ARG002 - the protocol's
         """Write the frame."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow.errors import DataError, FirnflowError
 from firnflow.values import digest
@@ -24,7 +24,7 @@ class PolarsType(parquet.TableType):
     """`polars.DataFrame`."""
 
     name = "polars"
-    types = ("polars.DataFrame",)
+    types: ClassVar = {"polars.DataFrame": ("polars", "pyarrow")}
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:  # noqa: ARG002 - the protocol's
         """Write the frame."""
@@ -40,7 +40,7 @@ class PolarsLazyType(parquet.TableType):
     """`polars.LazyFrame`."""
 
     name = "polars_lazy"
-    types = ("polars.LazyFrame",)
+    types: ClassVar = {"polars.LazyFrame": ("polars", "pyarrow")}
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:  # noqa: ARG002 - the protocol's
         """Compute the frame and write its batches as they come."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow._sql import identifier
 from firnflow._text import listing
@@ -35,7 +35,7 @@ class IbisType(parquet.TableType):
     """`ibis.Table`."""
 
     name = "ibis"
-    types = ("ibis.Table",)
+    types: ClassVar = {"ibis.Table": ("ibis", "duckdb")}
 
     def save(self, value: Any, path: Path, storage: Storage) -> Saved:
         """Let the warehouse compute the table; the file may differ between equal tables, the digest does not.
