@@ -116,6 +116,41 @@ def test_another_project_s_state_on_the_same_store_stops_it(old, tmp_path, monke
     assert old.call("clean").code == 1, "it was not gone"
 
 
+def test_a_copied_project_and_its_original_keep_what_either_needs(old, tmp_path, monkeypatch):
+    store = tmp_path / "store"
+    shutil.copytree(old.root / ".firnflow" / "artifacts", store)
+    shutil.rmtree(old.root / ".firnflow" / "artifacts")
+    settings = old.root / "firnflow.toml"
+    shared = f'[environments.local]\nartifacts = "{store}"\n'
+    settings.write_text(settings.read_text().replace("[environments.local]\n", shared))
+    shutil.rmtree(store / "owners")
+    assert old.call("run", "flow", "--inline", "--set", "rows=6").code == 0
+    copy = tmp_path / "copy"
+    shutil.copytree(old.root, copy)
+    monkeypatch.chdir(copy)
+    called = old.call("clean", "--older-than", "0s", "--keep", "1", "--yes")
+    assert called.code == 1
+    assert f"in {old.root}, since" in called.err
+    assert old.call("run", "flow", "--inline", "--set", "rows=9").code == 0
+    for path in store.glob("objects/*/*"):
+        os.utime(path, (time.time() - 7200,) * 2)
+    monkeypatch.chdir(old.root)
+    called = old.call("clean", "--older-than", "0s", "--keep", "1", "--yes")
+    assert called.code == 1
+    assert f"in {copy}, since" in called.err
+    monkeypatch.chdir(copy)
+    assert old.call("sql", "SELECT count(*) AS n FROM make", "--json").json == [{"n": 9}]
+
+
+def test_a_copied_project_with_a_store_of_its_own_can_be_cleaned(old, tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(old.root, copy)
+    monkeypatch.chdir(copy)
+    assert "Deleted 2 runs" in old.call("clean", "--older-than", "0s", "--keep", "1", "--yes").out
+    monkeypatch.chdir(old.root)
+    assert len(old.state.runs()) == 3
+
+
 @pytest.mark.server
 def test_local_copies_of_remote_values_go_by_age(shop, s3_url):
     with (shop.root / "firnflow.toml").open("a") as file:

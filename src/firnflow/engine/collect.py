@@ -136,8 +136,9 @@ def check_owners(place: Place, gone: Collection[str] = ()) -> None:
     for identity in gone:
         if identity not in {owner.id for owner in found}:
             raise NotFoundError(f"--forget-owner {identity}: {place.artifacts.url} has no mark of such a state")
-    known = {*gone, *(state.identity() for state in _states(place))}
-    others = [owner for owner in found if owner.id not in known]
+    own = {state.identity(): state.file for state in _states(place)}
+    others = [owner for owner in found if owner.id not in own or owners.is_copy(owner, place.artifacts, own[owner.id])]
+    others = [owner for owner in others if owner.id not in gone]
     if others:
         names = "\n".join(f"  {owner.id}: {_said(owner)}" for owner in others)
         raise StoreError(

@@ -36,13 +36,22 @@ def open_workplace(project: Project, echo: Any = None) -> Workplace:
 
 
 def register(place: Workplace, project: Project) -> None:
-    """Leave the mark of the state in the artifact store, so that nobody's `clean` takes its values for garbage."""
-    since = time.strftime("%Y-%m-%d")
-    owners.register(
-        place.stores.artifacts,
-        place.state.identity(),
-        lambda: {"project": project.settings.project, "folder": str(project.root), **origin.who(), "since": since},
-    )
+    """Leave the mark of the state in the artifact store, so that nobody's `clean` takes its values for garbage.
+
+    A state that was copied, with its id, gets one of its own: the values of each are then known as somebody's.
+    """
+    store, state = place.stores.artifacts, place.state
+    identity = state.identity()
+    mark = owners.read(store, identity)
+    if mark is not None and owners.is_copy(mark, store, state.file):
+        identity = state.renew_identity(identity)
+
+    def about() -> dict[str, Any]:
+        said = {"project": project.settings.project, "folder": str(project.root), **origin.who()}
+        where = owners.places(store, state.file) if state.file is not None else {}
+        return {**said, "since": time.strftime("%Y-%m-%d"), **where}
+
+    owners.register(store, identity, about)
 
 
 def logs_folder(root: Path) -> Path:

@@ -6,7 +6,9 @@ A store alone does not tell which of its values some database needs: whoever del
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from firnflow.stores.remote import ObjectStore, is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from firnflow.stores.artifacts import ArtifactStore
 
@@ -31,30 +34,73 @@ class Owner:
     about: dict[str, Any]
 
 
-def register(store: ArtifactStore, identity: str, describe: Callable[[], dict[str, str | None]]) -> None:
+def register(store: ArtifactStore, identity: str, about: Callable[[], dict[str, Any]]) -> None:
     """Leave the mark of a state database, unless it is there.
 
     Args:
         store: the store.
         identity: the database's id.
-        describe: returns what the mark says; called where there is none yet.
+        about: returns what the mark says; called where there is none yet.
 
     Raises:
         StoreError: the store cannot be written.
     """
-    name = f"{_FOLDER}/{identity}.json"
-    remote = ObjectStore(store.url) if is_remote(store.url) else None
-    place = store.folder / name
-    if place.is_file() if remote is None else remote.exists(name):
+    if read(store, identity) is not None:
         return
+    name = f"{_FOLDER}/{identity}.json"
     scratch = store.scratch("json")
     with writing(scratch):
-        scratch.write_text(json.dumps(describe()), encoding="utf-8")
-        if remote is not None:
-            remote.upload(scratch, name)
+        scratch.write_text(json.dumps(about()), encoding="utf-8")
+        if is_remote(store.url):
+            ObjectStore(store.url).upload(scratch, name)
             scratch.unlink()
         else:
-            settle(scratch, place)
+            settle(scratch, store.folder / name)
+
+
+def read(store: ArtifactStore, identity: str) -> Owner | None:
+    """Return the mark of a state database, or None where it has left none."""
+    name = f"{_FOLDER}/{identity}.json"
+    try:
+        text = ObjectStore(store.url).read(name) if is_remote(store.url) else (store.folder / name).read_bytes()
+    except FileNotFoundError:
+        return None
+    return Owner(identity, _parsed(text))
+
+
+def places(store: ArtifactStore, state: Path) -> dict[str, Any]:
+    """Return where a store and the file of a state database are, for the mark."""
+    folder = None if is_remote(store.url) else store.folder
+    return {"state": _place(state), "store": _place(folder) if folder is not None else store.url}
+
+
+def is_copy(mark: Owner, store: ArtifactStore, state: Path | None) -> bool:
+    """Return whether a state database, of the id of a mark in the store, is a copy of the one that left the mark.
+
+    It is one if it is another file elsewhere: one that was moved has kept its number, one that was put back its path.
+    Where the store was copied along, both are on their own, and it does not matter.
+    """
+    if state is None or not {"state", "store"} <= mark.about.keys():
+        return False
+    then, now = mark.about, places(store, state)
+    return not (_is_same(then["state"], now["state"]) or _was_copied_along(then, now))
+
+
+def _place(path: Path) -> dict[str, Any]:
+    number = f"{os.statvfs(path).f_fsid:x}-{path.stat().st_ino}"
+    return {"host": socket.gethostname(), "path": str(path.resolve()), "number": number}
+
+
+def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.get("number") == other["number"] or all(one.get(key) == other[key] for key in ("host", "path"))
+
+
+def _was_copied_along(then: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Return whether the store is another folder, and lies where it lay beside the state."""
+    if not (isinstance(then["store"], dict) and isinstance(now["store"], dict)):
+        return False
+    ways = {os.path.relpath(each["store"].get("path", ""), each["state"].get("path", "")) for each in (then, now)}
+    return len(ways) == 1 and not _is_same(then["store"], now["store"])
 
 
 def find(store: ArtifactStore) -> list[Owner]:

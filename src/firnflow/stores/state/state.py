@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
+import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -264,6 +266,22 @@ class State:
         """Return what this database is called in artifact stores: 32 hexadecimal digits, made by chance."""
         with reading(self._reads) as connection:
             return str(connection.execute(sa.select(schema.identity.c.id)).scalar_one())
+
+    def renew_identity(self, copied: str) -> str:
+        """Give this database another identity than `copied`, that of the database that it is a copy of; return it."""
+
+        def work(connection: sa.Connection) -> None:
+            connection.execute(
+                schema.identity.update().where(schema.identity.c.id == copied).values(id=uuid.uuid4().hex)
+            )
+
+        transact(self.engine, work)
+        return self.identity()
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a SQLite database; None for a server's."""
+        return Path(str(self.engine.url.database)).resolve() if self.engine.dialect.name == "sqlite" else None
 
     def condemn(self, unused: dict[str, float]) -> dict[str, float]:
         """Write down which stored values nothing refers to, and return since when that is known of each.
