@@ -117,7 +117,8 @@ def _labelled(table: ibis.Table, columns: Columns, *, binary: bool) -> tuple[ibi
 def _zero_and_one(table: ibis.Table, columns: Columns) -> Any:
     """Return the label as 0 and 1: as `split` leaves it, or as raw values of which `columns.positive` is one."""
     label = table[columns.label]
-    found = table.select(value=label).filter(label.notnull()).distinct().limit(3).to_pyarrow()["value"].to_pylist()
+    values = table.select(value=label)
+    found = values.filter(values.value.notnull()).distinct().limit(3).to_pyarrow()["value"].to_pylist()
     if not label.type().is_boolean() and all(value in (0, 1) and not isinstance(value, str) for value in found):
         return label.cast("int8")
     positive = columns.positive
