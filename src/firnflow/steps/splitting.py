@@ -161,16 +161,7 @@ def _positive(columns: Columns, values: list[Any]) -> Any:
 
 def _compare(table: ibis.Table, in_train: Any, holdout: Holdout, splitting: Splitting, dropped: int) -> SplitQuality:
     names = numbers(table, [holdout.key, HASH, *([holdout.label] if splitting.stratify else [])])
-    wanted: dict[str, Any] = {}
-    for part, condition in (("train", in_train), ("test", ~in_train)):
-        wanted[f"rows {part}"] = condition.sum()
-        wanted[f"rate {part}"] = table[holdout.label].mean(where=condition)
-        for name in names:
-            value = table[name].cast("float64")
-            wanted[f"n {part} {name}"] = value.count(where=condition)
-            wanted[f"mean {part} {name}"] = value.mean(where=condition)
-            wanted[f"std {part} {name}"] = value.std(where=condition, how="pop")
-    found = one_row(table, wanted)
+    found = _figures(table.mutate(part_=in_train), holdout.label, names)
     means = tuple(m for name in names if (m := _difference(name, found, splitting)) is not None)
     rates = rounded(found["rate train"]) or 0.0, rounded(found["rate test"]) or 0.0
     failures = [
@@ -190,6 +181,25 @@ def _compare(table: ibis.Table, in_train: Any, holdout: Holdout, splitting: Spli
         means=means,
         failures=tuple(failures),
     )
+
+
+def _figures(table: ibis.Table, label: str, names: list[str]) -> dict[str, Any]:
+    """Return `rows train`, `rate test`, `mean train COLUMN` and so on, of the parts that `part_` tells apart.
+
+    Grouped: the same figures with the part as a condition of each take three times as long.
+    """
+    wanted: dict[tuple[str, ...], Any] = {("rows",): table.count(), ("rate",): table[label].mean()}
+    for name in names:
+        value = table[name].cast("float64")
+        wanted |= {("n", name): value.count(), ("mean", name): value.mean(), ("std", name): value.std(how="pop")}
+    numbered = {f"a{i}": figure for i, figure in enumerate(wanted.values())}
+    rows = {row.pop("part_"): row for row in table.group_by("part_").aggregate(**numbered).to_pyarrow().to_pylist()}
+    found: dict[str, Any] = {}
+    for part, row in (("train", rows.get(True)), ("test", rows.get(False))):
+        values = row.values() if row else [0 if kind in {"rows", "n"} else None for kind, *_ in wanted]
+        for figure, value in zip(wanted, values, strict=True):
+            found[" ".join([figure[0], part, *figure[1:]])] = value
+    return found
 
 
 def _difference(name: str, found: dict[str, Any], splitting: Splitting) -> MeanDifference | None:
