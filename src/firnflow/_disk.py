@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from typing import TYPE_CHECKING
 
 from firnflow.errors import StoreError
@@ -31,6 +32,15 @@ def writing(path: Path) -> Iterator[None]:
         if is_disk_full(error):
             raise disk_full(path) from error
         raise
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk: the system keeps what is written for a while."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def is_disk_full(error: BaseException) -> bool:

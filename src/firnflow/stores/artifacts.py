@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from firnflow._crash import crash_point
-from firnflow._disk import writing
+from firnflow._disk import sync, writing
 from firnflow.errors import ConfigError, DamagedArtifactError, StoreError
 from firnflow.stores.remote import PROTOCOLS, ObjectStore, is_remote
 
@@ -94,7 +94,7 @@ class ArtifactStore:
         target = self._path(where, inside=False)
         with writing(path):
             crash_point("artifact.written")
-            _sync(path)
+            sync(path)
             path.chmod(path.stat().st_mode & ~0o222)
             crash_point("artifact.synced")
             if self._remote is not None:
@@ -104,7 +104,7 @@ class ArtifactStore:
                 path.replace(target)
             except IsADirectoryError as error:
                 raise StoreError(f"{target} is a folder, where an object belongs. Mend: remove it") from error
-            _sync(target.parent)
+            sync(target.parent)
         crash_point("artifact.renamed")
         return where
 
@@ -198,7 +198,7 @@ class ArtifactStore:
                 remote.download(where, scratch)
             except FileNotFoundError as error:
                 raise _missing(where, self.url) from error
-            _sync(scratch)
+            sync(scratch)
             _make_folder(path.parent)
             scratch.replace(path)
 
@@ -218,10 +218,10 @@ def _touch(path: Path) -> None:
 
 def settle(path: Path, target: Path) -> None:
     """Move a file to a place on the same file system, durably."""
-    _sync(path)
+    sync(path)
     _make_folder(target.parent)
     path.replace(target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def _in_use(name: str) -> bool:
@@ -249,12 +249,4 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(folder.parent)

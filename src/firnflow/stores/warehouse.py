@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     import ibis
 
 
+_PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 4096"
+"""By default DuckDB compresses more (level 3) and looks longer for a dictionary in columns whose values hardly repeat,
+which takes half as much time again and saves a tenth of the bytes."""
+
+
 class DuckDBWarehouse:
     """A DuckDB of this process.
 
@@ -87,7 +92,7 @@ class DuckDBWarehouse:
         sql = _compiled(backend, table)
         with writing(path):
             try:
-                backend.con.execute(f"COPY ({sql}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+                backend.con.execute(f"COPY ({sql}) TO {literal(str(path))} ({_PARQUET})")
             except duckdb.OutOfMemoryException as error:
                 error.add_note("Mend: raise `memory` (or lower `workers`) in firnflow.toml")
                 raise

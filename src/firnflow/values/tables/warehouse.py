@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from firnflow._disk import sync
 from firnflow._sql import identifier
 from firnflow._text import listing
 from firnflow.errors import DataError, FirnflowError
@@ -49,9 +50,11 @@ class IbisType(parquet.TableType):
         warehouse.write_parquet(_exact(value, warehouse.connection), path)
         metadata = pq.read_metadata(path)
         ordered = table_digest.is_ordered(value)
-        with ThreadPoolExecutor(1) as beside:
+        with ThreadPoolExecutor(2) as beside:
             content = beside.submit(digest.of_file, path)
+            synced = beside.submit(sync, path)  # so that `put` need not wait for the disk
             found = table_digest.of_file(warehouse.connection.con, path, ordered=ordered)
+        synced.result()  # an error of the disk is said once only
         meta = parquet.meta_of(metadata.schema.to_arrow_schema(), metadata.num_rows)
         if ordered:
             meta["ordered"] = True
