@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from firnflow.cli._print import print_table
+from firnflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import ibis
+
+
+@contextlib.contextmanager
+def computing() -> Iterator[None]:
+    """Say what is wrong with rows that cannot be computed, or for which Python has no values. Raises UsageError."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise UsageError(f"The query cannot be run: {error}") from error
+    except (ArithmeticError, ImportError, LookupError, NotImplementedError, RecursionError, ValueError) as error:
+        raise UsageError(
+            f"The answer cannot be shown: {type(error).__name__}: {error}. "
+            "Mend: cast what it has to a text, and name each column (AS name)"
+        ) from error
 
 
 def print_rows(table: ibis.Table, most: int, hide: Callable[[str], str] = str) -> None:

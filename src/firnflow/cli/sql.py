@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import re
 import sys
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from firnflow._text import printable
 from firnflow.cli import _complete, _options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import ibis
 
     from firnflow.stores import Stores
@@ -54,6 +52,7 @@ def command(
     "train.0" or train_0 the first element of a map.
     """
     from firnflow.cli import _project
+    from firnflow.cli._rows import computing
     from firnflow.stores import Stores
 
     form = Format.json if as_json else form
@@ -64,23 +63,10 @@ def command(
         if query is None:
             _list(record, refs, form)
         else:
-            with _computing():
+            with computing():
                 _print(_answer(query, record, refs, stores), form, limit)
     finally:
         stores.close()
-
-
-@contextlib.contextmanager
-def _computing() -> Iterator[None]:
-    """Say what DuckDB says of a query that fails when its rows are computed."""
-    import duckdb
-
-    from firnflow.errors import UsageError
-
-    try:
-        yield
-    except duckdb.Error as error:
-        raise UsageError(f"The query cannot be run: {error}") from error
 
 
 def _newest(state: State) -> tuple[Run, dict[str, Ref]]:
@@ -164,9 +150,16 @@ def _print_csv(answer: ibis.Table) -> None:
     import csv
     import warnings
 
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(_Terminal() if sys.stdout.isatty() else sys.stdout, lineterminator="\n")
     writer.writerow(answer.columns)
     with warnings.catch_warnings():  # ibis calls DuckDB by a name that is going away
         warnings.filterwarnings("ignore", "fetch_record_batch", DeprecationWarning)
         for batch in answer.to_pyarrow_batches():
             writer.writerows(row.values() for row in batch.to_pylist())
+
+
+class _Terminal:
+    """Where the lines of a CSV go that a person reads: nothing in them steers the terminal."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(printable(text))
