@@ -35,6 +35,7 @@ def command(
     JSON is printed whole, of a table the first rows, of a figure, file or model where it is.
     """
     from firnflow.cli import _project
+    from firnflow.cli._rows import computing
     from firnflow.engine.history import finished
     from firnflow.stores import Stores
 
@@ -48,12 +49,13 @@ def command(
             return
         known = _named(result, state)
         found = _find(name, result, known, state)
-        if as_json:
-            _print_json(result, found, stores, limit)
-        elif name in found and found[name].items is None:
-            _print(found[name], stores, limit)
-        else:
-            _list(result, _items(name, known), stores)
+        with computing():
+            if as_json:
+                _print_json(result, found, stores, limit)
+            elif name in found and found[name].items is None:
+                _print(found[name], stores, limit)
+            else:
+                _list(result, _items(name, known), stores)
     finally:
         stores.close()
 
