@@ -33,7 +33,8 @@ class Lab:
 
     def run(self, pipeline: str = "flow", *assignments: str, **wishes: Any) -> RunResult:
         wishes.setdefault("workers", 2)
-        return run(self.project, RunRequest(pipeline, assignments, **wishes), [self.events.append])
+        listeners = [self.events.append, *wishes.pop("listeners", ())]
+        return run(self.project, RunRequest(pipeline, assignments, **wishes), listeners)
 
     def resume(self, run_id: str | None = None, **wishes: Any) -> RunResult:
         return resume(self.project, run_id, [self.events.append], **wishes)

@@ -7,6 +7,7 @@ import itertools
 import math
 import time
 from collections import Counter, deque
+from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
 from firnflow._crash import crash_point
@@ -22,6 +23,8 @@ from firnflow.status import COMMITTED, TaskStatus, overall
 from firnflow.stores.state import Attempt
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from firnflow.context import RunSummary
     from firnflow.engine.events import Kind
     from firnflow.engine.inline import InlinePool
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 FINALIZER = "finalizer"
 _TICK = 0.5  # seconds between two looks at time limits, memory and wishes to stop
+_GLANCE = 0.05  # likewise while tasks run and sources are looked at
 
 
 class Driver:
@@ -42,6 +46,7 @@ class Driver:
         self._later: list[tuple[float, int, Unit]] = []
         self._count = itertools.count()
         self._running: dict[int, Unit] = {}
+        self._looking: dict[str, Future[str]] = {}
         self._notes: list[Attempt] = []
         self._parts: dict[str, list[Unit]] = {}
         self._left: Counter[str] = Counter()
@@ -90,18 +95,22 @@ class Driver:
             self._advance()
             self._flush()
             self._start()
-            if not (self._running or self._queue or self._later):
+            if not (self._running or self._queue or self._later or self._looking):
                 return
-            for report in self._pool.wait(self._patience()):
-                self._take(report)
+            self._wait()
             limits.enforce(self._pool, {attempt: unit.node for attempt, unit in self._running.items()})
             if self._lease.lost:
                 raise RunConflictError(f"another process has taken over run {self._job.run}; this one stops")
 
-    def _patience(self) -> float:
-        if not self._later:
-            return _TICK
-        return max(0.0, min(_TICK, self._later[0][0] - time.monotonic()))
+    def _wait(self) -> None:
+        """Wait until a task has ended, a source has been looked at, or the next attempt is due: a tick at the most."""
+        due = self._later[0][0] - time.monotonic() if self._later else _TICK
+        patience = max(0.0, min(_TICK, due))
+        if self._looking and not self._running:
+            futures.wait(self._looking.values(), patience, futures.FIRST_COMPLETED)
+            patience = 0.0
+        for report in self._pool.wait(min(patience, _GLANCE) if self._looking else patience):
+            self._take(report)
 
     # -- before a unit runs -------------------------------------------------------------------------------------------
 
@@ -109,9 +118,11 @@ class Driver:
         """Settle what needs no worker, and queue what does."""
         while self._later and self._later[0][0] <= time.monotonic():
             self._queue.append(heapq.heappop(self._later)[2])
-        for task in self._job.scheduler.take_ready():
+        for task in itertools.chain(self._looked_at(), self._job.scheduler.take_ready()):
             try:
                 decision = self._job.scheduler.decide(task)
+                if decision is None and self._must_look(task):
+                    continue
                 units = self._job.units(task) if decision is None else []
             except (FirnflowError, OSError) as error:  # a source that is away, a damaged verdict, lists that do not fit
                 self._fail_unopened(task, error)
@@ -122,6 +133,21 @@ class Driver:
                 self._note(task, decision)
                 self._job.scheduler.settle(task, decision)
                 self._tell("task_finished", task, state=decision, seconds=0.0)
+
+    def _must_look(self, task: str) -> bool:
+        """Begin to look at what a source holds, unless that has been done; return whether it has just begun."""
+        look = self._job.look(task)
+        if look is None or look.done():
+            return False
+        self._looking[task] = look
+        return True
+
+    def _looked_at(self) -> list[str]:
+        """Return the sources that have been looked at since the last call."""
+        done = [task for task, look in self._looking.items() if look.done()]
+        for task in done:
+            del self._looking[task]
+        return done
 
     def _open(self, task: str, units: list[Unit]) -> None:
         """Take the units of a task that are done already, and queue the others."""
@@ -291,6 +317,7 @@ class Driver:
         """End what is under way, and settle the rest as cancelled."""
         self._queue.clear()
         self._later.clear()
+        self._looking.clear()
         for worker in list(self._pool.workers):
             self._pool.kill(worker, "cancelled")
         until = time.monotonic() + limits.KILL_SECONDS

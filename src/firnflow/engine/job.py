@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import Future
 from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.logs import AttemptLog, attempt_file
@@ -88,12 +90,26 @@ class Job:
             if attempt.status in COMMITTED:
                 self.committed[attempt.task, attempt.element] = attempt
         self._recent = {attempt.key: attempt for attempt in recent}
+        self._looks: dict[str, Future[str]] = {}
 
     def code(self, node: TaskNode) -> str:
         """Return the fingerprint of a task's code."""
         if node.key == SOURCE_KEY:
             return self._source_code(node)
         return self._fingerprinter.of(self._tasks[node.key]).digest
+
+    def look(self, task: str) -> Future[str] | None:
+        """Begin, once, to look at what a source holds; of another task None.
+
+        In a thread of its own: to read large files or ask a far store takes long, while who drives the run has limits
+        and wishes to stop to look at. Nobody waits for the thread when the process ends.
+        """
+        node = self.graph.tasks[task]
+        if node.key == SOURCE_KEY and task not in self._looks:
+            look: Future[str] = Future()
+            self._looks[task] = look
+            Thread(target=_answer, args=(look, partial(self.code, node)), daemon=True).start()
+        return self._looks.get(task)
 
     def units(self, task: str) -> list[Unit]:
         """Return the units of a task that is to run: one, or one per element of a map.
@@ -102,7 +118,7 @@ class Job:
             TaskFailedError: what it maps over does not fit together.
         """
         node, arguments = self.graph.tasks[task], self.scheduler.arguments(task)
-        code = self.code(node)
+        code = self._looks[task].result() if task in self._looks else self.code(node)
         if node.mapping is None:
             return [make_unit(task, node, code, arguments, watched=self._watched(node))]
         elements = expand(task, node.mapping, arguments, self.read_json)
@@ -178,3 +194,10 @@ class Job:
         """Tell everybody who listens."""
         for listener in self._listeners:
             listener(event)
+
+
+def _answer(future: Future[str], work: Callable[[], str]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+        future.set_exception(error)
