@@ -77,6 +77,7 @@ class TrackingDeliverer:
                 failures = 0
             except Exception as broken:  # noqa: BLE001 - the libraries of services raise anything; others may be taken
                 error, failures = f"run {run}: {_first_line(broken)}", failures + 1
+                self._tracker.check()  # raises where the service is away: then no other run is tried
         said = self._mirror.deliver() if self._mirror and failures < _FAILURES else []
         if error:
             raise StoreError(error)
