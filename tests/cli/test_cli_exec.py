@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firnflow.engine.outside import OUTSIDE
+from firnflow.engine.external.run import EXTERNAL
 from firnflow.values import Ref
 
 
@@ -38,7 +38,7 @@ def test_a_pipeline_task_by_task(shop, graph):
     ended = graph("finalizer")
     assert (ended.code, ended.json["status"]) == (0, "succeeded")
     run = shop.newest()
-    assert (run.id, run.status, run.owner) == ("r1", "succeeded", OUTSIDE)
+    assert (run.id, run.status, run.owner) == ("r1", "succeeded", EXTERNAL)
     shown = shop.call("resume", "r1", "--json").json
     assert {name: task["state"] for name, task in shown["tasks"].items()} == {
         "make": "succeeded",

@@ -18,7 +18,8 @@ def main() -> None:
 
     for verb in app.VERBS:
         importlib.import_module(f"firnflow.cli.{verb}")
-    for module in ("firnflow.engine.run", "firnflow.engine.execone", "firnflow.stores", "ibis", "duckdb", "psutil"):
+    ours = ("firnflow.engine.run", "firnflow.engine.external.task", "firnflow.stores")
+    for module in (*ours, "ibis", "duckdb", "psutil"):
         importlib.import_module(module)
     for module in ("pyarrow.parquet", "firnflow.stores.state.migrate", "alembic.command", "rich.table", "_strptime"):
         importlib.import_module(module)

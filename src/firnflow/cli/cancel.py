@@ -28,11 +28,11 @@ def command(
     """Ask a run to stop: what is under way is ended, its finalizer still runs."""
     from firnflow.cli import _project
     from firnflow.cli._print import print_json
-    from firnflow.engine import outside
+    from firnflow.engine.external import run as external_run
 
     _, _, state = _project.open_state(environment)
     record = _project.find_run(state, run)
-    if outside.cancel(state, record):
+    if external_run.cancel(state, record):
         record = state.run(record.id)
     elif state.request_cancel(record.id):
         record = _wait(state, record, wait)

@@ -41,10 +41,10 @@ def command(
     with stdout_is_data():
         read = read_graph(_bytes(graph))
         project = _project.load(environment)
-        from firnflow.engine.execone import Wish, execute_one
+        from firnflow.engine.external.task import Wish, execute_task
 
         wish = Wish(read, run, task, element, tuple(assignments), cache)
-        answer = execute_one(project, wish, sys.stderr)
+        answer = execute_task(project, wish, sys.stderr)
     print_json(answer)
     if answer.get("status") != RunStatus.FAILED and answer["state"] in {*COMMITTED, TaskStatus.SKIPPED}:
         return 0

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow._crash import crash_point
 from firnflow.engine import limits
+from firnflow.engine.attempt import Outcome
 from firnflow.engine.binding import Value
 from firnflow.engine.events import Event
-from firnflow.engine.execute import Outcome
 from firnflow.engine.selection import gather_outputs, outputs_of
 from firnflow.engine.units import Unit, make_unit
 from firnflow.errors import FirnflowError, RunConflictError

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from firnflow.engine.execute import execute
+from firnflow.engine.attempt import execute_attempt
 from firnflow.engine.pool import Report
 
 if TYPE_CHECKING:
-    from firnflow.engine.execute import Call, Workplace
+    from firnflow.engine.attempt import Call, Workplace
     from firnflow.engine.pool import Worker
     from firnflow.graph.task import Task
 
@@ -33,7 +33,7 @@ class InlinePool:
     def send(self, call: Call, reads: set[str]) -> None:  # noqa: ARG002 - there is no worker to choose
         """Execute a call; Ctrl-C ends it."""
         try:
-            outcome = execute(call, self._tasks[call.key], self._place)
+            outcome = execute_attempt(call, self._tasks[call.key], self._place)
         except KeyboardInterrupt:
             self._reports.append(Report(call, None, lost="cancelled"))
             return

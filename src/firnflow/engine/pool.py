@@ -23,7 +23,7 @@ from firnflow.errors import ConfigError, WorkerLostError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firnflow.engine.execute import Call
+    from firnflow.engine.attempt import Call
 
 _DEATHS = 3
 _MODULES = re.compile(r"^Extension modules: .*$", re.MULTILINE)  # faulthandler lists them all

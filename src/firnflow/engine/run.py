@@ -35,8 +35,8 @@ from firnflow.stores.state import Run, this_process
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from firnflow.engine.attempt import Workplace
     from firnflow.engine.events import Listener
-    from firnflow.engine.execute import Workplace
     from firnflow.engine.selection import Outputs
     from firnflow.graph.model import Graph
     from firnflow.graph.params import Params

@@ -17,7 +17,7 @@ from firnflow.project.secrets import has_password
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from firnflow.engine.execute import Workplace
+    from firnflow.engine.attempt import Workplace
     from firnflow.graph.pipeline import Pipeline
     from firnflow.project import Project
 

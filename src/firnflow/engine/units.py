@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from firnflow.engine.attempt import Call
 from firnflow.engine.binding import Bound, Value, digest, hash_json, stored
-from firnflow.engine.execute import Call
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.stores.state import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firnflow.engine.execute import Outcome
+    from firnflow.engine.attempt import Outcome
     from firnflow.graph.model import TaskNode
     from firnflow.status import TaskStatus
     from firnflow.values.ref import Ref

@@ -9,8 +9,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from firnflow.engine.attempt import Call, Workplace, execute_attempt
 from firnflow.engine.channel import Channel
-from firnflow.engine.execute import Call, Workplace, execute
 from firnflow.engine.logs import AttemptLog, attempt_file
 from firnflow.engine.pool import MOST_SAID
 from firnflow.engine.sources import with_builtins
@@ -49,7 +49,7 @@ def work(sock: socket.socket, project: Project, pipeline: str, stream: Path) -> 
 def _attempt(call: Call, tasks: dict[str, Task[...]], place: Workplace, stream: Path) -> dict[str, Any]:
     before = stream.stat().st_size
     try:
-        outcome = execute(call, tasks[call.key], place).to_json()
+        outcome = execute_attempt(call, tasks[call.key], place).to_json()
     except RunConflictError as error:
         return {"attempt": call.attempt, "given_up": str(error)}
     _take_stream(stream, before, call, place)

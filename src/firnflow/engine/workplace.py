@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine import origin
-from firnflow.engine.execute import Workplace
+from firnflow.engine.attempt import Workplace
 from firnflow.engine.memory import Memory
 from firnflow.engine.services import Services
 from firnflow.project import redact

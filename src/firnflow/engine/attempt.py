@@ -1,4 +1,4 @@
-"""The one way to execute a task: load the inputs by ref, call the function, store the outputs, commit.
+"""One attempt of one task, the one way to execute it: load inputs by ref, call the function, store outputs, commit.
 
 A local worker calls this in its process; `firnflow exec` calls it for every other target.
 """
@@ -102,7 +102,7 @@ class Workplace:
         self.state.close()
 
 
-def execute(call: Call, task: Task[...], place: Workplace) -> Outcome:
+def execute_attempt(call: Call, task: Task[...], place: Workplace) -> Outcome:
     """Run one attempt to its end and commit it; whatever goes wrong becomes a failed outcome.
 
     Raises:

@@ -1,8 +1,8 @@
-"""Executes one task of a run for somebody else's scheduler: what `firnflow exec` calls, one process a task.
+"""Executes one task of a run for another scheduler: what `firnflow exec` calls, one process a task.
 
-The inputs are what the run has committed; `outside` says who holds the run. What it has committed with the same code
-and inputs is not done again. An attempt of the same task that is under way was given up by the scheduler: it can commit
-nothing any more. Time and memory limits, and retries, are the scheduler's business.
+The inputs are what the run has committed; `external.run` says who holds the run. What it has committed with the same
+code and inputs is not done again. An attempt of the same task that is under way was given up by the scheduler: it can
+commit nothing any more. Time and memory limits, and retries, are the scheduler's business.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow._text import counted, listing
 from firnflow.context import RunSummary
-from firnflow.engine import foreign, limits, outside, sources
+from firnflow.engine import limits, sources
+from firnflow.engine.attempt import Outcome, execute_attempt
 from firnflow.engine.binding import Value
 from firnflow.engine.driver import FINALIZER
-from firnflow.engine.execute import Outcome, execute
+from firnflow.engine.external import graph as graphs
+from firnflow.engine.external import run as runs
 from firnflow.engine.fingerprint import Fingerprinter
 from firnflow.engine.job import Job
 from firnflow.engine.lease import Lease
@@ -37,7 +39,7 @@ from firnflow.values import Ref
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from firnflow.engine.execute import Workplace
+    from firnflow.engine.attempt import Workplace
     from firnflow.engine.units import Unit
     from firnflow.graph.model import Graph, TaskNode
     from firnflow.graph.pipeline import Pipeline
@@ -69,7 +71,7 @@ class Wish:
     cache: bool = True
 
 
-def execute_one(project: Project, wish: Wish, echo: Any = None) -> dict[str, Any]:
+def execute_task(project: Project, wish: Wish, echo: Any = None) -> dict[str, Any]:
     """Execute one task and return what came of it as JSON; a failure is an answer, not an exception.
 
     Args:
@@ -84,14 +86,14 @@ def execute_one(project: Project, wish: Wish, echo: Any = None) -> dict[str, Any
     pipeline = project.pipeline(wish.graph.pipeline)
     with open_workplace(project, echo) as place:
         tasks = sources.with_builtins(pipeline, project, place)
-        foreign.check_code(wish.graph, wish.task, tasks)
+        graphs.check_code(wish.graph, wish.task, tasks)
         place.state.reap()
         register(place, project)
-        known = outside.find(place.state, wish.run)
+        known = runs.find(place.state, wish.run)
         params = _params(project, pipeline, wish, known)
-        foreign.check_params(wish.graph, params)
-        run = outside.join(place.state, project, wish.graph, wish.run, params)
-        lease = Lease(place.state, run.id, run.epoch, outside.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        graphs.check_params(wish.graph, params)
+        run = runs.join(place.state, project, wish.graph, wish.run, params)
+        lease = Lease(place.state, run.id, run.epoch, runs.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with lease, lease.signals(at_once=True):
             return _Execution(project, wish, place, tasks, run, lease).answer()
 
@@ -212,7 +214,7 @@ class _Execution:
     def _execute(self, unit: Unit) -> Outcome:
         call = unit.call(self._run.id)
         try:
-            return execute(call, self._tasks[call.key], self._place)
+            return execute_attempt(call, self._tasks[call.key], self._place)
         except KeyboardInterrupt:
             if self._lease.lost:
                 raise RunConflictError(f"run {self._run.id} was cancelled, or taken over; this attempt stops") from None

@@ -1,6 +1,6 @@
-"""Runs whose tasks somebody else's scheduler starts, one process each: who holds such a run.
+"""Runs whose tasks another scheduler starts, one process each: who holds such a run.
 
-Between two tasks there is no process that could hold it. So the run belongs to `OUTSIDE`, whichever process makes its
+Between two tasks there is no process that could hold it. So the run belongs to `EXTERNAL`, whichever process makes its
 row; each process that executes a task of it joins under the same owner and the same epoch, and any number may work on
 it at once. While one works it renews the lease to `PATIENCE` seconds ahead; a run on which nobody has worked for that
 long has crashed. The task `finalizer` ends the run. A failed, crashed or succeeded run goes on with the next call: the
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from firnflow.project import Project
     from firnflow.stores.state import State
 
-OUTSIDE = "outside"
+EXTERNAL = "outside"
 """The owner of a run that no process holds."""
 PATIENCE = 86_400.0
 """Seconds that may pass between two tasks of such a run."""
@@ -79,7 +79,7 @@ def join(state: State, project: Project, graph: Graph, run_id: str, params: dict
 
 def cancel(state: State, run: Run) -> bool:
     """End a run that no process holds as cancelled; return False where it is held. Its attempts can commit no more."""
-    if run.owner != OUTSIDE or run.status != RunStatus.RUNNING:
+    if run.owner != EXTERNAL or run.status != RunStatus.RUNNING:
         return False
     state.end_run(run.id, run.epoch, RunStatus.CANCELLED, "stopped by firnflow cancel")
     return True
@@ -89,10 +89,10 @@ def _held(state: State, run: Run) -> Run:
     """Return the run under way, after it went on if it had ended."""
     if run.status == RunStatus.CANCELLED:
         raise RunCancelledError(f"run {run.id} was cancelled: {run.error}. Start another one")
-    if run.status == RunStatus.RUNNING and run.owner != OUTSIDE:
+    if run.status == RunStatus.RUNNING and run.owner != EXTERNAL:
         raise RunConflictError(f"run {run.id} is held by a `firnflow run`. Wait for it, or: firnflow cancel {run.id}")
     if run.status != RunStatus.RUNNING:
-        state.claim(run.id, OUTSIDE, time.time() + PATIENCE)
+        state.claim(run.id, EXTERNAL, time.time() + PATIENCE)
         run = state.run(run.id)
     return run
 
@@ -108,7 +108,7 @@ def _new(project: Project, pipeline: str, run_id: str, graph: str, params: dict[
         params=params,
         request=RunRequest(pipeline).to_json(),
         origin=origin.describe(project.root),
-        owner=OUTSIDE,
+        owner=EXTERNAL,
         epoch=1,
         lease_until=now + PATIENCE,
         cancel_requested=0,
