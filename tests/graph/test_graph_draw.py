@@ -19,7 +19,9 @@ from firnflow.errors import GraphError
 from firnflow.graph.check import read_graph, validate
 from firnflow.graph.draw import layers, mermaid, svg, text
 from firnflow.graph.draw.as_text import columns
+from firnflow.graph.draw.layout import Piece
 from firnflow.graph.draw.picture import picture, schedule_text
+from firnflow.graph.draw.tracks import assign_tracks
 from firnflow.graph.model import Cron, Every, Graph, OnUpdate, Options
 from firnflow.graph.pipeline import pipeline
 from firnflow.graph.placeholders import each
@@ -373,6 +375,52 @@ def test_a_case_is_shown_where_the_branch_begins():
     assert labels["verdict", "promote"] == "promote"
     assert labels["promote", "tell"] == ""
     assert ("verdict", "tell") not in labels
+
+
+BRANCH = """\
+branch
+
+        ┌──────┐
+        │ load │
+        └───┬──┘
+  ┌───────┬─┴──────────┐
+  │       ▼            │
+  │   ┌───────┐        │
+  │   │ judge │        │
+  │   └───┬───┘        │
+  │ ┌─────┴─────┐      │
+  │ x      other case  │
+  ▼ ▼           ▼      ▼
+┌─────┐   ┌────────────┐
+│ one │   │    two     │
+└──┬──┘   └──────┬─────┘
+   └─────┐ ┌─────┘
+         ▼ ▼
+      ┌──────┐
+      │ join │
+      └──────┘
+"""
+
+
+def test_what_both_cases_read_passes_the_verdict_on_both_sides():
+    @pipeline
+    def branch():
+        data = node.options(name="load")()
+        decision = node.options(name="judge")(data)
+        with decision.case("x"):
+            one = node.options(name="one")(data)
+        with decision.case("other case"):
+            two = node.options(name="two")(data)
+        node.options(name="join")(one, two)
+
+    assert text(branch.build()) == BRANCH
+
+
+def test_of_two_lines_the_one_that_crosses_less_is_above():
+    fork = [Piece("fork", 27, 0, end, 9) for end in (20, 37)]
+    far = Piece("far", 38, 0, 22, 9)
+    assert assign_tracks([*fork, far]) == 2
+    assert (fork[0].track, fork[1].track, far.track) == (0, 0, 1)
 
 
 def test_how_often_a_map_runs():

@@ -1,7 +1,8 @@
 """Layers of a graph: which row each item stands in, and in which order, so that few lines cross.
 
 The method of Sugiyama, Tagawa and Toda (1981): longest-path ranks, rails through the rows that a line passes, order by
-barycentres. Lines from one origin share their rail.
+barycentres. Lines from one origin share their rail, unless fewer lines cross where each has its own: what both cases of
+a branch read then passes the verdict on both sides.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_RAILS = 20_000
+_MOST_ITEMS = 80  # of a graph in which it is tried whether rails are better apart
+_MOST_APART = 4  # lines of one origin
 
 
 @dataclass(eq=False)
@@ -77,13 +80,52 @@ def assign_ranks(items: list[Item], links: list[Link], widest: float, gap: float
         item.rank = numbers[item.rank]
 
 
-def add_rails(items: list[Item], links: list[Link], rail: float) -> list[Link]:
-    """Return links that each lead to the next row, by adding rails to `items`. Raises GraphError for too many."""
-    nets: dict[tuple[str, Item], list[Item]] = {}
+def arrange(items: list[Item], links: list[Link], rail: float) -> tuple[list[list[Item]], list[Link]]:
+    """Return the rows with rails in them, ordered so that few lines cross, and links that each lead to the next row.
+
+    Raises:
+        GraphError: too many rails are needed.
+    """
+    rows, straight = _arranged(items, links, rail, set())
+    if len(items) > _MOST_ITEMS:
+        return rows, straight
+    far: dict[tuple[str, Item], int] = {}
     for link in links:
-        nets.setdefault((link.origin, link.source), []).append(link.target)
+        far[link.origin, link.source] = far.get((link.origin, link.source), 0) + (
+            link.target.rank - link.source.rank > 1
+        )
+    fewest = crossings(rows, straight)
+    apart: set[tuple[str, Item]] = set()
+    for net in (net for net, count in far.items() if 2 <= count <= _MOST_APART):
+        if not fewest:
+            break
+        tried = _arranged(items, links, rail, {*apart, net})
+        count = crossings(*tried)
+        if count < fewest:
+            (rows, straight), fewest, apart = tried, count, {*apart, net}
+    return rows, straight
+
+
+def _arranged(
+    items: list[Item], links: list[Link], rail: float, apart: set[tuple[str, Item]]
+) -> tuple[list[list[Item]], list[Link]]:
+    everything = list(items)
+    straight = add_rails(everything, links, rail, apart)
+    return order_rows(everything, straight), straight
+
+
+def add_rails(items: list[Item], links: list[Link], rail: float, apart: set[tuple[str, Item]]) -> list[Link]:
+    """Return links that each lead to the next row, by adding rails to `items`; `apart`: whose lines share none.
+
+    Raises:
+        GraphError: too many are needed.
+    """
+    nets: dict[tuple[str, Item, Item | None], list[Item]] = {}
+    for link in links:
+        alone = link.target if (link.origin, link.source) in apart else None
+        nets.setdefault((link.origin, link.source, alone), []).append(link.target)
     found, count = [], 0
-    for (origin, source), targets in nets.items():
+    for (origin, source, _), targets in nets.items():
         at = source
         for rank in range(source.rank + 1, max(target.rank for target in targets) + 1):
             found += [Link(origin, at, target) for target in targets if target.rank == rank]

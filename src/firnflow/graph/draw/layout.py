@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from firnflow.graph.draw.coordinates import place_rows
-from firnflow.graph.draw.layers import Item, Link, add_rails, assign_ranks, order_rows
+from firnflow.graph.draw.layers import Item, Link, arrange, assign_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,8 +127,7 @@ def _child(picture: Picture, scope: str, child: str, arrows: list[Arrow], metric
 
 def _rows(items: list[Item], links: list[Link], metric: Metric) -> Layout:
     assign_ranks(items, links, metric.widest, metric.gap)
-    links = add_rails(items, links, metric.rail)
-    rows = order_rows(items, links)
+    rows, links = arrange(items, links, metric.rail)
     _set_ports(rows, links, metric)
     gaps: list[list[Link]] = [[] for _ in rows]
     for link in links:

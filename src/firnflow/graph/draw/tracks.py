@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from firnflow.graph.draw.layout import Piece
 
 
+_MOST_COMPARED = 100  # nets between two rows
+
+
 class _Net:
     """The pieces that leave one port: they share one horizontal line, on one track. `after`: what must be above it."""
 
@@ -19,6 +22,10 @@ class _Net:
     def meets(self, other: _Net) -> bool:
         """Whether the horizontal lines would touch."""
         return self.low <= other.high and other.low <= self.high
+
+    def crossings_above(self, other: _Net) -> int:
+        """Return how often the two cross if this horizontal line is above the other."""
+        return (self.low < other.start < self.high) + sum(other.low < end < other.high for end in self.ends)
 
 
 def assign_tracks(pieces: list[Piece]) -> int:
@@ -34,16 +41,29 @@ def assign_tracks(pieces: list[Piece]) -> int:
     waiting = [net for net in nets if net.ends]
     tracks: list[list[_Net]] = []
     placed: dict[float, _Net] = {}  # by the column in which they begin
+    worse = _costs(waiting)
     while waiting:
         starts = {net.start for net in waiting}
         free = [net for net in waiting if not net.ends & starts and (net.after is None or net.after.level >= 0)]
         if not free:
             waiting = _detour(waiting, pieces, tracks, placed)
             continue
-        net = min(free, key=lambda net: (net.high - net.low, net.low))
+        net = min(free, key=lambda net: (sum(worse.get((net, o), 0) for o in waiting), net.high - net.low, net.low))
         waiting.remove(net)
         _place(net, tracks, placed)
     return len(tracks)
+
+
+def _costs(nets: list[_Net]) -> dict[tuple[_Net, _Net], int]:
+    """Return for pairs of nets how many more crossings there are if the first is above the second, and not below."""
+    if len(nets) > _MOST_COMPARED:
+        return {}
+    return {
+        (one, other): cost
+        for one in nets
+        for other in nets
+        if one is not other and one.meets(other) and (cost := one.crossings_above(other) - other.crossings_above(one))
+    }
 
 
 def _place(net: _Net, tracks: list[list[_Net]], placed: dict[float, _Net]) -> None:
