@@ -95,7 +95,7 @@ def test_a_tracker_that_is_away_is_said_and_the_exit_code_says_so(alone: Shop, m
     run = alone.call("run", "flow", "--json").json["run"]
     called = alone.call("send")
     assert called.code == 1
-    assert "mlflow at http://127.0.0.1:1: 1 still to be told: run " in called.err
+    assert "mlflow at http://127.0.0.1:1: 1 still to be told: http://127.0.0.1:1 does not answer" in called.err
     (sent,) = alone.call("send", "--json").json
     assert (sent["sent"], sent["waiting"]) == ([], [f"run {run}"])
     assert "refused" in sent["error"]

@@ -218,6 +218,27 @@ def test_a_secret_that_tasks_print_and_raise_is_kept_nowhere(nest):
 
 
 @pytest.mark.slow
+def test_a_tracker_is_told_no_secret(nest):
+    pytest.importorskip("mlflow", reason="mlflow-skinny is not installed")
+    said = nest.call("run", "flow", "--json", FIRNFLOW_TRACKING="mlflow")
+    assert said.code == 1
+    sent = said_by(nest, "send", FIRNFLOW_TRACKING="mlflow")  # after the process beside the run has sent
+    assert (sent.code, sent.json[0]["waiting"]) == (0, [])
+    with sqlite3.connect(nest.own / "mlflow.db") as told:
+        tags = dict(told.execute("SELECT key, value FROM tags").fetchall())
+    told.close()
+    assert "***" in tags["firnflow.error"]
+    check_files(nest)
+    away = {"MLFLOW_URL": f"http://me:{quote(PASSWORD, safe='')}@127.0.0.1:1/{CORE}"}
+    away["FIRNFLOW_TRACKING"] = '{ backend = "mlflow", url = "env:MLFLOW_URL" }'
+    for call in (("send", "--dry-run"), ("send",), ("doctor",), ("run", "flow")):
+        said = said_by(nest, *call, **away)
+        assert "127.0.0.1:1" in said.out + said.err or call[0] == "run"
+    nest.wait(lambda: "still to be told" in (nest.own / "sender.log").read_text())
+    check_files(nest)
+
+
+@pytest.mark.slow
 def test_inline_and_in_a_terminal(nest):
     said = nest.call("run", "flow", "--inline", INLINE="1")
     clean(said.out + said.err, "run --inline")

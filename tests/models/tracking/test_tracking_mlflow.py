@@ -187,7 +187,7 @@ def test_a_killed_process_leaves_no_half_of_a_database(tmp_path: Path, monkeypat
 def test_a_place_is_shown_without_its_password(tmp_path: Path) -> None:
     url = "postgresql://anna:hunter2@db.example:5432/runs?options=x"
     assert MLflowTracker(Place(tmp_path, url, None, "mlflow")).place == "postgresql://db.example:5432/runs"
-    assert MLflowTracker(Place(tmp_path, "https://me:hunter2@host/x")).place == "https://host/x"
+    assert MLflowTracker(Place(tmp_path, "https://me:hunter2@host:80/x")).place == "https://host:80"
 
 
 def test_a_place_that_does_not_answer_is_said(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ _SECONDS = 5.0
 
 
 def shown(url: str, root: Path) -> str:
-    """Return a URL for people: no password, no query, a file as it is called from the project's folder."""
+    """Return a URL for people: no password, no query, of a server no path (it may be a key), a short file."""
     import sqlalchemy as sa
 
     if url.startswith("sqlite:///"):
@@ -25,7 +27,8 @@ def shown(url: str, root: Path) -> str:
     except sa.exc.ArgumentError:
         return url
     port = f":{parsed.port}" if parsed.port else ""
-    return f"{parsed.get_backend_name()}://{parsed.host or ''}{port}/{parsed.database or ''}".rstrip("/")
+    database = parsed.database if not url.startswith(("http://", "https://")) else ""
+    return f"{parsed.get_backend_name()}://{parsed.host or ''}{port}/{database or ''}".rstrip("/")
 
 
 def check_server(url: str, place: str) -> None:
@@ -33,12 +36,14 @@ def check_server(url: str, place: str) -> None:
     if not url.startswith(("http://", "https://")):
         raise StoreError(f"{place} is no address of a server")
     try:
-        with urllib.request.urlopen(url, timeout=_SECONDS):  # noqa: S310 - http or https, see above
+        parts = urllib.parse.urlsplit(url)
+        address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        with urllib.request.urlopen(address, timeout=_SECONDS):  # noqa: S310 - http or https, see above
             return
     except urllib.error.HTTPError as error:
         if error.code >= 500:
             raise StoreError(f"{place} answers {error.code} {error.reason}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise StoreError(f"{place} does not answer: {getattr(error, 'reason', error)}") from error
 
 

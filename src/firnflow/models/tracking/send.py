@@ -48,8 +48,9 @@ class TrackingDeliverer:
     ) -> None:
         self.name = f"{backend} at {tracker.place}"
         self._tracker, self._settings, self._state, self._artifacts = tracker, settings, state, artifacts
-        place = hashlib.sha256(tracker.place.encode()).hexdigest()[:16]
-        self._tracked = Tracked(state, f"{backend}:{place}")
+        url = settings.tracking.url
+        place = url.place_digest() if url is not None else hashlib.sha256(tracker.place.encode()).hexdigest()
+        self._tracked = Tracked(state, f"{backend}:{place[:16]}")
         self._mirror: Mirror | None = None
         if isinstance(tracker, Registering):
             self._mirror = Mirror(tracker, self._tracked, Models(state), artifacts, self._experiment("models"))

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import MissingExtraError, StoreError
-from firnflow.models.tracking.reach import check_server
+from firnflow.models.tracking.reach import check_server, shown
 from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class WandbTracker:
         self._offline = place.url == "offline" or (place.url is None and os.environ.get("WANDB_MODE") == "offline")
         self._url = place.url if place.url not in {None, "offline"} else os.environ.get("WANDB_BASE_URL", _SERVICE)
         self._folder = place.root / ".firnflow"
-        self.place = "offline, in .firnflow/wandb" if self._offline else str(self._url)
+        self.place = "offline, in .firnflow/wandb" if self._offline else shown(str(self._url), place.root)
 
     def check(self) -> None:
         """Raise StoreError where W&B does not answer."""
