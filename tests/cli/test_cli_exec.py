@@ -216,6 +216,19 @@ def test_a_wrong_call(shop, graph, arguments, said):
     assert said in called.err
 
 
+def test_a_call_that_comes_too_early_leaves_no_trace(shop, graph):
+    early = graph("split")
+    assert early.code == 2
+    assert "task 'split' reads make, which run r1 has not committed yet" in early.err
+    assert graph("make", "--element", "3").code == 2
+    assert shop.call("runs", "--json").json == []
+    graph("make")
+    graph("finalizer")
+    ended = shop.newest()
+    assert graph("judge").code == 2
+    assert shop.newest() == ended
+
+
 def wait_until(condition, seconds=60):
     until = time.monotonic() + seconds
     while not condition():

@@ -41,7 +41,8 @@ def command(
     with stdout_is_data():
         read = read_graph(_bytes(graph))
         project = _project.load(environment)
-        from firnflow.engine.external.task import Wish, execute_task
+        from firnflow.engine.external.plan import Wish
+        from firnflow.engine.external.task import execute_task
 
         wish = Wish(read, run, task, element, tuple(assignments), cache)
         answer = execute_task(project, wish, sys.stderr)

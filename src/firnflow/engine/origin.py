@@ -1,20 +1,73 @@
-"""Where a run comes from: who, on what machine, which commit of the code, which versions."""
+"""How a run begins: its row, with where it comes from: who, on what machine, which commit, which versions."""
 
 from __future__ import annotations
 
 import contextlib
 import getpass
+import hashlib
 import platform
 import socket
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import firnflow
+from firnflow.status import RunStatus
+from firnflow.stores.state import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from firnflow.engine.request import RunRequest
+    from firnflow.graph.model import Graph
+    from firnflow.project import Project
+
 _GIT_SECONDS = 5
+
+
+def written(graph: Graph) -> tuple[str, str]:
+    """Return digest and JSON of a graph, as the state keeps them."""
+    text = graph.model_dump_json()
+    return hashlib.sha256(text.encode()).hexdigest(), text
+
+
+def new_run(
+    project: Project,
+    request: RunRequest,
+    run_id: str,
+    graph: str,
+    params: dict[str, Any],
+    owner: str,
+    lease_until: float,
+) -> Run:
+    """Return the row of a run that begins now.
+
+    Args:
+        project: whose environment and origin it has.
+        request: what was asked for.
+        run_id: its id.
+        graph: the digest of its graph.
+        params: its parameters as JSON.
+        owner: who holds it.
+        lease_until: how long, in seconds since 1970.
+    """
+    return Run(
+        id=run_id,
+        pipeline=request.pipeline,
+        environment=project.settings.environment,
+        status=RunStatus.RUNNING,
+        graph=graph,
+        params=params,
+        request=request.to_json(),
+        origin=describe(project.root),
+        owner=owner,
+        epoch=1,
+        lease_until=lease_until,
+        cancel_requested=0,
+        started_at=time.time(),
+        ended_at=None,
+        error=None,
+    )
 
 
 def describe(root: Path) -> dict[str, Any]:

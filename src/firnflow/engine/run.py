@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import secrets
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow._crash import crash_point
 from firnflow._text import listing
 from firnflow.context import RunSummary
-from firnflow.engine import origin, sources
+from firnflow.engine import sources
 from firnflow.engine.driver import FINALIZER, Driver
 from firnflow.engine.eventlog import EventLog
 from firnflow.engine.events import Event
@@ -21,6 +20,7 @@ from firnflow.engine.history import finished
 from firnflow.engine.inline import InlinePool
 from firnflow.engine.job import Job
 from firnflow.engine.lease import Lease
+from firnflow.engine.origin import new_run, written
 from firnflow.engine.pool import Pool
 from firnflow.engine.request import RunRequest, RunResult
 from firnflow.engine.scheduler import Scheduler
@@ -30,7 +30,7 @@ from firnflow.errors import FirnflowError, NotFoundError, RunConflictError
 from firnflow.graph.resolve import resolve_params
 from firnflow.project import redact
 from firnflow.status import BROKEN, COMMITTED, RunStatus, TaskStatus
-from firnflow.stores.state import Run, this_process
+from firnflow.stores.state import this_process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from firnflow.graph.params import Params
     from firnflow.graph.pipeline import Pipeline
     from firnflow.project import Project
-    from firnflow.stores.state import Attempt
+    from firnflow.stores.state import Attempt, Run
 
 
 def run(project: Project, request: RunRequest, listeners: Sequence[Listener] = (), echo: Any = None) -> RunResult:
@@ -69,8 +69,9 @@ def run(project: Project, request: RunRequest, listeners: Sequence[Listener] = (
         register(place, project)
         given, given_by = given_outputs(graph, chosen, place.state)
         request = dataclasses.replace(request, given_by=given_by)
-        digest, text = _written(graph)
-        record = _record(project, request, params, digest)
+        digest, text = written(graph)
+        until = time.time() + project.settings.lease
+        record = new_run(project, request, _new_id(graph.pipeline), digest, params, this_process(), until)
         place.state.create_run(record, text)
         return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given)
 
@@ -114,37 +115,9 @@ def resume(
         given, _ = given_outputs(graph, chosen, place.state, request.given_by)
         until = time.time() + project.settings.lease
         register(place, project)
-        epoch = place.state.claim(record.id, this_process(), until, _written(graph))
+        epoch = place.state.claim(record.id, this_process(), until, written(graph))
         record = dataclasses.replace(record, epoch=epoch, params=_still_valid(pipeline, record.params))
         return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given)
-
-
-def _written(graph: Graph) -> tuple[str, str]:
-    """Return digest and JSON of a graph."""
-    text = graph.model_dump_json()
-    return hashlib.sha256(text.encode()).hexdigest(), text
-
-
-def _record(project: Project, request: RunRequest, params: dict[str, Any], graph: str) -> Run:
-    """Return the row of a new run that this process holds."""
-    now = time.time()
-    return Run(
-        id=_new_id(request.pipeline),
-        pipeline=request.pipeline,
-        environment=project.settings.environment,
-        status=RunStatus.RUNNING,
-        graph=graph,
-        params=params,
-        request=request.to_json(),
-        origin=origin.describe(project.root),
-        owner=this_process(),
-        epoch=1,
-        lease_until=now + project.settings.lease,
-        cancel_requested=0,
-        started_at=now,
-        ended_at=None,
-        error=None,
-    )
 
 
 def params_of(project: Project, pipeline: Pipeline, assignments: Sequence[str]) -> dict[str, Any]:

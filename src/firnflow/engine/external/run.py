@@ -10,21 +10,19 @@ scheduler must have cleared a task. A cancelled one does not. A run that a local
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from firnflow.engine import origin
+from firnflow.engine.origin import new_run, written
 from firnflow.engine.request import RunRequest
 from firnflow.errors import NotFoundError, RunCancelledError, RunConflictError, UsageError
 from firnflow.status import RunStatus
-from firnflow.stores.state import Run
 
 if TYPE_CHECKING:
     from firnflow.graph.model import Graph
     from firnflow.project import Project
-    from firnflow.stores.state import State
+    from firnflow.stores.state import Run, State
 
 EXTERNAL = "outside"
 """The owner of a run that no process holds."""
@@ -48,8 +46,33 @@ def find(state: State, run_id: str) -> Run | None:
     return found if found.id == run_id else None  # the beginning of an id finds a run too
 
 
+def check(run: Run | None, graph: Graph, params: dict[str, Any]) -> None:
+    """Check that a run, if it is there, can be joined.
+
+    Args:
+        run: the run.
+        graph: what the call is of.
+        params: the parameters of the call.
+
+    Raises:
+        UsageError: the run is of another graph, or was started with other parameters.
+        RunCancelledError: the run was cancelled.
+        RunConflictError: a local process holds the run.
+    """
+    if run is None:
+        return
+    if run.graph != written(graph)[0]:
+        raise UsageError(f"run {run.id} is of another graph than this one. Mend: give each graph runs of its own")
+    if run.params != params:
+        raise UsageError(f"run {run.id} was started with other parameters: {run.params}")
+    if run.status == RunStatus.CANCELLED:
+        raise RunCancelledError(f"run {run.id} was cancelled: {run.error}. Start another one")
+    if run.status == RunStatus.RUNNING and run.owner != EXTERNAL:
+        raise RunConflictError(f"run {run.id} is held by a `firnflow run`. Wait for it, or: firnflow cancel {run.id}")
+
+
 def join(state: State, project: Project, graph: Graph, run_id: str, params: dict[str, Any]) -> Run:
-    """Return the run of this id, made if need be, under way and open to this process.
+    """Return the run of this id, made if need be, under way and open to this process. Raises as `check`.
 
     Args:
         state: where runs are kept.
@@ -57,24 +80,20 @@ def join(state: State, project: Project, graph: Graph, run_id: str, params: dict
         graph: what the run is of.
         run_id: its id, chosen by the scheduler.
         params: its parameters.
-
-    Raises:
-        UsageError: the run is of another graph, or was started with other parameters.
-        RunCancelledError: the run was cancelled.
-        RunConflictError: a local process holds the run.
     """
-    text = graph.model_dump_json()
-    digest = hashlib.sha256(text.encode()).hexdigest()
     run = find(state, run_id)
     if run is None:
+        digest, text = written(graph)
+        request = RunRequest(graph.pipeline)
+        new = new_run(project, request, run_id, digest, params, owner=EXTERNAL, lease_until=time.time() + PATIENCE)
         with contextlib.suppress(RunConflictError):  # another process has just made it
-            state.create_run(_new(project, graph.pipeline, run_id, digest, params), text)
+            state.create_run(new, text)
         run = state.run(run_id)
-    if run.graph != digest:
-        raise UsageError(f"run {run_id} is of another graph than this one. Mend: give each graph runs of its own")
-    if run.params != params:
-        raise UsageError(f"run {run_id} was started with other parameters: {run.params}")
-    return _held(state, run)
+    check(run, graph, params)
+    if run.status != RunStatus.RUNNING:
+        state.claim(run.id, EXTERNAL, time.time() + PATIENCE)
+        run = state.run(run.id)
+    return run
 
 
 def cancel(state: State, run: Run) -> bool:
@@ -83,36 +102,3 @@ def cancel(state: State, run: Run) -> bool:
         return False
     state.end_run(run.id, run.epoch, RunStatus.CANCELLED, "stopped by firnflow cancel")
     return True
-
-
-def _held(state: State, run: Run) -> Run:
-    """Return the run under way, after it went on if it had ended."""
-    if run.status == RunStatus.CANCELLED:
-        raise RunCancelledError(f"run {run.id} was cancelled: {run.error}. Start another one")
-    if run.status == RunStatus.RUNNING and run.owner != EXTERNAL:
-        raise RunConflictError(f"run {run.id} is held by a `firnflow run`. Wait for it, or: firnflow cancel {run.id}")
-    if run.status != RunStatus.RUNNING:
-        state.claim(run.id, EXTERNAL, time.time() + PATIENCE)
-        run = state.run(run.id)
-    return run
-
-
-def _new(project: Project, pipeline: str, run_id: str, graph: str, params: dict[str, Any]) -> Run:
-    now = time.time()
-    return Run(
-        id=run_id,
-        pipeline=pipeline,
-        environment=project.settings.environment,
-        status=RunStatus.RUNNING,
-        graph=graph,
-        params=params,
-        request=RunRequest(pipeline).to_json(),
-        origin=origin.describe(project.root),
-        owner=EXTERNAL,
-        epoch=1,
-        lease_until=now + PATIENCE,
-        cancel_requested=0,
-        started_at=now,
-        ended_at=None,
-        error=None,
-    )

@@ -10,10 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from firnflow._text import counted, listing
 from firnflow.context import RunSummary
 from firnflow.engine import limits, sources
 from firnflow.engine.attempt import Outcome, execute_attempt
@@ -21,54 +19,27 @@ from firnflow.engine.binding import Value
 from firnflow.engine.driver import FINALIZER
 from firnflow.engine.external import graph as graphs
 from firnflow.engine.external import run as runs
-from firnflow.engine.fingerprint import Fingerprinter
-from firnflow.engine.job import Job
+from firnflow.engine.external.plan import Plan
 from firnflow.engine.lease import Lease
 from firnflow.engine.logs import attempt_file
 from firnflow.engine.run import params_of
-from firnflow.engine.scheduler import Scheduler
-from firnflow.engine.selection import committed, gather_outputs, outputs_of
+from firnflow.engine.selection import gather_outputs, outputs_of
 from firnflow.engine.units import make_unit
 from firnflow.engine.workplace import open_workplace, register
-from firnflow.errors import RunConflictError, UsageError
-from firnflow.graph.joins import reads
+from firnflow.errors import RunConflictError
 from firnflow.status import BROKEN, COMMITTED, RunStatus, TaskStatus, overall
 from firnflow.stores.state import Attempt
 from firnflow.values import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from firnflow.engine.attempt import Workplace
+    from firnflow.engine.external.plan import Wish
     from firnflow.engine.units import Unit
-    from firnflow.graph.model import Graph, TaskNode
+    from firnflow.graph.model import TaskNode
     from firnflow.graph.pipeline import Pipeline
     from firnflow.graph.task import Task
     from firnflow.project import Project
     from firnflow.stores.state import Run
-
-_FAILED = frozenset({TaskStatus.FAILED, TaskStatus.LOST, TaskStatus.CANCELLED})
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What to execute.
-
-    Attributes:
-        graph: the graph, checked by `read_graph`.
-        run: the run's id.
-        task: the task, or `finalizer`.
-        element: of a map, the index of the element; None: all, one after the other.
-        assignments: `name=value` as typed after `--set`.
-        cache: take what this run or an earlier one has made of the same code and inputs.
-    """
-
-    graph: Graph
-    run: str
-    task: str
-    element: int | None = None
-    assignments: tuple[str, ...] = ()
-    cache: bool = True
 
 
 def execute_task(project: Project, wish: Wish, echo: Any = None) -> dict[str, Any]:
@@ -80,7 +51,7 @@ def execute_task(project: Project, wish: Wish, echo: Any = None) -> dict[str, An
         echo: where the task's output is shown as well as logged.
 
     Raises:
-        UsageError: the graph does not fit the project's code, or the task's inputs are not committed.
+        UsageError: the graph does not fit the project's code, or the task's inputs are not committed; nothing was done.
         RunConflictError: somebody else holds the run, or has cancelled it or given up this attempt meanwhile.
     """
     pipeline = project.pipeline(wish.graph.pipeline)
@@ -88,14 +59,16 @@ def execute_task(project: Project, wish: Wish, echo: Any = None) -> dict[str, An
         tasks = sources.with_builtins(pipeline, project, place)
         graphs.check_code(wish.graph, wish.task, tasks)
         place.state.reap()
-        register(place, project)
         known = runs.find(place.state, wish.run)
         params = _params(project, pipeline, wish, known)
         graphs.check_params(wish.graph, params)
+        runs.check(known, wish.graph, params)
+        plan = Plan(project, wish, place, tasks, known, params)
+        register(place, project)
         run = runs.join(place.state, project, wish.graph, wish.run, params)
         lease = Lease(place.state, run.id, run.epoch, runs.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with lease, lease.signals(at_once=True):
-            return _Execution(project, wish, place, tasks, run, lease).answer()
+            return _Execution(wish, plan, place, tasks, run, lease).answer()
 
 
 def _params(project: Project, pipeline: Pipeline, wish: Wish, known: Run | None) -> dict[str, Any]:
@@ -109,88 +82,23 @@ class _Execution:
     """One task of one run."""
 
     def __init__(
-        self,
-        project: Project,
-        wish: Wish,
-        place: Workplace,
-        tasks: dict[str, Task[...]],
-        run: Run,
-        lease: Lease,
+        self, wish: Wish, plan: Plan, place: Workplace, tasks: dict[str, Task[...]], run: Run, lease: Lease
     ) -> None:
-        self._wish, self._place, self._tasks, self._run, self._lease = wish, place, tasks, run, lease
-        self._attempts = place.state.attempts(run.id)
-        self._job = Job(
-            run=run.id,
-            epoch=run.epoch,
-            graph=wish.graph,
-            tasks=tasks,
-            state=place.state,
-            stores=place.stores,
-            logs=place.logs,
-            fingerprinter=Fingerprinter((project.root,)),
-            source_code=lambda node: sources.fingerprint(node, project),
-            attempts=self._attempts,
-            recent=(),
-            cache=wish.cache and project.settings.cache,
-            listeners=(),
-        )
-        self._job.scheduler = Scheduler(wish.graph, wish.graph.tasks, {}, run.params, self._job.read_json)
-        self._skipped: list[str] = []
-        self._failed = _failures(self._attempts)
-        self._can_run = self._replay()
+        self._wish, self._plan, self._place, self._tasks = wish, plan, place, tasks
+        self._run, self._lease, self._job = run, lease, plan.job
 
     def answer(self) -> dict[str, Any]:
         """Return what came of the task."""
         if self._wish.task == FINALIZER:
             return self._finish()
-        task, node = self._wish.task, self._wish.graph.tasks[self._wish.task]
-        if not self._can_run:
-            missing = [other for other in reads(node) if other not in self._job.scheduler.settled]
-            raise UsageError(f"task {task!r} reads {listing(missing)}, which run {self._run.id} has not committed yet")
-        if self._job.scheduler.decide(task) == TaskStatus.SKIPPED:
-            self._note(task, TaskStatus.SKIPPED)
+        if self._plan.is_skipped:
+            self._note(self._wish.task, TaskStatus.SKIPPED)
             return self._as_json(TaskStatus.SKIPPED)
-        return self._all([self._unit(unit) for unit in self._units(task, node)], node)
-
-    def _replay(self) -> bool:
-        """Settle what is known of the tasks; return whether the inputs of the task are there."""
-        done = committed(self._wish.graph, self._attempts)
-        can_run = False
-        for task in self._job.scheduler.take_ready():
-            if task == self._wish.task:
-                can_run = True
-            elif task in done:
-                status = TaskStatus.SKIPPED if done[task] is None else TaskStatus.SUCCEEDED
-                self._job.scheduler.settle(task, status, done[task])
-            elif (standing := self._standing(task)) is not None:
-                self._job.scheduler.settle(task, standing)
-        return can_run
-
-    def _standing(self, task: str) -> TaskStatus | None:
-        """Return how a task stands that has committed nothing; None where that is still open."""
-        at_the_end = self._wish.task == FINALIZER
-        if at_the_end and task in self._failed:
-            return TaskStatus.FAILED
-        decision = self._job.scheduler.decide(task)
-        if decision == TaskStatus.SKIPPED:
-            self._skipped.append(task)
-        return TaskStatus.CANCELLED if decision is None and at_the_end else decision
+        if not self._plan.units:
+            self._note(self._wish.task, TaskStatus.SUCCEEDED, elements=0)
+        return self._all([self._unit(unit) for unit in self._plan.units], self._wish.graph.tasks[self._wish.task])
 
     # -- a task -------------------------------------------------------------------------------------------------------
-
-    def _units(self, task: str, node: TaskNode) -> list[Unit]:
-        if node.mapping is None and self._wish.element is not None:
-            raise UsageError(f"--element: task {task!r} is no map")
-        units = self._job.units(task)
-        if not units:
-            self._note(task, TaskStatus.SUCCEEDED, elements=0)
-        if self._wish.element is None:
-            return units
-        if not 0 <= self._wish.element < len(units):
-            raise UsageError(
-                f"--element {self._wish.element}: the map {task!r} has {counted(len(units), 'element')}, from 0"
-            )
-        return [units[self._wish.element]]
 
     def _unit(self, unit: Unit) -> dict[str, Any]:
         """Execute a unit, or take what is there."""
@@ -202,7 +110,7 @@ class _Execution:
         if found is not None:
             state.add_attempts(self._run.id, self._run.epoch, [unit.record(TaskStatus.CACHED, found)])
             return self._as_json(TaskStatus.CACHED, unit, _taken(found))
-        for stale in self._attempts:
+        for stale in self._plan.attempts:
             if (stale.task, stale.element, stale.status) == (unit.task, unit.element, TaskStatus.RUNNING):
                 state.fail(
                     stale.id, TaskStatus.LOST, limits.explain("worker_lost", unit.node, "it was started again", "")
@@ -228,8 +136,8 @@ class _Execution:
     def _finish(self) -> dict[str, Any]:
         """Run the finalizer, where there is one, and end the run."""
         states = {task: self._job.scheduler.settled[task].status for task in self._wish.graph.tasks}
-        error = next((self._failed[task] for task in states if states[task] == TaskStatus.FAILED), None)
-        for task in self._skipped:
+        error = next((self._plan.failed[task] for task in states if states[task] == TaskStatus.FAILED), None)
+        for task in self._plan.skipped:
             self._note(task, TaskStatus.SKIPPED)
         status = RunStatus.FAILED if BROKEN.intersection(states.values()) else RunStatus.SUCCEEDED
         node = self._wish.graph.finalizer
@@ -288,14 +196,3 @@ class _Execution:
 def _taken(found: Attempt) -> Outcome:
     """Return what an attempt has committed as an outcome."""
     return Outcome(TaskStatus.SUCCEEDED, outputs_of(found), found.metrics or {})
-
-
-def _failures(attempts: Sequence[Attempt]) -> dict[str, str]:
-    """Return why each task failed whose newest attempt did, in one line."""
-    newest = {(attempt.task, attempt.element): attempt for attempt in attempts}
-    failed = [attempt for attempt in newest.values() if attempt.status in _FAILED]
-    said = {attempt.task: attempt.error or {} for attempt in failed}
-    return {
-        task: f"task {task}: {error.get('type')}: {error.get('message')}".partition("\n")[0]
-        for task, error in said.items()
-    }
