@@ -99,7 +99,7 @@ def churn(p: Any) -> None:
     transactions = generate_transactions(p.customers, p.churn_rate, p.seed, p.as_of)
     demographics = generate_demographics(p.customers, p.churn_rate, p.seed, p.as_of)
     customers = preprocess(transactions, demographics, p.columns, p.joining, p.cleaning, p.as_of)
-    train_set, test_set, _ = steps.split(customers, p.columns, p.splitting)
+    train_set, test_set, quality = steps.split(customers, p.columns, p.splitting)
 
     imputed = steps.impute(train_set, p.columns, p.imputing)
     capped = steps.cap_outliers(train_set, p.columns, p.capping, imputed)
@@ -109,7 +109,7 @@ def churn(p: Any) -> None:
     test_features = steps.transform.options(name="test_features")(test_set, fitted)
 
     trials, _ = steps.tune(train_features, p.columns, p.training, p.tuning, generations=1)
-    model = steps.train(train_features, fitted, trials)
+    model = steps.train(train_features, fitted, trials, quality)
 
     evaluation, _ = steps.evaluate(model, test_features, p.evaluating)
     steps.report(evaluation, p.reporting, trials)

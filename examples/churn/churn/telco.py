@@ -31,13 +31,13 @@ class TelcoParams(ff.Params):
 def telco(p: Any) -> None:
     """Who of a telephone company's customers is about to leave, and why."""
     customers = steps.clean(ff.source("customers"), p.columns.key, p.cleaning)
-    train_set, test_set, _ = steps.split(customers, p.columns, p.splitting)
+    train_set, test_set, quality = steps.split(customers, p.columns, p.splitting)
     imputed = steps.impute(train_set, p.columns, p.imputing)
     derived = steps.derive(train_set, p.columns, p.deriving, imputed)
     fitted = steps.encode(train_set, p.columns, p.encoding, derived)
     train_features = steps.transform.options(name="train_features")(train_set, fitted)
     test_features = steps.transform.options(name="test_features")(test_set, fitted)
     trials, _ = steps.tune(train_features, p.columns, p.training, p.tuning, generations=1)
-    model = steps.train(train_features, fitted, trials)
+    model = steps.train(train_features, fitted, trials, quality)
     evaluation, _ = steps.evaluate(model, test_features, p.evaluating)
     steps.report(evaluation, p.reporting, trials)

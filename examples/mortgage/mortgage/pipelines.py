@@ -77,14 +77,14 @@ def tidy_up(run: ff.RunSummary) -> None:
 def learn(p: Training, applications: Any) -> None:
     """Prepare, tune and train, evaluate, hold against the rules, promote or not."""
     rows = engineer(applications, p.columns)
-    train_set, test_set, _ = steps.split(rows, p.columns, p.splitting)
+    train_set, test_set, quality = steps.split(rows, p.columns, p.splitting)
     imputed = steps.impute(train_set, p.columns, p.imputing)
     derived = steps.derive(train_set, p.columns, p.deriving, imputed)
     fitted = steps.encode(train_set, p.columns, p.encoding, derived)
     train_features = steps.transform.options(name="train_features")(train_set, fitted)
     test_features = steps.transform.options(name="test_features")(test_set, fitted)
     trials, _ = steps.tune(train_features, p.columns, p.training, p.tuning, generations=2)
-    model = steps.train(train_features, fitted, trials)
+    model = steps.train(train_features, fitted, trials, quality)
     evaluation, _ = steps.evaluate(model, test_features, p.evaluating)
     steps.report(evaluation, p.reporting, trials)
     registered = steps.register(model, NAME, evaluation, describing=p.describing)
