@@ -39,7 +39,7 @@ def test_a_model_that_is_better_is_promoted_once_the_rows_show_it(helpers):
         promoted = 0
         for seed in range(30):
             labels, chance = helpers.world(rows, seed=seed)
-            noise = np.random.default_rng(seed).normal(0, 0.45, rows)
+            noise = np.random.default_rng(10_000 + seed).normal(0, 0.45, rows)
             worse = 1 / (1 + (1 - chance) / chance * np.exp(noise))
             promoted += judge_metric(rule("auc > champion"), helpers.evidence(labels, chance, worse)).passed
         found[rows] = promoted / 30
