@@ -202,10 +202,7 @@ def _fork_server(project: Project) -> Iterator[Finding]:
     setup = {"root": str(project.root), "environment": project.settings.environment, "pipeline": pipeline}
     pool = Pool(1, setup, list)
     try:
-        worker = pool._fork()  # noqa: SLF001 - as if there were work
-        while not worker.pid and worker in pool.workers and time.monotonic() - began < _START:
-            pool.wait(1.0)
-        ready = bool(worker.pid)
+        ready = pool.start_worker(_START)
     except (FirnflowError, OSError) as error:
         yield Finding("processes", "broken", f"cannot be started: {error}", "firnflow run PIPELINE --inline")
         return

@@ -117,6 +117,13 @@ class Pool:
         with contextlib.suppress(OSError):
             worker.channel.send(call.to_json())
 
+    def start_worker(self, seconds: float) -> bool:
+        """Start a worker before there is work; return whether it has come up in this time. Raises as `wait`."""
+        worker, until = self._fork(), time.monotonic() + seconds
+        while not worker.pid and worker in self.workers and time.monotonic() < until:
+            self.wait(1.0)
+        return bool(worker.pid)
+
     def wait(self, timeout: float) -> list[Report]:
         """Return what came of calls, after at most `timeout` seconds.
 

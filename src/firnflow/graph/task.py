@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, overload
 
 from pydantic import ValidationError
 
@@ -16,7 +16,7 @@ from firnflow._text import nearest
 from firnflow.errors import GraphError
 from firnflow.graph.annotations import readable
 from firnflow.graph.builder import current
-from firnflow.graph.model import Options, Resources
+from firnflow.graph.model import Options
 from firnflow.graph.names import NAME
 from firnflow.graph.signature import Signature, check_shape, read_signature
 from firnflow.graph.where import Place, fail, here, quoted
@@ -25,19 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 P = ParamSpec("P")
-
-
-class TaskOptions(TypedDict, total=False):
-    """What `@task(…)` and `task.options(…)` take; `model.Options` says what each means. Times: seconds, or "1h30m"."""
-
-    name: str
-    retries: int
-    retry_delay: float | str
-    backoff: float
-    timeout: float | str | None
-    cache: bool
-    concurrency: int | None
-    resources: Resources
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +98,9 @@ class Task(Generic[P]):
             raise GraphError(f"{quoted(self.name)}: `.map()` belongs in a pipeline. Outside one, loop over calls.")
         return builder.map(self, args, kwargs, how)
 
-    def options(self, **changes: Unpack[TaskOptions]) -> Task[P]:
-        """Return a copy with other options: `train.options(timeout="4h")(…)`."""
-        return _with_options(self, dict(changes), here())
+    def options(self, **changes: Any) -> Task[P]:
+        """Return a copy with other options, as `task` takes them: `train.options(timeout="4h")(…)`."""
+        return _with_options(self, changes, here())
 
     def watching(self, read: Callable[[Any, dict[str, str], Callable[[str], Any]], str]) -> Task[P]:
         """Return a copy whose result counts only while something outside its arguments stays as it is.
@@ -130,7 +117,7 @@ class Task(Generic[P]):
 def _with_options(task: Task[P], changes: dict[str, Any], place: Place) -> Task[P]:
     name = changes.pop("name", task.name)
     for unknown in changes.keys() - Options.model_fields.keys():
-        known = [*TaskOptions.__annotations__]
+        known = ["name", *Options.model_fields]
         fail(f"{quoted(task.name)}: has no option {unknown!r}", place, nearest(unknown, known))
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         fail(f"{quoted(str(name))}: a name is letters, digits and `_`, a letter first", place, "Give it one: `name=…`.")
@@ -146,13 +133,14 @@ def _with_options(task: Task[P], changes: dict[str, Any], place: Place) -> Task[
 @overload
 def task(function: Callable[P, Any], /) -> Task[P]: ...
 @overload
-def task(**options: Unpack[TaskOptions]) -> Callable[[Callable[P, Any]], Task[P]]: ...
-def task(function: Callable[P, Any] | None = None, /, **options: Unpack[TaskOptions]) -> Any:
+def task(**options: Any) -> Callable[[Callable[P, Any]], Task[P]]: ...
+def task(function: Callable[P, Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a function whose arguments and return are all annotated.
 
     Args:
         function: the function, where the decorator stands without parentheses.
-        options: see `TaskOptions`.
+        options: the fields of `graph.model.Options` (times and amounts also as `"1h30m"`, `"8Gi"`), and `name`: what
+            the task is called in a graph, where that is not the function's name.
 
     Raises:
         GraphError: what is decorated cannot be a task; the message says why and where.
