@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import subprocess
 import sys
 
@@ -137,6 +138,17 @@ def test_the_users_own_traceback_comes_first(capsys):
     _, said = explained(error, capsys)
     assert said.startswith("Traceback (most recent call last):\n  File")
     assert said.endswith("\n\nError: The module 'm' cannot be imported\n")
+
+
+def test_what_a_pipelines_function_raises_is_shown_without_our_lines(shop):
+    lines = "import firnflow as ff", "def helper():", "    return 1 / 0", "@ff.pipeline", "def oops():", "    helper()"
+    shop.module.write_text("\n".join(lines))
+    said = shop.call("run", "oops")
+    assert said.code == 2
+    assert re.findall(r'File ".*?([^/]+)", line (\d+)', said.err) == [(shop.module.name, "6"), (shop.module.name, "3")]
+    assert said.err.endswith(
+        "ZeroDivisionError: division by zero\n\nError: the pipeline cannot be built: its function raised this\n"
+    )
 
 
 def test_secrets_do_not_appear_in_errors(capsys):

@@ -269,3 +269,12 @@ def test_an_error_of_the_users_own_passes_and_nothing_stays_open():
     with pytest.raises(ZeroDivisionError, match="mine"):
         broken.build()
     assert no_summary() is None  # an ordinary function again
+
+
+def test_a_task_that_is_not_called():
+    @pipeline
+    def uncalled():
+        halves(load)
+
+    with pytest.raises(GraphError, match=r"got the task 'load' itself, not its result .*Call it: `load\(…\)`\."):
+        uncalled.build()

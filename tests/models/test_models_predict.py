@@ -267,7 +267,7 @@ class TestSignature:
         predictor = models.Predictor(other)
         assert predictor(raw).num_rows == raw.num_rows
         with pytest.raises(Exception, match="disabled"):
-            predictor._connection.execute("SELECT * FROM read_text('/etc/passwd')")
+            predictor._database.execute("SELECT * FROM read_text('/etc/passwd')")
 
 
 def test_rows_that_are_none(model):

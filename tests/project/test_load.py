@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -142,3 +143,18 @@ def test_a_pipeline_that_takes_more_than_parameters_is_part_of_others_only(
     part = "@pipeline\ndef inner(numbers: list[int]):\n    return double(numbers)\n"
     root = make(files={"pipelines.py": f"{pipeline}\n\n{part}"})
     assert list(load_project(root).pipelines) == ["churn"]
+
+
+def test_a_module_whose_folder_is_gone_from_the_modules_stops_nobody(
+    make: Callable[..., Path], pipeline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of packages without `__init__.py` the inner one looks its folder up in the outer one whenever it is asked."""
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("outer.inner")
+    monkeypatch.delitem(sys.modules, "outer")
+    try:
+        for _ in range(2):
+            load_project(make(files={"pipelines.py": pipeline}))
+    finally:
+        del sys.modules["outer.inner"]

@@ -86,6 +86,20 @@ def test_equal_estimators_have_equal_bytes(storage, name):
     assert first.digest == second.digest
 
 
+def test_what_memory_held_between_the_fields_of_a_tree_is_not_stored(storage):
+    """Nodes of trees are padded to whole words with whatever was there: other bytes each time, and maybe a secret."""
+    estimator = ESTIMATORS["forest"]()
+    tree = estimator.estimators_[0].tree_
+    clean = values.save(estimator, Any, storage).digest
+    state = tree.__getstate__()
+    raw = state["nodes"].view(np.uint8).reshape(len(state["nodes"]), -1)
+    used = sum(kind.itemsize for kind, *_ in state["nodes"].dtype.fields.values())
+    assert used < raw.shape[1]
+    raw[:, used:] = 0x55
+    tree.__setstate__(state)
+    assert values.save(estimator, Any, storage).digest == clean
+
+
 def test_early_stopping_is_remembered(storage):
     estimator = ESTIMATORS["early stopping"]()
     back = values.load(values.save(estimator, Any, storage), Model, storage).estimator

@@ -73,7 +73,7 @@ def test_a_value_that_does_not_fit_is_refused_with_both_types(storage, value, an
 
 
 def test_the_message_names_both_types_and_what_to_do(storage):
-    with pytest.raises(DataError, match=r"is a pandas\.DataFrame, but the annotation says ibis\.Table\. Mend:"):
+    with pytest.raises(DataError, match=r"is of type pandas\.DataFrame, but the annotation says ibis\.Table\. Mend:"):
         values.save(FRAME, ibis.Table, storage)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+import functools
 import platform
 import sys
 import traceback
+from pathlib import Path
 
 import firnflow
 from firnflow._disk import DISK_FULL
 from firnflow._text import printable
-from firnflow.errors import FirnflowError, StoreError
+from firnflow.errors import FirnflowError, StoreError, UsageError
 from firnflow.project.secrets import redact
 
+_OURS, _CALLING = Path(firnflow.__file__).parent, Path(functools.__file__)
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 _WRITABLE = "Mend: make the folder writable, or set `artifacts` and `state` in firnflow.toml to places that are"
 _ROOM = "Mend: free space (`firnflow clean` removes what no run needs), or set `artifacts` and `state` in firnflow.toml"
@@ -30,6 +33,10 @@ def explain(error: Exception, *, debug: bool) -> int:
     if isinstance(error, FirnflowError):
         _say(_user_first(_mended(error)))
         return error.exit_code
+    user = of_a_pipeline(error)
+    if user is not None:
+        _say(f"{user}\n\nError: the pipeline cannot be built: its function raised this")
+        return UsageError.exit_code
     known = of_the_system(error)
     if known is not None:
         _say(f"Error: {known}")
@@ -59,6 +66,20 @@ def _user_first(message: str) -> str:
         if colon and '  File "' in quoted
         else f"Error: {message}"
     )
+
+
+def of_a_pipeline(error: Exception) -> str | None:
+    """Return the traceback, of the user's lines only, of what a pipeline's function raised; None for anything else."""
+    frames = traceback.extract_tb(error.__traceback__)
+    called = [index for index, frame in enumerate(frames) if Path(frame.filename) == _OURS / "graph" / "pipeline.py"]
+    theirs = [
+        frame for frame in (frames[called[0] :] if called else []) if not Path(frame.filename).is_relative_to(_OURS)
+    ]
+    own = [frame for frame in theirs if Path(frame.filename) != _CALLING]
+    if not own or own[-1] != frames[-1]:
+        return None
+    lines = [*traceback.format_list(own), *traceback.format_exception_only(error)]
+    return "".join(["Traceback (most recent call last):\n", *lines]).rstrip()
 
 
 def of_the_system(error: BaseException) -> str | None:

@@ -89,6 +89,8 @@ def constant(value: Any, annotation: Any, site: Site) -> JsonValue:
         )
     if value is None and accepts_none(annotation):
         return None
+    if type(value).__module__ == "firnflow.graph.task":
+        site.fail(f"got the task {value.name!r} itself, not its result", f"Call it: `{value.name}(…)`.")
     wanted = plain(annotation)
     if not is_json_like(wanted):
         site.fail(

@@ -6,6 +6,7 @@ by a DuckDB of the predictor's own, which can read nothing but the rows that it 
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from firnflow.values.model import Model
 
-_ROWS = "rows_to_predict"
+_GIVEN, _ROWS = "given_rows", "rows_to_predict"
 
 
 def predict(model: Model, table: Any, *, keep: Iterable[str] = (), threads: int = 1) -> pa.Table:
@@ -60,6 +61,7 @@ class Predictor:
         self.model = model
         self.threads = threads
         found = Signature.of(model)
+        self._threads = threading.local()
         self._estimator = estimator_of(model, positive=found.output.positive if found else None, threads=threads)
         self._preprocessing = Preprocessing.model_validate(model.preprocessing) if model.preprocessing else None
         if self._preprocessing is not None:
@@ -99,15 +101,28 @@ class Predictor:
             rows = self.signature.conform(rows)
         if self._preprocessing is None:
             return rows
-        cursor = self._connection.cursor()
+        connection = self._prepared(rows.schema)
         try:
-            cursor.register(_ROWS, rows)
-            found: pa.Table = cursor.execute(self._sql).to_arrow_table()
+            connection.execute(f"TRUNCATE {_ROWS}")
+            connection.register(_GIVEN, rows)
+            connection.execute(f"INSERT INTO {_ROWS} FROM {_GIVEN}")
+            found: pa.Table = connection.execute("EXECUTE features").to_arrow_table()
         except duckdb.Error as error:
             raise DataError(f"The features of a row cannot be computed: {error}") from error
         finally:
-            cursor.close()
+            connection.unregister(_GIVEN)
         return found
+
+    def _prepared(self, schema: pa.Schema) -> Any:
+        """Return this thread's connection, on which the preprocessing is planned: planning takes longer than a row."""
+        connection = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = self._database.cursor()
+            connection.register(_GIVEN, schema.empty_table())
+            connection.execute(f"CREATE TEMP TABLE {_ROWS} AS FROM {_GIVEN}")
+            connection.execute(f"PREPARE features AS {self._sql}")
+            self._threads.connection = connection
+        return connection
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -134,7 +149,7 @@ class Predictor:
         return str(ibis.to_sql(table.select(*self._estimator.features), dialect="duckdb"))
 
     @cached_property
-    def _connection(self) -> Any:
+    def _database(self) -> Any:
         import duckdb
 
         # Nothing in a model can name a file: what is fitted becomes literals, and this warehouse reads no files anyway.

@@ -110,7 +110,10 @@ def _is_own(root: Path, place: Path) -> bool:
 def _places(module: ModuleType) -> list[Path]:
     """Return the file of a module, or the folders of a package that has none."""
     file = getattr(module, "__file__", None)
-    return [Path(place) for place in ([file] if file else getattr(module, "__path__", []))]
+    try:
+        return [Path(place) for place in ([file] if file else getattr(module, "__path__", []))]
+    except KeyError:  # a folder without __init__.py, in one that somebody has taken out of `sys.modules`
+        return []
 
 
 def _import(root: Path, name: str) -> ModuleType:

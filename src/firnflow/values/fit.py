@@ -33,7 +33,7 @@ def fits(value: Any, annotation: Any, kind: str | None = None) -> bool:
 def misfit(value: Any, annotation: Any) -> DataError:
     """Return the error for a value that does not fit."""
     return DataError(
-        f"The value is a {class_name(type(value))}, but the annotation says {readable(annotation)}. "
+        f"The value is of type {class_name(type(value))}, but the annotation says {readable(annotation)}. "
         "Mend: change the annotation, or convert the value before it is returned"
     )
 

@@ -117,7 +117,24 @@ def _renumbered(content: bytes) -> bytes:
     _renumber(schema, members, file, number)
     text = json.dumps(schema, ensure_ascii=False, separators=(",", ":")).encode()
     target = io.BytesIO()
-    archive.write(target, {"schema.json": text, **{new: members[old] for old, new in files.items()}})
+    archive.write(target, {"schema.json": text, **{new: _unpadded(members[old]) for old, new in files.items()}})
+    return target.getvalue()
+
+
+def _unpadded(content: bytes) -> bytes:
+    """Return an array's file with zeros between its fields: nodes of trees have whatever was in memory there."""
+    if not content.startswith(b"\x93NUMPY"):
+        return content
+    import numpy as np
+
+    array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    if array.dtype.names is None:
+        return content
+    clean = np.zeros(array.shape, array.dtype)
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    target = io.BytesIO()
+    np.lib.format.write_array(target, clean, allow_pickle=False)
     return target.getvalue()
 
 
