@@ -49,6 +49,7 @@ class Contender:
         reset: what is removed or made before each run; not part of its time.
         state: the state that every task of a `firnflow run --json` must end in.
         most_runs: for what is too slow to be run as often as the others.
+        tracking: who is told of a run of Firnflow's beside it; no peer tells anybody.
         note: what a reader of the results must know.
     """
 
@@ -59,6 +60,7 @@ class Contender:
     reset: Callable[[], None] | None = None
     state: str | None = None
     most_runs: int = 99
+    tracking: str = "none"
     note: str = ""
 
 
@@ -160,7 +162,7 @@ def once(contender: Contender) -> Sample:
         process = subprocess.Popen(
             contender.command,
             cwd=cwd,
-            env=environment(scripted=contender.command[0] != FIRNFLOW),
+            env=environment(scripted=contender.command[0] != FIRNFLOW, tracking=contender.tracking),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
@@ -223,7 +225,7 @@ def read_json(text: str) -> dict[str, Any]:
     return {}
 
 
-def environment(*, scripted: bool) -> dict[str, str]:
+def environment(*, scripted: bool, tracking: str = "none") -> dict[str, str]:
     """Return the variables that a command gets: a home of its own, no telemetry, byte code kept.
 
     Scripts find the functions that they share on PYTHONPATH; Firnflow finds those of a project by itself.
@@ -243,7 +245,7 @@ def environment(*, scripted: bool) -> dict[str, str]:
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "USER": "bench",
-        **({"PYTHONPATH": os.pathsep.join(map(str, paths))} if scripted else {}),
+        **({"PYTHONPATH": os.pathsep.join(map(str, paths))} if scripted else {"FIRNFLOW_TRACKING": tracking}),
         "DO_NOT_TRACK": "1",
         "KEDRO_DISABLE_TELEMETRY": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

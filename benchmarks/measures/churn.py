@@ -36,6 +36,15 @@ def measure(bench: Bench) -> Result:
         ),
         Contender("firnflow", run, STEPS, folder, forget(folder)),
         Contender("firnflow, one worker", [*run, "--workers", "1"], STEPS, folder, forget(folder)),
+        Contender(
+            "firnflow, MLflow told",
+            run,
+            STEPS,
+            folder,
+            forget(folder),
+            tracking="mlflow",
+            note="by a process beside it, which takes the processor from it",
+        ),
         *(dataclasses.replace(peer, units=STEPS) for peer in peers(bench, "churn", sizes)),
     ]
     found = bench.interleave(contenders, bench.rounds(3))

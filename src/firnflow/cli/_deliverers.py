@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from firnflow.stores.delivery import Deliverer
     from firnflow.stores.state import State
 
-WAIT = 0.8
-"""Seconds that a run waits at its end for what is still being sent."""
 _MOST_LOG = 1_000_000  # bytes
 
 
@@ -97,16 +95,13 @@ class Sender:
             )
 
     def finish(self) -> list[str]:
-        """Wait a little for the process, and return for each service in one line whether it knows all."""
+        """Return for each service in one line whether it knows all; nobody waits until it does."""
         from firnflow.stores.state import State
 
         if self._run is None:
             return []
         if self._process is None:
             self._start(self._run)
-        elif self._process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(WAIT)
         running = self._process is not None and self._process.poll() is None
         if self._process is not None:
             self._process.returncode = self._process.returncode or 0  # it is left to itself: no warning of that
