@@ -98,6 +98,42 @@ def test_telling_twice_changes_nothing(tmp_path: Path, mlflow_at: Callable[..., 
     assert everything(tmp_path) == before
 
 
+@pytest.mark.parametrize("calls", range(1, 6))
+def test_a_sender_that_dies_between_two_calls_leaves_no_doubles(
+    tmp_path: Path,
+    mlflow_at: Callable[..., MLflowTracker],
+    story: Story,
+    monkeypatch: pytest.MonkeyPatch,
+    calls: int,
+) -> None:
+    import mlflow
+
+    tracker = mlflow_at(tmp_path)
+    tracker._experiment(story.experiment)
+    left = calls
+
+    def counted(name: str) -> None:
+        real = getattr(mlflow.MlflowClient, name)
+
+        def call(*given: Any, **named: Any) -> Any:
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            return real(*given, **named)
+
+        monkeypatch.setattr(mlflow.MlflowClient, name, call)
+
+    for name in ("create_run", "log_batch", "log_inputs", "log_artifact", "set_terminated"):
+        counted(name)
+    with pytest.raises(KeyboardInterrupt):
+        tracker.tell(story, {})
+    left = 1000
+    known = mlflow_at(tmp_path).tell(story, {})
+    assert rows(tmp_path, "SELECT COUNT(*), COUNT(DISTINCT name) FROM runs WHERE name != 'k'") == [(3, 3)]
+    assert len(known) == 4  # three runs and a model
+
+
 def test_all_of_a_story_stands_in_mlflow(tmp_path: Path, mlflow_at: Callable[..., MLflowTracker], story: Story) -> None:
     from mlflow import MlflowClient
 

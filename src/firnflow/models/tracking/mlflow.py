@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from firnflow.models.tracking.base import Dataset, File, Model, Place, Story
 
 KEY = "firnflow.key"
+_RUN = "firnflow.run"
 _STATUS: dict[str, str] = {
     RunStatus.RUNNING: "RUNNING",
     RunStatus.SUCCEEDED: "FINISHED",
@@ -133,6 +134,7 @@ class MLflowTracker:
     def _create(self, story: Story, parent: str | None) -> str:
         tags = {
             KEY: story.key,
+            _RUN: story.tags[_RUN],  # with the run itself: by it a run is found whose sender died right after this
             "mlflow.note.content": story.description,
             "mlflow.source.type": "PROJECT",
             "mlflow.source.name": story.tags.get("firnflow.pipeline", ""),
@@ -153,7 +155,7 @@ class MLflowTracker:
         from mlflow.entities import ViewType
 
         found: dict[str, str] = {}
-        query = f"tags.`firnflow.run` = '{story.tags['firnflow.run']}'"  # an id: no quotes in it
+        query = f"tags.`{_RUN}` = '{story.tags[_RUN]}'"  # an id: no quotes in it
         experiment, token = self._experiment(story.experiment), None
         while True:
             page = self._client.search_runs(
