@@ -362,7 +362,7 @@ def _constant(value: object) -> str:
         return f"{name}:{sorted((_constant(k), _constant(v)) for k, v in value.items())}"
     if isinstance(value, list | tuple):
         return f"{name}:{[_constant(item) for item in value]}"
-    return f"{name}:{value!r}" if isinstance(value, _DATA) or hasattr(value, "model_fields") else name
+    return f"{name}:{value!r}" if isinstance(value, _DATA) or hasattr(type(value), "model_fields") else name
 
 
 def _add_library(unit: _Unit, module: str) -> None:
