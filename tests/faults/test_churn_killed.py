@@ -17,7 +17,7 @@ import pytest
 from firnflow.stores.state import COMMITTED
 
 CHURN = Path(__file__).parents[2] / "examples" / "churn"
-CALL = ("run", "churn", "--set", "customers=20000", "--json")
+CALL = ("run", "churn", "--set", "customers=5000", "--set", "gating.resamples=100", "--json")
 SEED = 20
 KILLS = 20
 FINALIZER = "finalizer"

@@ -16,7 +16,7 @@ from firnflow import values
 from firnflow._text import listing, nearest
 from firnflow.engine import origin
 from firnflow.errors import NotFoundError, UsageError
-from firnflow.stores.state.models import CHAMPION, Models, ModelVersion, Promotion
+from firnflow.stores.state.models import CHAMPION, MOVES, Models, ModelVersion, Promotion
 from firnflow.values.model import Model
 from firnflow.values.ref import Ref
 
@@ -263,6 +263,20 @@ class Registry:
         self.versions(name)
         now, earlier = self._models.way_back(name)
         return self.promote(name, earlier, expected=now, reason=reason, by=by, action="rollback")
+
+    def taken_back(self, name: str, version: int) -> Promotion | None:
+        """Return the rollback by which this very model, under this number or another, was taken out of production.
+
+        None where it never was, or was made champion again since.
+        """
+        digest = self._models.version(name, version).digest
+        same = {each.version for each in self.versions(name) if each.digest == digest}
+        for row in self.history(name):
+            if row.action == "rollback" and row.from_version in same:
+                return row
+            if row.alias == CHAMPION and row.action in MOVES and row.to_version in same:
+                return None
+        return None
 
     def archive(self, name: str, version: int, *, reason: str, by: str | None = None) -> ModelVersion:
         """Put a version aside: it stays loadable. Raises ModelConflictError where an alias points to it."""

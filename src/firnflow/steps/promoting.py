@@ -40,7 +40,8 @@ def promote(registered: Registered, verdict: Verdict) -> Promoted:
     """Do what the verdict says: promote, ask for an approval, put beside the champion, or write the rejection down.
 
     The champion moves only if it still is the version that the verdict compared with. A run that is killed and resumed
-    does so once; so does a later run that comes to the same verdict about the same version.
+    does so once; so does a later run that comes to the same verdict about the same version. A model that somebody has
+    rolled back does not come back by itself, whatever the gates say: it waits for an approval.
 
     Args:
         registered: the model's version.
@@ -58,37 +59,30 @@ def promote(registered: Registered, verdict: Verdict) -> Promoted:
         champion = registry.aliases(name).get(CHAMPION)
         return Promoted(name=name, version=None, action="nothing", champion=champion, reason=verdict.summary)
     by, data = registrar(here, running.run), verdict.model_dump(mode="json")
-    if verdict.decision == "promote":
+    decision, reason = verdict.decision, verdict.summary
+    done = any(row.task == running.task for row in registry.history(name, running.run))
+    back = registry.taken_back(name, version) if decision == "promote" and not done else None
+    if back is not None:
+        decision, reason = "wait", f"{reason}; but {back.by} has rolled it back: {back.reason}"
+    if decision == "promote":
         row = registry.promote(
             name,
             version,
             expected=verdict.champion,
-            reason=verdict.summary,
+            reason=reason,
             by=by,
             verdict=data,
             run=running.run,
             task=running.task,
         )
     else:
-        alias = {"wait": CHALLENGER, "shadow": SHADOW}.get(verdict.decision)
+        alias = {"wait": CHALLENGER, "shadow": SHADOW}.get(decision)
         if alias is not None and registry.aliases(name).get(alias) != version:
-            registry.set_alias(name, alias, version, reason=verdict.summary, by=by)
-        action = {"wait": "request", "shadow": "shadow", "reject": "reject"}[verdict.decision]
-        row = registry.note(
-            Promotion(
-                name,
-                CHAMPION,
-                action,
-                verdict.champion,
-                version,
-                by,
-                verdict.summary,
-                data,
-                running.run,
-                running.task,
-            )
-        )
-    log.info("%s", verdict.summary)
+            registry.set_alias(name, alias, version, reason=reason, by=by)
+        action = {"wait": "request", "shadow": "shadow", "reject": "reject"}[decision]
+        place = (name, CHAMPION, action, verdict.champion, version)
+        row = registry.note(Promotion(*place, by, reason, data, running.run, running.task))
+    log.info("%s", reason)
     champion = registry.aliases(name).get(CHAMPION)
     return Promoted.model_validate(
         {

@@ -27,6 +27,8 @@ T = TypeVar("T")
 CHAMPION = "champion"
 PROMOTIONS = ("promote", "approve")
 """Actions that made a version champion because somebody wanted it, not because another one was taken back."""
+MOVES = (*PROMOTIONS, "rollback")
+"""Actions that move the champion."""
 _version, _alias, _audit = schema.model_version, schema.model_alias, schema.promotion
 
 
@@ -366,7 +368,7 @@ def _take_up(connection: sa.Connection, name: str, number: int) -> None:
 
 def _champions(connection: sa.Connection, name: str) -> list[int]:
     """Return the champions that were not rolled back, the present one last."""
-    moves = (_audit.c.name == name, _audit.c.alias == CHAMPION, _audit.c.action.in_((*PROMOTIONS, "rollback")))
+    moves = (_audit.c.name == name, _audit.c.alias == CHAMPION, _audit.c.action.in_(MOVES))
     stack: list[int] = []
     for row in connection.execute(sa.select(_audit.c.action, _audit.c.to_version).where(*moves).order_by(_audit.c.id)):
         if row.action == "rollback":
@@ -404,7 +406,7 @@ def _was_champion(connection: sa.Connection, found: ModelVersion) -> bool:
     rows = sa.select(_audit.c.id).where(
         _audit.c.name == found.name,
         _audit.c.alias == CHAMPION,
-        _audit.c.action.in_((*PROMOTIONS, "rollback")),
+        _audit.c.action.in_(MOVES),
         sa.or_(_audit.c.to_version == found.version, _audit.c.from_version == found.version),
     )
     return connection.execute(rows).first() is not None
