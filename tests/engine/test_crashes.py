@@ -15,6 +15,7 @@ from collections import Counter
 import pytest
 
 from firnflow._crash import POINTS
+from firnflow.engine.pool import Pool
 from firnflow.stores.state import COMMITTED, State
 
 FLOW = """
@@ -229,3 +230,33 @@ def alive(pid):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+@pytest.mark.slow
+def test_a_fork_server_that_dies_with_its_worker_is_buried_once(lab):
+    """The driver hears of both at the same moment, and of the worker first."""
+    project = lab(FLOW)
+    setup = {"root": str(project.root), "environment": "local", "pipeline": "flow"}
+    pool = Pool(1, setup, list)
+    try:
+        assert pool.start_worker(60)
+        real = pool._selector
+
+        class WorkersFirst:
+            def select(self, timeout):
+                until = time.monotonic() + 20
+                while len(found := real.select(timeout)) < 2:
+                    assert time.monotonic() < until
+                return sorted(found, key=lambda ready: ready[0].data is None)
+
+            def __getattr__(self, name):
+                return getattr(real, name)
+
+        pool._selector = WorkersFirst()
+        pool._server.kill()
+        assert pool.wait(1) == []
+        pool._selector = real
+        assert pool.workers == []
+        assert pool.start_worker(60)  # by another server
+    finally:
+        pool.close()

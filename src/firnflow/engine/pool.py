@@ -135,7 +135,8 @@ class Pool:
         for key, _ in self._selector.select(max(0.0, timeout)):
             worker = key.data
             if worker is None:
-                self._listen()
+                if key.fileobj is self._control:  # else it was buried with a worker, just now
+                    self._listen()
                 continue
             message = worker.channel.receive()
             if message is not None and "pid" in message:
@@ -195,7 +196,7 @@ class Pool:
 
     def _listen(self) -> None:
         """Take the messages of the fork server that have come."""
-        assert self._control is not None  # noqa: S101 - only a registered socket gets here
+        assert self._control is not None  # noqa: S101 - asked for while there is one
         try:
             data = self._control.recv(_MESSAGE, socket.MSG_DONTWAIT)
         except BlockingIOError:
