@@ -53,6 +53,7 @@ def test_every_verb_helps(empty, verb):
         (("run", "--onyl", "x"), "Did you mean '--only'? See: firnflow run --help"),
         (("--verison",), "Did you mean '--version'?"),
         (("runs", "--limit", "many"), "Invalid value for '--limit'"),
+        (("show", "x", "--format", "pdf"), "'-f': 'pdf' is not one of 'text', 'svg'"),
         (("exec",), "Missing option '--graph'"),
     ],
 )

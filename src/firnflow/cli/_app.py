@@ -156,7 +156,7 @@ def _wrong_call(error: Any) -> int:
         hint = " It stands before the verb: firnflow --debug VERB."
     error.possibilities = None
     path = error.ctx.command_path if error.ctx is not None else "firnflow"
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace("Value error, ", "")  # the parser's word before ours
     _write(sys.stderr, f"Error: {message}.{hint} See: {path} --help\n")
     return int(error.exit_code)
 
