@@ -33,6 +33,7 @@ USE = HoldoutUse(rows=1, given=1, seen_by_challenger=0, seen_by_champion=0, unla
 class Wishes(ff.Params):
     depth: int = 1
     decision: str = "promote"
+    data: bool = False
 
 
 @ff.task
@@ -51,15 +52,15 @@ def judge(registered: steps.Registered, decision: str) -> Verdict:
 
 
 @ff.task(cache=False)
-def tidy(promoted: steps.Promoted) -> steps.Cleaned:
-    return steps.cleanup("credit", steps.Cleanup(older_than_days=0, keep=1, dry_run=False))
+def tidy(promoted: steps.Promoted, data: bool) -> steps.Cleaned:
+    return steps.cleanup("credit", steps.Cleanup(older_than_days=0, keep=1, data=data, dry_run=False))
 
 
 @ff.pipeline(params=Wishes)
 def flow(p):
     registered = steps.register(fit(p.depth), "credit")
     promoted = steps.promote(registered, judge(registered, p.decision))
-    tidy(promoted)
+    tidy(promoted, p.data)
 """
 
 
@@ -126,7 +127,7 @@ def test_a_rejected_model_gets_no_alias(run: Callable[..., Any], registry: Calla
 def test_nothing_is_registered_where_nothing_is_to_be(run: Callable[..., Any]) -> None:
     promoted, cleaned = run("--no-register")
     assert (promoted["action"], promoted["version"]) == ("nothing", None)
-    assert cleaned == {"dry_run": False, "deleted": [], "kept": {}}
+    assert cleaned == {"dry_run": False, "deleted": [], "kept": {}, "runs": [], "bytes": 0}
 
 
 def test_a_model_that_was_rolled_back_waits_for_people(
@@ -151,3 +152,14 @@ def test_what_nobody_needs_is_given_up(run: Callable[..., Any], registry: Callab
     assert cleaned["deleted"] == ["credit/2"]
     assert "champion" in cleaned["kept"]["credit/1"]
     assert [each.status for each in registry().versions("credit")] == ["registered", "deleted", "registered"]
+
+
+def test_old_runs_and_their_data_go_too(run: Callable[..., Any], registry: Callable[[], Registry]) -> None:
+    for depth in (1, 2, 3):
+        run(depth=depth)
+    before = [each.run for each in registry().versions("credit")]
+    _, cleaned = run("--set", "data=true", depth=3, decision="reject")
+    # the one that is under way is the newest; the one before it is the newest that is complete
+    assert sorted(cleaned["runs"]) == sorted(before[1:])
+    assert cleaned["bytes"] > 0  # their logs; values go once no run is under way that may have looked them up
+    assert registry().load("credit@champion").features == ("x",)

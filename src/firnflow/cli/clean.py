@@ -10,11 +10,7 @@ from firnflow._text import counted
 from firnflow.cli import _options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from firnflow.engine.collect import Garbage, Place
-    from firnflow.project import Settings
-    from firnflow.stores.state import State
+    from firnflow.engine.collect import Garbage
 
 _OLDER = typer.Option("30d", "--older-than", metavar="AGE", help="Forget runs that ended longer ago, e.g. 12h.")
 _KEEP = typer.Option(5, "--keep", metavar="N", min=0, help="Keep the N newest runs of each pipeline all the same.")
@@ -38,16 +34,20 @@ def command(
     Of a remote store also the local copies that were not used for as long. Without --yes it only says what it would
     delete. Always kept: runs under way, each pipeline's newest complete run, and values written in the last hour.
     """
+    from firnflow.cli import _project
     from firnflow.engine import collect
-    from firnflow.stores import owners
+    from firnflow.engine.neighbours import place_of
+    from firnflow.stores import Stores, owners
 
-    place = _place(environment)
-    collect.check_owners(place, forget_owner)
-    garbage = collect.find(place, collect.Rule(_age(older_than), keep))
-    if yes:
-        for identity in forget_owner:
-            owners.forget(place.artifacts, identity)
-        garbage = collect.collect(place, garbage)
+    root, settings, state = _project.open_state(environment)
+    rule = collect.Rule(_age(older_than), keep)
+    with place_of(root, settings, state, Stores.open(settings, root).artifacts) as place:
+        collect.check_owners(place, forget_owner)
+        garbage = collect.find(place, rule)
+        if yes:
+            for identity in forget_owner:
+                owners.forget(place.artifacts, identity)
+            garbage = collect.collect(place, garbage)
     if as_json:
         _print_json(garbage, deleted=yes)
     else:
@@ -62,39 +62,6 @@ def _age(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise UsageError(f"--older-than: {error}, or '30d'") from None
-
-
-def _place(environment: str | None) -> Place:
-    from firnflow.cli import _project
-    from firnflow.engine.collect import Place
-    from firnflow.engine.workplace import logs_folder
-    from firnflow.stores import Stores
-
-    root, settings, state = _project.open_state(environment)
-    others = [found for name in settings.environments if (found := _neighbour(root, settings, name)) is not None]
-    return Place(state, others, Stores.open(settings, root).artifacts, logs_folder(root))
-
-
-def _neighbour(root: Path, settings: Settings, name: str) -> State | None:
-    """Return the state of another environment that keeps its values in the same artifact store but its runs elsewhere.
-
-    Raises:
-        StoreError: that state cannot be read, so nobody knows which values it needs.
-    """
-    from firnflow.cli import _project
-    from firnflow.errors import FirnflowError, StoreError
-    from firnflow.project import load_settings
-
-    try:
-        other = load_settings(root, name)
-        if other.artifacts != settings.artifacts or other.state.reveal() == settings.state.reveal():
-            return None
-        return _project.find_state(root, other)
-    except FirnflowError as error:
-        raise StoreError(
-            f"environment {name!r} keeps its values in the same store, and its state cannot be read, so nothing is "
-            f"deleted: {error}. Mend: make it readable, or give {name!r} `artifacts` of its own"
-        ) from error
 
 
 def _print_json(garbage: Garbage, *, deleted: bool) -> None:

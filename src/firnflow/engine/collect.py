@@ -44,10 +44,14 @@ _ALL = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Which runs are old: ended `older_than` seconds ago, and not among the `keep` newest of their pipeline."""
+    """Which runs are old: ended `older_than` seconds ago, and not among the `keep` newest of their pipeline.
+
+    While a pipeline runs, none of its runs is old, unless that run is `asking`: its finalizer, which looks nothing up.
+    """
 
     older_than: float
     keep: int
+    asking: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,7 @@ def _old_runs(state: State, rule: Rule) -> tuple[Run, ...]:
     newest: Counter[str] = Counter()
     complete: set[str] = set()
     runs = state.runs(limit=_ALL)
-    busy = {run.pipeline for run in runs if run.status == RunStatus.RUNNING}
+    busy = {run.pipeline for run in runs if run.status == RunStatus.RUNNING and run.id != rule.asking}
     old = []
     for run in runs:
         newest[run.pipeline] += 1

@@ -34,8 +34,9 @@ from firnflow.steps.evaluation import Evaluation
 from firnflow.steps.fitting import cap_outliers, derive, encode, impute, transform
 from firnflow.steps.gating import Gated, gate
 from firnflow.steps.promoting import Promoted, promote
-from firnflow.steps.registering import Cleaned, Cleanup, Registered, cleanup, register
+from firnflow.steps.registering import Registered, register
 from firnflow.steps.reporting import report
+from firnflow.steps.retiring import Cleaned, Cleanup, cleanup
 from firnflow.steps.splitting import Split, SplitQuality, split
 from firnflow.steps.training import train
 from firnflow.steps.tuning import Study, Trial, Tuned, tune
