@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from firnflow.context import log_metric
 from firnflow.engine import services
 from firnflow.graph.task import task
