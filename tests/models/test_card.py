@@ -74,6 +74,14 @@ def test_it_says_all_that_the_registry_knows():
         assert part in text, part
 
 
+def test_a_metric_has_its_interval():
+    sure = {"confidence": 0.95, "bounds": {"roc_auc": [0.78, 0.812345]}}
+    text = card.markdown(a_version(intervals=sure), {}, [])
+    assert "| metric | value | 95% interval |" in text
+    assert "| roc_auc | 0.7971 | 0.78 to 0.8123 |" in text
+    assert "| rows_unseen | 12 | - |" in text
+
+
 def test_what_is_not_known_is_left_out():
     bare = ModelVersion("credit", 1, "registered", "f" * 64, {}, None, None, 1.7e9, "ann", {})
     for write in (card.markdown, card.html):

@@ -98,6 +98,82 @@ def test_what_matters_is_on_top_and_has_the_right_direction(case):
     assert sum(weight.gain for weight in evaluation.importance) == pytest.approx(1, abs=1e-3)
 
 
+def test_each_figure_has_an_interval_around_it(case):
+    evaluation, _ = steps.evaluate(case[0], case[1], steps.Evaluating())
+    assert set(evaluation.intervals) == set(evaluation.figures) - {"threshold", "ece"}
+    for name, ends in evaluation.intervals.items():
+        assert ends.low < evaluation.figures[name] < ends.high, name
+    auc = evaluation.intervals["roc_auc"]
+    assert 0.04 < auc.high - auc.low < 0.14  # of 400 rows
+    narrower, _ = steps.evaluate(case[0], case[1], steps.Evaluating(confidence=0.6))
+    assert narrower.intervals["roc_auc"].low > auc.low
+    other, _ = steps.evaluate(case[0], case[1], steps.Evaluating(seed=7))
+    assert other.intervals != evaluation.intervals
+
+
+def test_calibration_says_what_chance_leaves_open(case):
+    evaluation, _ = steps.evaluate(case[0], case[1], steps.Evaluating())
+    assert len(evaluation.calibration) == 10
+    assert all(each.low < each.observed < each.high or each.observed in (0, 1) for each in evaluation.calibration)
+
+
+class TestCosts:
+    COSTS = steps.Costs(false_positive=1, false_negative=6)
+
+    def priced(self, case, **settings):
+        found, predictions = steps.evaluate(case[0], case[1], steps.Evaluating(costs=self.COSTS, **settings))
+        labels, said = predictions["left"].to_numpy(), predictions["probability"].to_numpy()
+
+        def cost(threshold: float) -> float:
+            decided = said >= threshold
+            return (decided & (labels == 0)).mean() + 6 * (~decided & (labels == 1)).mean()
+
+        return found, cost
+
+    def test_each_way_to_decide_has_its_cost(self, case):
+        evaluation, cost = self.priced(case)
+        pricing = evaluation.pricing
+        assert pricing.own.threshold == evaluation.threshold == case[2].threshold
+        assert pricing.own.cost == pytest.approx(cost(evaluation.threshold), rel=1e-5)
+        assert pricing.by_costs.threshold == pytest.approx(1 / 7, rel=1e-5)
+        assert pricing.by_costs.cost == pytest.approx(cost(1 / 7), rel=1e-5)
+        assert pricing.nobody == pytest.approx(cost(2), rel=1e-5)
+        assert pricing.everybody == pytest.approx(cost(0), rel=1e-5)
+        assert pricing.lowest.cost == pytest.approx(min(cost(t) for t in np.linspace(0, 1, 3001)), abs=0.003)
+        assert list(pricing.curve.x) == sorted(pricing.curve.x)
+        assert len(pricing.curve.x) <= 200
+        assert evaluation.figures["cost"] == pricing.own.cost
+        ends = evaluation.intervals["cost"]
+        assert ends.low < pricing.own.cost < ends.high
+
+    def test_the_test_part_chooses_no_threshold(self, case):
+        """The decisions are the same with and without costs."""
+        plain, _ = steps.evaluate(case[0], case[1], steps.Evaluating())
+        priced, _ = self.priced(case)
+        assert plain.pricing is None
+        assert plain.confusion == priced.confusion
+        assert priced.pricing.lowest.threshold != priced.threshold
+        assert "cost" not in plain.figures
+
+    def test_held_out_folds_choose_the_cheapest(self, customers, columns, helpers):
+        parts = steps.split(customers, columns, steps.Splitting())
+        found = helpers.fitted(parts.train, columns)
+        features = found.apply(parts.train)
+        trials = [
+            steps.cross_validate(
+                features, columns, steps.Training.model_validate({**QUICK.model_dump(), "threshold": rule})
+            )
+            for rule in ("f1", self.COSTS.model_dump())
+        ]
+        assert trials[1].threshold < trials[0].threshold
+        cost = []
+        for trial in trials:
+            model = steps.train(features, found, [trial])
+            assert model.metadata["threshold"] == trial.threshold
+            cost.append(self.priced((model, found.apply(parts.test), trial))[0].pricing.own.cost)
+        assert cost[1] < cost[0]
+
+
 def test_a_training_sample_is_in_the_notes(case):
     model, test, _ = case
     model = Model(model.estimator, model.features, model.preprocessing, {**model.metadata, "train_rows": 99})
@@ -175,6 +251,30 @@ class TestReport:
         page = _page.page(evaluation, steps.Reporting(title=hostile, positive=hostile, row=hostile), [trial])
         assert "<script" not in page
         assert "&lt;script&gt;" in page
+
+    def test_costs_and_segments(self, case, customers):
+        model, test, trial = case
+        looking = steps.Evaluating(costs=steps.Costs(false_positive=10, false_negative=50), segments=("plan",))
+        evaluation, _ = steps.evaluate(model, test, looking, rows=customers)
+        assert "<h2>Costs" not in self.page(case)
+        assert "<h2>Segments" not in self.page(case)
+        page = _page.page(evaluation, steps.Reporting(unit="€"), [trial])
+        assert "<h3>Cost by threshold" in page
+        assert f'flagging nobody</td><td class="n">{50 * evaluation.positives / 400:.4g} €' in page
+        assert "It is shown, not used" in page
+        assert "<h3>Plan" in page
+        assert "Left out: 2 with fewer than 100 rows" in page
+
+    def test_names_of_segments_are_texts(self, case, make_table):
+        model, test, trial = case
+        keys = test.id.execute().tolist()
+        hostile = ["<script>$x^2$</script>", "日本 $ & \u202e" * 9]
+        rows = make_table(id=keys, **{"<b>": [hostile[i % 2] for i in range(len(keys))]})
+        evaluation, _ = steps.evaluate(model, test, steps.Evaluating(segments=("<b>",)), rows=rows)
+        page = _page.page(evaluation, steps.Reporting(), [trial])
+        assert "<script" not in page
+        assert "<b>" not in page.replace("<b>", "", page.count("</b>"))
+        assert "&lt;script&gt;$x^2$" in page
 
     def test_without_trials_there_is_no_search(self, case):
         model, test, _ = case

@@ -165,9 +165,20 @@ def _training(metadata: dict[str, Any], lineage: dict[str, Any]) -> list[Block]:
 
 
 def _metrics(metadata: dict[str, Any]) -> list[Block]:
-    found = metadata.get("metrics") or {}
-    rows = tuple((str(name), _figure(value)) for name, value in found.items())
-    return ["On rows that the model has not seen:", Rows(("metric", "value"), rows)] if rows else []
+    found, sure = metadata.get("metrics") or {}, metadata.get("intervals") or {}
+    if not found:
+        return []
+    if not sure.get("bounds"):
+        rows = tuple((str(name), _figure(value)) for name, value in found.items())
+        return ["On rows that the model has not seen:", Rows(("metric", "value"), rows)]
+    ends = {name: " to ".join(map(_figure, pair)) for name, pair in sure["bounds"].items()}
+    return [
+        "On rows that the model has not seen:",
+        Rows(
+            ("metric", "value", f"{sure['confidence']:.0%} interval"),
+            tuple((str(name), _figure(value), ends.get(name, "-")) for name, value in found.items()),
+        ),
+    ]
 
 
 def _verdict(version: ModelVersion, audit: Sequence[Promotion]) -> Verdict | None:

@@ -1,4 +1,4 @@
-"""Typed, configurable tasks for binary classification on tables: from raw rows to an explained model.
+"""Typed, configurable tasks for models on tables, binary or of a number: from raw rows to an explained model.
 
 Row by row: `clean`, `join`. Divide: `split`. Learn preprocessing from the training part, one step each, and apply it:
 `impute`, `cap_outliers`, `derive`, `encode`, `transform`. Trees: `tune`, `cross_validate`, `train`. Look at them:
@@ -9,6 +9,7 @@ Row by row: `clean`, `join`. Divide: `split`. Learn preprocessing from the train
 from __future__ import annotations
 
 from firnflow.models.card import Describing
+from firnflow.models.evaluation.thresholds import Costs
 from firnflow.models.gates.settings import Gating
 from firnflow.models.gates.verdict import Verdict
 from firnflow.models.preprocessing import Preprocessing
@@ -30,7 +31,7 @@ from firnflow.steps.config import (
     Tuning,
 )
 from firnflow.steps.evaluating import Evaluated, evaluate
-from firnflow.steps.evaluation import Evaluation
+from firnflow.steps.evaluation import BinaryEvaluation, Evaluation, RegressionEvaluation
 from firnflow.steps.fitting import cap_outliers, derive, encode, impute, transform
 from firnflow.steps.gating import Gated, gate
 from firnflow.steps.promoting import Promoted, promote
@@ -43,11 +44,13 @@ from firnflow.steps.tuning import Study, Trial, Tuned, tune
 from firnflow.steps.validating import CrossValidation, NumberScores, Scores, cross_validate
 
 __all__ = [
+    "BinaryEvaluation",
     "Capping",
     "Cleaned",
     "Cleaning",
     "Cleanup",
     "Columns",
+    "Costs",
     "CrossValidation",
     "Deriving",
     "Describing",
@@ -65,6 +68,7 @@ __all__ = [
     "Preprocessing",
     "Promoted",
     "Registered",
+    "RegressionEvaluation",
     "Reporting",
     "Scores",
     "Section",

@@ -71,23 +71,28 @@ def surest(rows: Examples, effects: Floats, probabilities: Floats, most: int) ->
     """Return the rows with the highest probabilities, with their reasons."""
     import numpy as np
 
-    reasons = strongest(effects)
-    order = np.argsort(-probabilities, kind="stable")[:most]
     return tuple(
         Example(
             key=str(rows.keys[int(row)].as_py()),
             probability=short(probabilities[row]),
             positive=bool(rows.labels[row] == 1),
-            reasons=tuple(
-                Reason(
-                    feature=rows.names[place],
-                    value=None if np.isnan(rows.features[row, place]) else short(rows.features[row, place]),
-                    effect=short(effects[row, place]),
-                )
-                for place in reasons[row]
-            ),
+            reasons=reasons(rows, effects, int(row)),
         )
-        for row in order
+        for row in np.argsort(-probabilities, kind="stable")[:most]
+    )
+
+
+def reasons(rows: Examples, effects: Floats, row: int) -> tuple[Reason, ...]:
+    """Return the three strongest reasons of a row."""
+    import numpy as np
+
+    return tuple(
+        Reason(
+            feature=rows.names[place],
+            value=None if np.isnan(rows.features[row, place]) else short(rows.features[row, place]),
+            effect=short(effects[row, place]),
+        )
+        for place in strongest(effects[row : row + 1])[0]
     )
 
 

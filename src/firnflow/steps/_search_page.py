@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from firnflow.steps import _search_figures as drawings
 from firnflow.steps._figures import svg
+from firnflow.steps._html import figure
 
 if TYPE_CHECKING:
     from firnflow.steps.tuning import Study
@@ -18,13 +19,11 @@ def search(study: Study | None) -> str:
     """Return the figures of a search as HTML; nothing for none, or for one of a single trial."""
     if study is None or len(study.trials) < 2:
         return ""
-    first = [
-        _figure(svg(drawings.history(study), "search-history", (5.4, 3.4)), "Course of the search", _course(study))
-    ]
+    first = [figure(svg(drawings.history(study), "search-history", (5.4, 3.4)), "Course of the search", _course(study))]
     if study.importance:
         height = 0.9 + 0.4 * len(study.importance)
         first.append(
-            _figure(
+            figure(
                 svg(drawings.importance(study), "search-importance", (5.4, max(height, 2.2))),
                 "Which settings mattered",
                 "How much of the difference between trials each setting explains (functional ANOVA).",
@@ -32,7 +31,7 @@ def search(study: Study | None) -> str:
         )
     names = [*study.importance, *(name for name in study.space if name not in study.importance)][:_SLICES]
     slices = "".join(
-        _figure(svg(drawings.slice_of(study, name), f"search-{name}", (3.6, 2.6)), "", "") for name in names
+        figure(svg(drawings.slice_of(study, name), f"search-{name}", (3.6, 2.6)), "", "") for name in names
     )
     return (
         f'<h2>How the settings were found</h2><div class="pair">{"".join(first)}</div>'
@@ -57,9 +56,3 @@ _SAMPLERS = {
     "grid": "a grid",
     "qmc": "an even spread (Sobol)",
 }
-
-
-def _figure(drawing: str, title: str, caption: str) -> str:
-    head = f"<h3>{title}</h3>" if title else ""
-    foot = f"<figcaption>{caption}</figcaption>" if caption else ""
-    return f"<figure>{head}{drawing}{foot}</figure>"

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from firnflow._text import listing, nearest
+from firnflow.models.evaluation.catalog import ALIASES, METRICS
+from firnflow.models.evaluation.thresholds import Costs
 from firnflow.models.section import Section, Share
 from firnflow.models.tuning.search import Pruner, Sampler
 from firnflow.models.tuning.space import Space
@@ -170,7 +172,7 @@ class Training(Section):
         folds: of the cross-validation.
         validation: `folds` deals the rows; `time` learns from the past of each fold only (see `columns.time`).
         threshold: how the probability from which a row counts as positive is chosen on held-out folds:
-            largest F1, largest `recall - false positive rate` (Youden), or a number.
+            largest F1, largest `recall - false positive rate` (Youden), lowest cost, or a number.
         seed: of folds, samples and trees.
         max_rows: above this the model learns from a deterministic sample.
         cv_rows: above this the cross-validation does.
@@ -193,7 +195,7 @@ class Training(Section):
     gamma: float = Field(default=0.0, ge=0)
     folds: int = Field(default=5, ge=2, le=20)
     validation: Literal["folds", "time"] = "folds"
-    threshold: Literal["f1", "youden"] | Share = "f1"
+    threshold: Literal["f1", "youden"] | Share | Costs = "f1"
     seed: int = 42
     max_rows: int = Field(default=1_000_000, ge=100)
     cv_rows: int = Field(default=200_000, ge=100)
@@ -268,14 +270,45 @@ class Evaluating(Section):
     """How a model is looked at.
 
     Attributes:
-        reason_rows: how many rows get reasons: those with the highest probability.
-        summary_rows: how many rows the summary of contributions is made from: a deterministic sample.
+        confidence: of the intervals, two-sided.
+        resamples: of the bootstrap that they come from.
+        seed: of the resamples.
+        costs: what a row of each kind costs, to be shown over the threshold. The threshold itself is not chosen here,
+            but on held-out folds: `training.threshold`.
+        segments: columns of the raw rows in whose values the model is looked at; numbers of more than 12 values are
+            divided into bands.
+        segment_metric: by which; None: `roc_auc`, of a number `rmse`.
+        segment_rows: smaller segments are left out, and counted.
+        reason_rows: how many rows get reasons: those with the highest probability, or the largest residual.
+        summary_rows: where not all rows get reasons, how many rows the summary of contributions is made from: a
+            deterministic sample.
         top: how many features the importance and the summary show.
     """
 
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    resamples: int = Field(default=1000, ge=100, le=100_000)
+    seed: int = 42
+    costs: Costs | None = None
+    segments: tuple[str, ...] = ()
+    segment_metric: str | None = None
+    segment_rows: int = Field(default=100, ge=2)
     reason_rows: int = Field(default=20_000, ge=0)
     summary_rows: int = Field(default=2_000, ge=1)
     top: int = Field(default=15, ge=1, le=100)
+
+    @field_validator("segments", mode="before")
+    @classmethod
+    def _listed(cls, given: object) -> object:
+        # A list that is one text would be taken for its letters.
+        return [given] if isinstance(given, str) else given
+
+    @field_validator("segment_metric")
+    @classmethod
+    def _known_metric(cls, name: str | None) -> str | None:
+        known = {*METRICS["binary"], *METRICS["regression"], *ALIASES}
+        if name is not None and name not in known:
+            raise ValueError(f"{name!r} is no metric.{nearest(name, known)} Known: {listing(known, 40)}")
+        return name
 
 
 class Reporting(Section):
@@ -285,8 +318,10 @@ class Reporting(Section):
         title: its heading.
         positive: what a positive row is called: "leaves".
         row: what a row is called, in the plural: "customers".
+        unit: of a label that is a number, and of costs: "dollars".
     """
 
     title: str = "Model report"
     positive: str = "positive"
     row: str = "rows"
+    unit: str = ""

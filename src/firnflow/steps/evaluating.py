@@ -10,98 +10,134 @@ import pyarrow as pa
 from firnflow.context import log_metric
 from firnflow.errors import DataError, UsageError
 from firnflow.graph.task import task
-from firnflow.models.evaluation import binary, curves
-from firnflow.models.evaluation.base import Scored
-from firnflow.models.evaluation.calibration import calibration_curve
-from firnflow.models.evaluation.catalog import values
+from firnflow.models.evaluation.base import Kind, Scored
+from firnflow.models.evaluation.intervals import intervals
 from firnflow.models.preprocessing import Preprocessing
-from firnflow.steps import _explain
-from firnflow.steps._explain import short
+from firnflow.models.signature import Signature
+from firnflow.steps import _evaluate_binary, _evaluate_regression, _explain
 from firnflow.steps._hash import sample
 from firnflow.steps._matrix import Examples, batches, examples, feature_names, xgboost
+from firnflow.steps._segmenting import Cut, bounds, segmentations, source
 from firnflow.steps._tables import log
 from firnflow.steps.config import Evaluating
-from firnflow.steps.evaluation import CalibrationBin, Confusion, Curve, Evaluation, Histogram
+from firnflow.steps.evaluation import Evaluation  # noqa: TC001 - the annotations of Evaluated are resolved
 from firnflow.values.model import Model
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from firnflow.models.section import Columns
 
-FIGURES = (
-    *("roc_auc", "average_precision", "accuracy", "precision", "recall", "f1", "specificity"),
-    *("false_positive_rate", "false_negative_rate", "log_loss", "brier"),
-)
-LOGGED = (*FIGURES, "threshold")
+_KINDS: dict[Kind, ModuleType] = {"binary": _evaluate_binary, "regression": _evaluate_regression}
 _EXAMPLES = 10
 
 
 class Evaluated(NamedTuple):
     """What is known about the model, and what it says about each row.
 
-    `predictions` has one row per key, in its order: key, label, `probability`, `predicted` (0 or 1), and for the rows
-    with the highest probabilities `reason_1`, `effect_1`, … `effect_3`: the features that moved the log-odds most, and
-    by how much.
+    `predictions` has one row per key, in its order: key, label; of a binary classification `probability` and
+    `predicted` (0 or 1), of a regression `prediction` and `residual` (label less prediction); and for the rows with the
+    highest probabilities, or the largest residuals, `reason_1`, `effect_1`, … `effect_3`: the features that moved the
+    log-odds, or the prediction, most, and by how much.
     """
 
     evaluation: Evaluation
     predictions: pa.Table
 
 
-class _Scored(NamedTuple):
-    keys: pa.Array[Any]
-    labels: Any
-    probabilities: Any
+class _Subject(NamedTuple):
+    """A model, taken apart."""
+
+    booster: Any
+    features: tuple[str, ...]
+    columns: Columns
+    kind: Kind
+    threshold: float
+
+
+class _Looked(NamedTuple):
+    """Rows with what moved the model, n × m."""
+
+    rows: Examples
+    effects: Any
 
 
 @task
-def evaluate(model: Model, test_features: ibis.Table, evaluating: Evaluating) -> Evaluated:
-    """Score the test part, and explain the scores.
+def evaluate(
+    model: Model, test_features: ibis.Table, evaluating: Evaluating, rows: ibis.Table | None = None
+) -> Evaluated:
+    """Score the test part, say how good the scores are, and explain them.
 
-    Metrics: AUC, average precision, accuracy, precision, recall, F1, specificity, error rates, log-loss, Brier score.
+    Metrics: those of `Evaluation.figures`.
+
+    Args:
+        model: as `train` returned it.
+        test_features: what `transform` made of the test part.
+        evaluating: how to look at it.
+        rows: the test part before any preprocessing, for `evaluating.segments`; found by the key.
 
     Raises:
-        DataError: a feature is missing or no number, or the label is not 0 and 1, both of them.
-        UsageError: the model is not one that `train` returned.
+        DataError: a feature or a column of a segment is missing, a feature is no number, or the label is not what the
+            model predicts.
+        UsageError: the model is not one that `train` returned, or segments need `rows`.
     """
-    booster, columns, threshold = _parts(model)
-    _check_features(model, test_features, columns)
-    scored = _score(booster, test_features, columns, model.features)
-    explained = _explained(scored, test_features, model.features, columns, evaluating.reason_rows)
-    effects = _explain.contributions(booster, explained) if len(explained.labels) else None
-    predictions = _predictions(scored, explained, effects, columns, threshold)
-    few, _ = sample(test_features, columns.key, evaluating.summary_rows, 0, "summary of contributions")
-    summary = examples(few, columns.key, columns.label, model.features)
-    weights = _explain.importance(booster, summary, _explain.contributions(booster, summary), evaluating.top)
-    shown: Any = ()
-    if effects is not None:
-        shown = _explain.surest(explained, effects, _predict(booster, explained.features), _EXAMPLES)
-    evaluation = Evaluation(
-        **_figures(scored, threshold),
-        features=len(model.features),
-        importance=weights,
-        examples=shown,
-        explained=len(explained.labels),
-        notes=_notes(model, len(scored.labels), len(explained.labels), len(summary.labels)),
+    subject = _subject(model)
+    of, columns = _KINDS[subject.kind], subject.columns
+    _check_features(subject, test_features)
+    segments_of = source(rows, test_features, evaluating)
+    keys, scored = _score(subject, test_features)
+    of.check(scored.labels, columns.label)
+    explained = _explained(subject, keys, of.urgency(scored), test_features, evaluating.reason_rows)
+    summary = _summary(subject, explained, len(keys), test_features, evaluating)
+    found = intervals(
+        subject.kind,
+        of.metrics(evaluating),
+        scored,
+        confidence=evaluating.confidence,
+        resamples=evaluating.resamples,
+        seed=evaluating.seed,
     )
-    for name in LOGGED:
-        log_metric(name, getattr(evaluation, name))
-    return Evaluated(evaluation, predictions)
+    cut = Cut(keys, scored, subject.kind, evaluating.segment_metric or of.PRIMARY)
+    common = {
+        "label": columns.label,
+        "rows": len(keys),
+        "confidence": evaluating.confidence,
+        "intervals": {name: ends for name, each in found.items() if (ends := bounds(each)) is not None},
+        "segments": segmentations(cut, columns.key, evaluating, segments_of),
+        "features": len(subject.features),
+        "importance": _explain.importance(subject.booster, summary.rows, summary.effects, evaluating.top),
+        "explained": len(explained.rows.labels),
+        "examples": of.shown(*explained, _predict(subject, explained.rows.features), _EXAMPLES),
+        "notes": _notes(model, len(keys), len(explained.rows.labels), len(summary.rows.labels), of.FIRST),
+    }
+    values = {name: each.value for name, each in found.items()}
+    evaluation = of.evaluation(common, values, scored, evaluating.costs)
+    for name, value in evaluation.figures.items():
+        log_metric(name, value)
+    said = of.said(scored)
+    table = {columns.key: keys, columns.label: said.pop("label"), **said, **_reasons(keys, explained)}
+    return Evaluated(evaluation, pa.table(table))
 
 
-def _parts(model: Model) -> tuple[Any, Columns, float]:
+def _subject(model: Model) -> _Subject:
     booster = model.estimator.get_booster() if hasattr(model.estimator, "get_booster") else model.estimator
-    if not isinstance(booster, xgboost().Booster) or model.preprocessing is None or "threshold" not in model.metadata:
+    signature = Signature.of(model)
+    kind: Kind | None = signature.output.task if signature else "binary" if "threshold" in model.metadata else None
+    threshold = model.metadata.get("threshold")
+    usable = isinstance(booster, xgboost().Booster) and model.preprocessing is not None
+    if not usable or kind is None or (kind == "binary" and threshold is None):
         raise UsageError(
-            "`evaluate` reads models that `steps.train` returned: an XGBoost model for binary classification with its"
-            f" preprocessing and threshold. This one holds a {type(model.estimator).__name__}."
+            "`evaluate` reads models that `steps.train` returned: an XGBoost model with its preprocessing, its"
+            f" signature and, of a binary classification, its threshold. This one holds a"
+            f" {type(model.estimator).__name__}."
         )
-    preprocessing = Preprocessing.model_validate(model.preprocessing)
-    return booster, preprocessing.columns, float(str(model.metadata["threshold"]))
+    columns = Preprocessing.model_validate(model.preprocessing).columns
+    return _Subject(booster, model.features, columns, kind, float(str(threshold)) if threshold is not None else 0.5)
 
 
-def _check_features(model: Model, table: ibis.Table, columns: Columns) -> None:
-    names = feature_names(table, columns)
-    missing = [name for name in model.features if name not in names]
+def _check_features(subject: _Subject, table: ibis.Table) -> None:
+    names = feature_names(table, subject.columns)
+    missing = [name for name in subject.features if name not in names]
     if missing:
         raise DataError(
             f"The test part lacks the model's features {', '.join(missing[:5])}."
@@ -109,106 +145,85 @@ def _check_features(model: Model, table: ibis.Table, columns: Columns) -> None:
         )
 
 
-def _predict(booster: Any, features: Any) -> Any:
-    return booster.inplace_predict(features, validate_features=False)
+def _predict(subject: _Subject, features: Any) -> Any:
+    if not len(features):
+        return features[:, 0]
+    return subject.booster.inplace_predict(features, validate_features=False)
 
 
-def _score(booster: Any, table: ibis.Table, columns: Columns, names: tuple[str, ...]) -> _Scored:
-    """Return label and probability of every row, in the order of the key; a batch of features at a time."""
+def _score(subject: _Subject, table: ibis.Table) -> tuple[pa.Array[Any], Scored]:
+    """Return the key and what the model says of every row, in the order of the key; a batch of features at a time."""
     import numpy as np
     import pyarrow.compute as pc
 
+    columns = subject.columns
     parts = [
-        (rows.keys, rows.labels, _predict(booster, rows.features))
-        for rows in batches(table, columns.key, columns.label, names)
+        (rows.keys, rows.labels, _predict(subject, rows.features))
+        for rows in batches(table, columns.key, columns.label, subject.features)
     ]
     if not parts:
         raise DataError("The test part has no rows.")
     keys = pa.chunked_array([part[0] for part in parts]).combine_chunks()
     order = pc.sort_indices(keys).to_numpy()
-    labels, probabilities = (np.concatenate([part[i] for part in parts])[order] for i in (1, 2))
-    if not (np.isin(labels, (0.0, 1.0)).all() and 0 < labels.sum() < len(labels)):
-        raise DataError(f"The label {columns.label!r} of the test part must be 0 and 1, both of them.")
-    return _Scored(keys.take(pa.array(order, pa.int64())), labels, probabilities)
+    labels, scores = (np.concatenate([part[i] for part in parts])[order] for i in (1, 2))
+    return keys.take(pa.array(order, pa.int64())), Scored(labels, scores, subject.threshold)
 
 
-def _explained(scored: _Scored, table: ibis.Table, names: tuple[str, ...], columns: Columns, most: int) -> Examples:
-    """Return the features of the `most` rows with the highest probabilities."""
+def _explained(subject: _Subject, keys: Any, urgency: Any, table: ibis.Table, most: int) -> _Looked:
+    """Return the `most` rows with the highest urgency, and why the model says of them what it says."""
     import numpy as np
 
-    if most < len(scored.labels):
-        order = np.argsort(-scored.probabilities, kind="stable")[:most]
-        keys = ibis.memtable(pa.table({columns.key: scored.keys.take(pa.array(order, pa.int64()))}))
-        table = table.semi_join(keys, columns.key)
-    return examples(table, columns.key, columns.label, names)
+    columns = subject.columns
+    if most < len(keys):
+        order = np.argsort(-urgency, kind="stable")[:most]
+        chosen = ibis.memtable(pa.table({columns.key: keys.take(pa.array(order, pa.int64()))}))
+        table = table.semi_join(chosen, columns.key)
+    return _looked(subject, table)
 
 
-def _predictions(scored: _Scored, explained: Examples, effects: Any, columns: Columns, threshold: float) -> pa.Table:
+def _summary(subject: _Subject, explained: _Looked, total: int, table: ibis.Table, evaluating: Evaluating) -> _Looked:
+    """Return the rows that the summary is made from: all of them, where all of them are explained."""
+    if len(explained.rows.labels) == total:
+        return explained
+    few, _ = sample(table, subject.columns.key, evaluating.summary_rows, 0, "summary of contributions")
+    return _looked(subject, few)
+
+
+def _looked(subject: _Subject, table: ibis.Table) -> _Looked:
+    import numpy as np
+
+    rows = examples(table, subject.columns.key, subject.columns.label, subject.features)
+    if not len(rows.labels):
+        return _Looked(rows, np.empty((0, len(subject.features)), dtype=np.float32))
+    return _Looked(rows, _explain.contributions(subject.booster, rows))
+
+
+def _reasons(keys: Any, explained: _Looked) -> dict[str, Any]:
+    """Return the columns with the reasons, null for rows that are not explained; none where no row is."""
     import numpy as np
     import pyarrow.compute as pc
 
-    table = {
-        columns.key: scored.keys,
-        columns.label: pa.array(scored.labels.astype(np.int8)),
-        "probability": pa.array(scored.probabilities),
-        "predicted": pa.array((scored.probabilities >= threshold).astype(np.int8)),
-    }
-    if effects is None:
-        return pa.table(table)
+    rows, effects = explained
+    if not len(rows.labels):
+        return {}
     strongest = _explain.strongest(effects)
-    place = pc.index_in(scored.keys, value_set=explained.keys)
-    names = pa.array(explained.names)
+    place = pc.index_in(keys, value_set=rows.keys)
+    names = pa.array(rows.names)
+    columns = {}
     for rank in range(strongest.shape[1]):
         feature = strongest[:, rank]
-        table[f"reason_{rank + 1}"] = names.take(pa.array(feature, pa.int64())).take(place)
-        table[f"effect_{rank + 1}"] = pa.array(effects[np.arange(len(feature)), feature]).take(place)
-    return pa.table(table)
+        columns[f"reason_{rank + 1}"] = names.take(pa.array(feature, pa.int64())).take(place)
+        columns[f"effect_{rank + 1}"] = pa.array(effects[np.arange(len(feature)), feature]).take(place)
+    return columns
 
 
-def _figures(scored: _Scored, threshold: float) -> dict[str, Any]:
-    labels, probabilities = scored.labels, scored.probabilities
-    steps = binary.ladder(labels, probabilities)
-    counts = binary.confusion(labels, probabilities, threshold)
-    figures = values("binary", Scored(labels, probabilities, threshold), FIGURES)
-    return {
-        **{name: short(value) for name, value in figures.items()},
-        "rows": len(labels),
-        "positives": int(labels.sum()),
-        "threshold": threshold,
-        "confusion": Confusion(**counts._asdict()),
-        "roc": _curve(curves.roc(steps)),
-        "precision_recall": _curve(curves.precision_recall(steps)),
-        "calibration": tuple(
-            CalibrationBin(predicted=short(point.predicted), observed=short(point.observed), rows=point.rows)
-            for point in calibration_curve(labels, probabilities)
-        ),
-        "histogram": _histogram(labels, probabilities),
-    }
-
-
-def _curve(points: curves.Points) -> Curve:
-    return Curve(x=tuple(map(short, points.x)), y=tuple(map(short, points.y)))
-
-
-def _histogram(labels: Any, probabilities: Any) -> Histogram:
-    import numpy as np
-
-    edges = np.linspace(0, 1, 41)
-    by_label = [np.histogram(probabilities[labels == value], edges)[0] for value in (0, 1)]
-    return Histogram(
-        edges=tuple(short(edge) for edge in edges),
-        negatives=tuple(map(int, by_label[0])),
-        positives=tuple(map(int, by_label[1])),
-    )
-
-
-def _notes(model: Model, rows: int, explained: int, summarised: int) -> tuple[str, ...]:
+def _notes(model: Model, rows: int, explained: int, summarised: int, first: str) -> tuple[str, ...]:
     notes = []
     learnt, available = (int(str(model.metadata.get(n, 0))) for n in ("train_rows", "train_rows_available"))
     if learnt < available:
         notes.append(f"The model learnt from a sample of {learnt:,} of {available:,} training rows.")
     if explained < rows:
-        notes.append(f"Reasons are given for the {explained:,} of {rows:,} test rows with the highest probabilities.")
+        notes.append(f"Reasons are given for the {explained:,} of {rows:,} test rows {first}.")
     if summarised < rows:
         notes.append(f"The summary of contributions is made from a sample of {summarised:,} of {rows:,} test rows.")
     for note in notes:

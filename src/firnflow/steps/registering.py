@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from firnflow.context import log_metric
 from firnflow.engine import services
 from firnflow.graph.task import task
@@ -66,7 +68,7 @@ def register(
         **model.metadata,
         "lineage": lineage.of_run(here.state, running.run),
         "features": list(model.features),
-        "metrics": _figures(evaluation),
+        **(_figures(evaluation) if evaluation is not None else {}),
         "describing": describing.model_dump(mode="json") if describing else {},
     }
     version = Registry(here.state, here.stores).register(
@@ -89,7 +91,7 @@ def registrar(here: services.Services, run: str) -> str:
     return f"{origin.get('user') or '?'}@{origin.get('host') or '?'}"
 
 
-def _figures(evaluation: Evaluation | None) -> dict[str, float]:
-    """Return the numbers of an evaluation, without its curves."""
-    found = evaluation.model_dump(mode="json") if evaluation is not None else {}
-    return {name: value for name, value in found.items() if isinstance(value, float)}
+def _figures(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the metrics of an evaluation, and how sure they are, without its curves."""
+    bounds = {name: [ends.low, ends.high] for name, ends in evaluation.intervals.items()}
+    return {"metrics": evaluation.figures, "intervals": {"confidence": evaluation.confidence, "bounds": bounds}}

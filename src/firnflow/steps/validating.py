@@ -17,6 +17,7 @@ from firnflow.graph.task import task
 from firnflow.models.evaluation.base import Scored
 from firnflow.models.evaluation.binary import best_threshold, ladder
 from firnflow.models.evaluation.catalog import values
+from firnflow.models.evaluation.thresholds import Costs, cost_curve
 from firnflow.models.section import Columns, Section
 from firnflow.steps._boosting import boost_until, predict
 from firnflow.steps._hash import sample
@@ -203,13 +204,12 @@ def _in_time(labels: npt.NDArray[np.float32], when: Any, training: Training) -> 
 
 
 def _threshold(labels: Any, said: Any, training: Training) -> float | None:
+    rule = training.threshold
     if training.objective != "binary":
         return None
-    return (
-        training.threshold
-        if isinstance(training.threshold, float)
-        else best_threshold(ladder(labels, said), training.threshold)
-    )
+    if isinstance(rule, Costs):
+        return cost_curve(labels, said, rule).cheapest()[0]
+    return rule if isinstance(rule, float) else best_threshold(ladder(labels, said), rule)
 
 
 def _step(rows: Examples, said: Any, seen: list[Mask], training: Training) -> float:

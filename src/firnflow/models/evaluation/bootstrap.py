@@ -50,31 +50,49 @@ class Draws(NamedTuple):
         return Interval(self.value, float(low), float(high))
 
 
-def weights(rows: int, resamples: int = RESAMPLES, seed: int = 0) -> Iterator[Array]:
-    """Yield blocks of weights, r × `rows`: how often each row was drawn. The same seed gives the same resamples."""
+def weights(rows: int, resamples: int = RESAMPLES, seed: int = 0, *, counts: Array | None = None) -> Iterator[Array]:
+    """Yield blocks of weights, r × `rows`: how often each row was drawn. The same seed gives the same resamples.
+
+    Args:
+        rows: how many.
+        resamples: how many.
+        seed: of the resamples.
+        counts: how many rows each of the `rows` stands for; None: itself.
+    """
     rng = np.random.default_rng(seed)
     size = max(1, min(resamples, _BLOCK // max(rows, 1)))
     for start in range(0, resamples, size):
-        block = np.empty((min(size, resamples - start), rows))
+        many = min(size, resamples - start)
+        if counts is not None:
+            yield rng.multinomial(counts.sum(), counts / counts.sum(), many).astype(np.float64)
+            continue
+        block = np.empty((many, rows))
         for row in block:
             row[:] = np.bincount(rng.integers(0, rows, rows), minlength=rows)
         yield block
 
 
 def draw(
-    statistics: Mapping[str, Statistic], rows: int, *, resamples: int = RESAMPLES, seed: int = 0
+    statistics: Mapping[str, Statistic],
+    rows: int,
+    *,
+    counts: Array | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> dict[str, Draws]:
     """Return several statistics of the same rows and resamples, by name.
 
     Args:
         statistics: name → statistic, each made ready for the same rows.
         rows: how many.
+        counts: how many rows each of them stands for; None: itself.
         resamples: how many.
         seed: of the resamples.
     """
-    values = {name: float(statistic(np.ones((1, rows)))[0]) for name, statistic in statistics.items()}
+    whole = np.ones((1, rows)) if counts is None else counts.astype(np.float64)[None, :]
+    values = {name: float(statistic(whole)[0]) for name, statistic in statistics.items()}
     found: dict[str, list[Array]] = {name: [] for name in statistics}
-    for block in weights(rows, resamples, seed) if statistics else ():
+    for block in weights(rows, resamples, seed, counts=counts) if statistics else ():
         for name, statistic in statistics.items():
             found[name].append(statistic(block))
     return {name: Draws(values[name], np.concatenate(parts)) for name, parts in found.items()}

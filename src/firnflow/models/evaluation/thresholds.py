@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from pydantic import model_validator
 
-from firnflow.models.evaluation.binary import between, ladder
+from firnflow.models.evaluation.base import Metric, mean
+from firnflow.models.evaluation.binary import ladder
 from firnflow.models.section import Section
 
 if TYPE_CHECKING:
-    from firnflow.models.evaluation.base import Array
+    from firnflow.models.evaluation.base import Array, Scored, Statistic
 
 
 class Costs(Section):
@@ -36,6 +37,17 @@ class Costs(Section):
         """The threshold that is cheapest where probabilities are true."""
         wrong, missed = self.false_positive - self.true_negative, self.false_negative - self.true_positive
         return wrong / (wrong + missed)
+
+    @property
+    def metric(self) -> Metric:
+        """What a row costs on average, by the decisions at the rows' threshold."""
+
+        def prepare(scored: Scored) -> Statistic:
+            decided, positive = scored.scores >= scored.threshold, scored.labels == 1
+            of_positives = np.where(decided, self.true_positive, self.false_negative)
+            return mean(np.where(positive, of_positives, np.where(decided, self.false_positive, self.true_negative)))
+
+        return Metric("cost", "lower", prepare)
 
 
 class CostCurve(NamedTuple):
@@ -68,5 +80,7 @@ def cost_curve(labels: Array, probabilities: Array, costs: Costs) -> CostCurve:
     )
     # Above the highest probability nobody is decided for.
     nobody = float(np.nextafter(steps.thresholds[0], np.inf))
-    thresholds = np.array([nobody, *(between(steps, step) for step in range(len(steps.thresholds)))])
+    at = steps.thresholds.astype(np.float64)
+    # As `between` has it, of all steps at once.
+    thresholds = np.append(nobody, np.round((at + np.append(at[1:], 0.0)) / 2, 6))
     return CostCurve(thresholds, total / len(labels))
