@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from firnflow.graph.pipeline import pipeline as pipeline
     from firnflow.graph.placeholders import each as each
     from firnflow.graph.source import source as source
+    from firnflow.graph.table import table as table
     from firnflow.graph.task import task as task
     from firnflow.values.figure import Figure as Figure
     from firnflow.values.html import Html as Html
@@ -42,6 +43,7 @@ _PUBLIC = {
     "pipeline": "firnflow.graph.pipeline",
     "scratch_dir": "firnflow.context",
     "source": "firnflow.graph.source",
+    "table": "firnflow.graph.table",
     "task": "firnflow.graph.task",
 }
 __all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - names, all of them strings

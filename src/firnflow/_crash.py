@@ -30,6 +30,9 @@ POINTS = frozenset(
         "run.ended",  # the run's row says how it ended
         "collect.marked",  # garbage is listed, nothing is deleted
         "collect.deleted",  # the first object is deleted
+        "table.written",  # a data file is stored, the version is not begun
+        "table.staged",  # metadata of a version is written, the catalog does not name it
+        "table.committed",  # the version is there, the task that published it is under way
         "model.registered",  # a version of a model is written down, the task that did so is under way
         "model.promoted",  # likewise, an alias has moved
     }

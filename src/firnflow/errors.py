@@ -23,7 +23,8 @@
         ├── WorkerLostError          a task's process died (a signal, a segmentation fault)
         ├── RunCancelledError        somebody asked the run to stop
         ├── RunConflictError         another process holds the run, or has taken it over
-        └── ModelConflictError       an alias was moved meanwhile, or a version is still needed
+        ├── ModelConflictError       an alias was moved meanwhile, or a version is still needed
+        └── TableConflictError       a named table got a version meanwhile that this one would undo
 
 A message says what is wrong, where, and the command or setting that mends it.
 An exception raised by a user's function is never replaced: it is the ``__cause__`` of a TaskFailedError.
@@ -146,3 +147,7 @@ class RunConflictError(RunError):
 
 class ModelConflictError(RunError):
     """An alias of a model was moved by somebody else meanwhile, or a version is needed as it is; nothing changed."""
+
+
+class TableConflictError(RunError):
+    """Somebody else has published a version of a named table meanwhile that this one would undo; nothing changed."""

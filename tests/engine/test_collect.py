@@ -48,8 +48,8 @@ def project(lab):
 
 @pytest.fixture
 def place(project):
-    artifacts = Stores.open(project.project.settings, project.root).artifacts
-    return collect.Place(project.state, [], artifacts, logs_folder(project.root))
+    stores = Stores.open(project.project.settings, project.root)
+    return collect.Place(project.state, [], stores.artifacts, logs_folder(project.root), stores)
 
 
 def age(place, seconds=2 * collect.GRACE):
@@ -137,7 +137,7 @@ def test_objects_of_an_environment_with_the_same_store_stay(project, place, lab,
     age(place)
     alone = collect.find(place, EVERYTHING)
     assert [each.where for each in alone.objects] == [theirs.outputs["big"].where]
-    both = collect.Place(place.state, [other.state], place.artifacts, place.logs)
+    both = collect.Place(place.state, [other.state], place.artifacts, place.logs, place.stores)
     assert collect.find(both, EVERYTHING).objects == ()
 
 

@@ -145,7 +145,7 @@ def _set_aside(error: Exception, call: Call, place: Workplace) -> None:
     """Delete the inputs that are not what was committed, so that a resumed run makes them again."""
     if isinstance(error, DamagedArtifactError):
         artifacts = place.stores.artifacts
-        for ref in (ref for bound in call.arguments.values() for ref in stored(bound)):
+        for ref in (ref for bound in call.arguments.values() for ref in stored(bound) if not _is_named(bound)):
             where = ref.where or ""
             # of a remote object, what is wrong may be the copy here: it is downloaded once more
             if _is_damaged(ref, place) and not (artifacts.drop_copy(where) and not _is_damaged(ref, place)):
@@ -158,6 +158,11 @@ def _is_damaged(ref: Ref, place: Workplace) -> bool:
     except DamagedArtifactError:
         return True
     except StoreError:  # it is away: nobody knows
+def _is_named(bound: Bound) -> bool:
+    """Return whether this is a version of a named table: no run can make it again."""
+    return isinstance(bound, Ref) and bound.kind == "table" and bound.items is not None
+
+
         return False
     return False
 
@@ -181,9 +186,11 @@ def _outputs(call: Call, task: Task[...], place: Workplace) -> dict[str, Ref]:
 def _save(signature: Signature, returned: Any, place: Workplace) -> dict[str, Ref]:
     saved = {}
     for name, value in signature.split(returned).items():
-        ref = values.save(value, signature.outputs[name], place.stores)
-        place.memory.keep(ref, value)
-        saved[name] = ref
+        if isinstance(value, Ref):  # likewise
+            saved[name] = value
+            continue
+        saved[name] = values.save(value, signature.outputs[name], place.stores)
+        place.memory.keep(saved[name], value)
     return saved
 
 
@@ -198,6 +205,8 @@ def load(bound: Bound, annotation: Any, place: Workplace) -> Any:
     return [load(item, inner, place) for item in bound]
 
 
+        if annotation is Ref:  # a task of ours that only hands it on
+            return bound
 def describe(error: BaseException, redact: Callable[[str], str]) -> dict[str, Any]:
     """Return an error as plain data: kind, type, message, and the user's own traceback where there is one.
 

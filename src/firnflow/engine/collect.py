@@ -10,6 +10,8 @@ Safe beside running runs, and after a crash at any point:
 - The newest complete run of a pipeline stays, since partial runs take their inputs from it, and so does a run from
   which one took them that may be resumed; while a pipeline runs, none of its runs is forgotten.
 - A local copy of a remote object goes when nobody has used it for as long as an old run is old, and at least `GRACE`.
+- Of named tables old versions expire by the same rule, but for the newest, and for those that a run or a model refers
+  to; what only they had is garbage then. Data files of versions that are kept are in use.
 - Nothing goes while the store has the mark of a state that cannot be asked here.
 """
 
@@ -23,6 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from firnflow._crash import crash_point
+from firnflow.engine import tables as named
 from firnflow.engine.logs import attempt_file
 from firnflow.errors import NotFoundError, StoreError
 from firnflow.status import COMMITTED, RunStatus, TaskStatus
@@ -32,9 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
+    from firnflow.stores import Stores
     from firnflow.stores.artifacts import ArtifactStore, StoredObject
     from firnflow.stores.owners import Owner
     from firnflow.stores.state import Run, State
+    from firnflow.stores.tables.versions import Version
 
 GRACE = 3600.0
 """Seconds for which an object stays although nothing refers to it."""
@@ -64,6 +69,8 @@ class Garbage:
         log_bytes: how much their logs take.
         copies: local copies of remote objects that nobody has used for long.
         waiting: how many more objects stay until the runs have ended that were under way.
+        versions: the versions of named tables that have expired.
+        joined: the named tables with many small files, which are joined.
     """
 
     runs: tuple[Run, ...]
@@ -71,6 +78,8 @@ class Garbage:
     log_bytes: int
     copies: tuple[StoredObject, ...] = ()
     waiting: int = 0
+    versions: tuple[Version, ...] = ()
+    joined: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -87,21 +96,25 @@ class Place:
         others: the states of other environments that keep their values in the same artifact store.
         artifacts: the store.
         logs: the folder of the logs.
+        stores: the store, and a warehouse for named tables.
     """
 
     state: State
     others: Sequence[State]
     artifacts: ArtifactStore
     logs: Path
+    stores: Stores
 
 
 def find(place: Place, rule: Rule) -> Garbage:
     """Return the garbage; nothing is changed."""
     runs = _old_runs(place.state, rule)
-    objects = tuple(_unused(place, runs))
+    old = named.outdated(place.state, place.stores, rule.older_than, rule.keep, lambda: _needed(place, runs))
+    objects = tuple(_unused(place, runs, old.versions))
     limit, going = time.time() - max(rule.older_than, GRACE), {each.where for each in objects}
     copies = tuple(each for each in place.artifacts.copies() if each.modified < limit and each.where not in going)
-    return Garbage(runs, objects, sum(_size(_log_folder(place.logs, run.id)) for run in runs), copies)
+    logs = sum(_size(_log_folder(place.logs, run.id)) for run in runs)
+    return Garbage(runs, objects, logs, copies, versions=old.versions, joined=old.compact)
 
 
 def collect(place: Place, garbage: Garbage) -> Garbage:
@@ -110,6 +123,9 @@ def collect(place: Place, garbage: Garbage) -> Garbage:
     for run in garbage.runs:
         shutil.rmtree(_log_folder(place.logs, run.id), ignore_errors=True)
     place.state.delete_runs([run.id for run in garbage.runs])
+    needed = _needed(place, ()) if garbage.versions else set()
+    old = [version for version in garbage.versions if (version.table, version.number) not in needed]
+    versions = named.tidy(place.state, place.stores, old, garbage.joined, GRACE)
     oldest = _oldest_under_way(place)
     unused = list(_unused(place, ()))
     since = place.state.condemn({each.where: each.modified for each in unused})
@@ -126,7 +142,8 @@ def collect(place: Place, garbage: Garbage) -> Garbage:
     copies = tuple(each for each in place.artifacts.copies() if each in set(garbage.copies))  # not used meanwhile
     for each in copies:
         place.artifacts.drop_copy(each.where)
-    return Garbage(garbage.runs, tuple(deleted), garbage.log_bytes, copies, len(unused) - len(free))
+    waiting = len(unused) - len(free)
+    return Garbage(garbage.runs, tuple(deleted), garbage.log_bytes, copies, waiting, versions, garbage.joined)
 
 
 def check_owners(place: Place, gone: Collection[str] = ()) -> None:
@@ -191,8 +208,8 @@ def _is_complete(run: Run) -> bool:
     return run.status == RunStatus.SUCCEEDED and not any(run.request.get(part) for part in ("start", "stop", "only"))
 
 
-def _unused(place: Place, forgotten: Sequence[Run]) -> Iterator[StoredObject]:
-    """Yield the objects that no committed attempt refers to, besides those of the forgotten runs."""
+def _unused(place: Place, forgotten: Sequence[Run], expired: Sequence[Version] = ()) -> Iterator[StoredObject]:
+    """Yield the objects that nothing refers to: no attempt, model or named table that stays."""
     limit = min([time.time() - GRACE, *(moment for state in _states(place) for moment in _under_way(state))])
     used: Counter[str] = Counter()
     for state in _states(place):
@@ -202,9 +219,30 @@ def _unused(place: Place, forgotten: Sequence[Run]) -> Iterator[StoredObject]:
         for attempt in place.state.attempts(run.id):
             if attempt.status in COMMITTED:
                 used.subtract(_places(attempt.outputs or {}))
+    for state in _states(place):
+        used.update(named.places(state, place.stores, expired if state is place.state else ()))
     for each in place.artifacts.objects():
         if used[each.where] <= 0 and each.modified < limit:
             yield each
+
+
+def _needed(place: Place, forgotten: Sequence[Run]) -> set[tuple[str, int]]:
+    """Return table and number of the versions that runs and models refer to, but for the forgotten runs."""
+    going = {run.id for run in forgotten}
+    found: set[tuple[str, int]] = set()
+    for run in place.state.runs(limit=_ALL):
+        if run.id not in going:
+            found |= {(each["table"], each["version"]) for each in run.request.get("tables", {}).values()}
+            found |= {part for each in place.state.attempts(run.id) for part in _versions(each.outputs)}
+    return found | {part for metadata in place.state.models_metadata() for part in _versions(metadata)}
+
+
+def _versions(data: Any) -> Iterator[tuple[str, int]]:
+    """Yield table and number of every version of a named table that plain data names."""
+    if isinstance(data, dict) and isinstance(data.get("table"), str) and isinstance(data.get("version"), int):
+        yield data["table"], data["version"]
+    for part in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from _versions(part)
 
 
 def _under_way(state: State) -> Iterator[float]:

@@ -15,6 +15,7 @@ from firnflow.engine.selection import outputs_of
 from firnflow.engine.units import make_unit
 from firnflow.errors import DamagedArtifactError
 from firnflow.graph.source import SOURCE_KEY
+from firnflow.graph.table import PUBLISH_KEY, TABLE_KEY
 from firnflow.project import redact
 from firnflow.status import COMMITTED
 from firnflow.values import json
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from firnflow.graph.task import Task
     from firnflow.stores import Stores
     from firnflow.stores.state import Attempt, State
+
+
+_OURS = {SOURCE_KEY, TABLE_KEY, PUBLISH_KEY}
 
 
 class Job:
@@ -140,7 +144,7 @@ class Job:
     def libraries(self) -> list[str]:
         """Return the libraries that the tasks still to be settled use, for the fork server to load."""
         left = [node for task, node in self.graph.tasks.items() if task not in self.scheduler.settled]
-        keys = {node.key for node in [*left, *filter(None, [self.graph.finalizer])]} - {SOURCE_KEY}
+        keys = {node.key for node in [*left, *filter(None, [self.graph.finalizer])]} - _OURS
         return sorted(set().union(*(self._fingerprinter.of(self._tasks[key]).libraries for key in keys)))
 
     def next_number(self, task: str, element: int, *, runs: bool = True) -> int:

@@ -10,6 +10,7 @@ from firnflow.engine.collect import Place
 from firnflow.engine.workplace import logs_folder
 from firnflow.errors import FirnflowError, StoreError
 from firnflow.project.settings import load_settings
+from firnflow.stores import Stores
 from firnflow.stores.state import State
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def place_of(root: Path, settings: Settings, state: State, artifacts: ArtifactSt
             if found is not None:
                 stack.callback(found.close)
                 others.append(found)
-        yield Place(state, others, artifacts, logs_folder(root))
+        stores = Stores.open(settings, root)
+        stack.callback(stores.close)
+        yield Place(state, others, artifacts, logs_folder(root), stores)
 
 
 def _neighbour(root: Path, settings: Settings, name: str) -> State | None:

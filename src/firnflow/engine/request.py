@@ -27,6 +27,7 @@ class RunRequest:
         workers: how many processes; None: as the environment says.
         inline: run everything in this process, for a debugger.
         register: whether models may be registered and promoted; False: the run leaves the registry alone.
+        tables: task → table, version and digest of the named tables that it reads: settled when the run starts.
         given_by: the run whose outputs stand for tasks that are not chosen; `run` writes it down for `resume`.
     """
 
@@ -40,6 +41,7 @@ class RunRequest:
     workers: int | None = None
     inline: bool = False
     register: bool = True
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     given_by: str | None = None
 
     def to_json(self) -> dict[str, Any]:

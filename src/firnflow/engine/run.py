@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow._crash import crash_point
 from firnflow._text import listing
 from firnflow.context import RunSummary
-from firnflow.engine import sources
+from firnflow.engine import sources, tables
 from firnflow.engine.driver import FINALIZER, Driver
 from firnflow.engine.eventlog import EventLog
 from firnflow.engine.events import Event
@@ -68,7 +68,9 @@ def run(project: Project, request: RunRequest, listeners: Sequence[Listener] = (
         place.state.reap()
         register(place, project)
         given, given_by = given_outputs(graph, chosen, place.state)
-        request = dataclasses.replace(request, given_by=given_by)
+        settled = tables.settle(graph, chosen, place.state, place.stores)
+        request = dataclasses.replace(request, given_by=given_by, tables=settled)
+        graph = tables.pinned(graph, settled)
         digest, text = written(graph)
         until = time.time() + project.settings.lease
         record = new_run(project, request, _new_id(graph.pipeline), digest, params, this_process(), until)
@@ -113,6 +115,8 @@ def resume(
         graph = sources.replace_given(pipeline.build(), request.inputs)
         chosen = select(graph, request)
         given, _ = given_outputs(graph, chosen, place.state, request.given_by)
+        settled = tables.settle(graph, chosen - request.tables.keys(), place.state, place.stores)
+        graph = tables.pinned(graph, {**settled, **request.tables})
         until = time.time() + project.settings.lease
         register(place, project)
         epoch = place.state.claim(record.id, this_process(), until, written(graph))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow import context
 from firnflow._text import listing, nearest
+from firnflow.engine import tables
 from firnflow.errors import DataError, NotFoundError, UsageError
 from firnflow.graph.kinds import KINDS
 from firnflow.graph.model import FromConstant, Graph, Port, TaskNode
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def with_builtins(pipeline: Pipeline, project: Project, place: Workplace) -> dict[str, Task[...]]:
-    """Return the tasks of a pipeline by key, and the one that reads sources."""
+    """Return the tasks of a pipeline by key, and those that read sources, and read and publish named tables."""
 
     def source(name: str, path: str | None = None, expected: str | None = None) -> Any:
         from firnflow.stores import sources
@@ -33,7 +34,8 @@ def with_builtins(pipeline: Pipeline, project: Project, place: Workplace) -> dic
             here.before_commit.append(lambda: _check_unchanged(project, name, path, expected))
         return sources.read_source(project.catalog.get(name), place.stores, project.root, path, name=name)
 
-    return {**{task.key: task for task in pipeline.tasks.values()}, SOURCE_KEY: Task(source, "source")}
+    own = {task.key: task for task in pipeline.tasks.values()}
+    return {**own, SOURCE_KEY: Task(source, "source"), **tables.tasks(place.stores)}
 
 
 def absolute(inputs: dict[str, str], folder: Path) -> dict[str, str]:

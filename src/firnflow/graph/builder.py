@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from firnflow.graph.task import Task
 
+_NO_NAME = re.compile(r"\W", re.ASCII)
 _current: contextvars.ContextVar[Builder | None] = contextvars.ContextVar("firnflow_builder", default=None)
 
 
@@ -81,16 +82,59 @@ class Builder:
 
     def source(self, name: str, key: str) -> Output:
         """Add a catalog source, or return the one that is there."""
+        return self._leaf(name, key, {"name": name}, "source")
+
+    def table(self, name: str, version: int | None, as_of: str | None, key: str) -> Output:
+        """Add a named table, or return the one that is there."""
+        which = {"version": version, "as_of": as_of}
+        given: dict[str, str | int] = {argument: value for argument, value in which.items() if value is not None}
+        suffix = "".join(f"_{argument}_{value}" for argument, value in given.items())
+        return self._leaf(f"{name}{re.sub(_NO_NAME, '_', suffix)}", key, {"name": name, **given}, "table")
+
+    def publish(self, output: Output, name: str, mode: str, columns: dict[str, list[str]], key: str) -> Output:
+        """Add the task that publishes a table."""
+        place = here()
+        task = f"publish_{name}"
+        path = self._path(task)
+        if path in self.nodes:
+            fail(
+                f"table {name!r}: is published already in pipeline {self.pipeline!r}, at {self.places[path]}",
+                place,
+                "Join the tables in a task and publish once, or publish in a pipeline of its own.",
+            )
+        site = Site(self, task, "data", place)
+        self._claim(path, task, place)
+        given: dict[str, Any] = {"name": name, "mode": mode, **columns}
+        self.nodes[path] = TaskNode(
+            key=key,
+            doc=f"Publishes table {name} ({mode})",
+            location=place.location(),
+            inputs={
+                "data": to_input(output, SourceTable, site),
+                **{argument: FromConstant(value=value) for argument, value in given.items()},
+            },
+            arguments={
+                "data": Port(type=readable(SourceTable)),
+                **{argument: _port(value) for argument, value in given.items()},
+            },
+            outputs={"result": Port(type=readable(SourceTable))},
+            when=tuple(self.conditions),
+        )
+        return Output(self, path, None, SourceTable, mapped=False)
+
+    def _leaf(self, name: str, key: str, given: dict[str, Any], what: str) -> Output:
+        """Add a table from outside the pipeline, or return the one that is there."""
         path = self._path(name)
         known = self.nodes.get(path)
-        if known is None or known.key != key or not set(known.when) <= set(self.conditions):
+        inputs: dict[str, Input] = {argument: FromConstant(value=value) for argument, value in given.items()}
+        if known is None or (known.key, known.inputs) != (key, inputs) or not set(known.when) <= set(self.conditions):
             place = here()
-            self._claim(path, name, place, "source")
+            self._claim(path, name, place, what)
             self.nodes[path] = TaskNode(
                 key=key,
                 location=place.location(),
-                inputs={"name": FromConstant(value=name)},
-                arguments={"name": Port(type="str")},
+                inputs=inputs,
+                arguments={argument: _port(value) for argument, value in given.items()},
                 outputs={"result": Port(type=readable(SourceTable))},
                 when=tuple(self.conditions),
             )
@@ -127,7 +171,7 @@ class Builder:
             fail(
                 f"{what} {path!r} is already in pipeline {self.pipeline!r}, called at {self.places[path]}",
                 place,
-                "Read it before the branches, and pass it on." if what == "source" else remedy,
+                "Read it before the branches, and pass it on." if what in {"source", "table"} else remedy,
             )
         if not re.fullmatch(PATH, path) or path == "finalizer":
             fail(f"{what} {path!r}: not a name for a {what}", place, "Rename it: `.options(name=…)`.")
@@ -150,6 +194,11 @@ class Builder:
             for name, annotation in task.signature.outputs.items()
         }
         return outputs["result"] if outputs and not several else Outputs(path, outputs)
+
+
+def _port(value: object) -> Port:
+    """Return what the graph says of an argument that is written in it."""
+    return Port(type="list[str]" if isinstance(value, list) else type(value).__name__)
 
 
 def task_node(

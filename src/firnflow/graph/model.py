@@ -175,7 +175,7 @@ class TaskNode(_Data):
     """One task of the graph."""
 
     key: str = Field(pattern=KEY, max_length=1000)
-    """`module:function`, or `firnflow:source` for a catalog source."""
+    """`module:function`; `firnflow:…` for what `ff.source`, `ff.table` and `publish` stand for."""
     doc: str = ""
     location: Location
     inputs: dict[str, Input] = {}

@@ -12,12 +12,13 @@ from firnflow.graph.types import adapter
 from firnflow.graph.where import fail, here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from pydantic import BaseModel
 
     from firnflow.graph.builder import Builder
+    from firnflow.graph.table import Mode
 
 _INSIDE = "Do it inside a task: pass this as an argument."
 _CASE = "To choose by it, let a task return a Literal or bool and write `with verdict.case(…):`."
@@ -112,6 +113,30 @@ class Output(Placeholder):
                 fail(f"{returns}, which has no cases", here(), 'Annotate its task `-> Literal["a", "b"]` or `-> bool`.')
             fail(f"{returns}, so it has no case {value!r}", here(), nearest(str(value), map(str, cases)))
         return self._builder.case(Condition(task=self._input.task, output=self._input.output, case=value))
+
+    def publish(
+        self,
+        name: str,
+        mode: Mode = "replace",
+        *,
+        key: str | Sequence[str] | None = None,
+        partition: str | Sequence[str] | None = None,
+    ) -> Any:
+        """Publish this table as the next version of a named one, and return that version for tasks below.
+
+        Args:
+            name: of the named table; the first publication makes it.
+            mode: `replace`: the version has just these rows. `append`: these besides those that are there.
+                `partition`: these in place of those of the partitions that they are in.
+            key: columns that no two rows may have in common; they are kept with the table, and checked from then on.
+            partition: the columns of the partitions; set by the first publication.
+
+        Raises:
+            GraphError: this is no table, or an argument is wrong.
+        """
+        from firnflow.graph.table import publish
+
+        return publish(self, name, mode, key, partition)
 
     def __iter__(self) -> Iterator[Any]:
         remedy = _MAP

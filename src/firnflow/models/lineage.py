@@ -28,7 +28,9 @@ def of_run(state: State, run_id: str) -> dict[str, Any]:
             for output, ref in attempt.outputs.items():
                 if ref.get("kind") == "table":
                     name = attempt.task if output == "result" else f"{attempt.task}.{output}"
-                    data[name] = {"digest": ref["digest"], "rows": (ref.get("meta") or {}).get("rows")}
+                    about = ref.get("meta") or {}
+                    named = {key: about[key] for key in ("table", "version") if key in about}
+                    data[name] = {"digest": ref["digest"], "rows": about.get("rows"), **named}
     return {
         "pipeline": run.pipeline,
         "environment": run.environment,

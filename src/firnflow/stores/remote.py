@@ -77,6 +77,11 @@ class ObjectStore:
         except FileNotFoundError as error:  # what s3fs raises where there is no such bucket
             raise self._unusable(error) from error
 
+    def write(self, content: bytes, name: str) -> None:
+        """Write a small object, whole or not at all."""
+        with self._reaching() as (filesystem, root):
+            filesystem.pipe_file(f"{root}/{name}", content)
+
     def download(self, name: str, path: Path) -> None:
         """Write the object `name` to the file `path`. Raises FileNotFoundError where there is no such object."""
         with self._reaching() as (filesystem, root):

@@ -14,12 +14,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from firnflow._disk import writing
-from firnflow._sql import identifier, literal, parquet_rows, without_end
+from firnflow._sql import identifier, literal, parquet_rows, path_literal, without_end
 from firnflow._text import listing
 from firnflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import ibis
@@ -79,8 +79,35 @@ class DuckDBWarehouse:
         table: ibis.Table = self.connection.table(name)
         return table
 
-    def write_parquet(self, table: ibis.Table, path: Path) -> None:
+    def read_parts(self, paths: Sequence[Path], columns: Mapping[str, str]) -> ibis.Table:
+        """Return the rows of several Parquet files as one table; they are read when it is used.
+
+        Args:
+            paths: of the files; none: the table has no rows.
+            columns: column → type, as SQL. Files are matched by name; one that lacks a column has no values of it.
+        """
+        con = self.connection.con
+        source = (
+            f"read_parquet([{', '.join(map(path_literal, paths))}], union_by_name = true, hive_partitioning = false)"
+        )
+        there = [name for name, *_ in con.execute(f"DESCRIBE FROM {source}").fetchall()] if paths else []
+        chosen = ", ".join(
+            f"CAST({identifier(name) if name in there else 'NULL'} AS {kind}) AS {identifier(name)}"
+            for name, kind in columns.items()
+        )
+        query = f"SELECT {chosen} FROM {source}" if paths else f"SELECT {chosen} LIMIT 0"  # noqa: S608 - quoted
+        name = f"parts_{hashlib.sha256(query.encode(errors='surrogateescape')).hexdigest()[:24]}"
+        con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
+        table: ibis.Table = self.connection.table(name)
+        return table
+
+    def write_parquet(self, table: ibis.Table, path: Path, *options: str) -> None:
         """Compute `table` and write its rows to `path`, in their order; no rows enter Python.
+
+        Args:
+            table: what is computed.
+            path: of the file.
+            options: more of DuckDB's options of COPY.
 
         Raises:
             StoreError: the disk is full; what was written is removed.
@@ -92,7 +119,8 @@ class DuckDBWarehouse:
         sql = _compiled(backend, table)
         with writing(path):
             try:
-                backend.con.execute(f"COPY ({sql}) TO {literal(str(path))} ({_PARQUET})")
+                said = ", ".join([_PARQUET, *options])
+                backend.con.execute(f"COPY ({sql}) TO {literal(str(path))} ({said})")
             except duckdb.OutOfMemoryException as error:
                 error.add_note("Mend: raise `memory` (or lower `workers`) in firnflow.toml")
                 raise

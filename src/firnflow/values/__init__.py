@@ -74,6 +74,8 @@ def load(ref: Ref, annotation: Any, storage: Storage) -> Any:
     if ref.kind in ("list", "dict"):
         return _load_container(ref, annotation, storage)
     loader, wanted = fit.loader(ref, annotation)
+    if ref.items is not None:
+        return _load_parts(ref, loader, wanted, storage)
     if ref.where is None:
         raise StoreError(f"The ref of a {ref.kind} says no place: it is damaged")
     path = storage.local(ref.where)
@@ -105,7 +107,7 @@ def describe(ref: Ref) -> str:
     """Return one line for people: `table 100,000 rows × 12 columns`."""
     if ref.inline is not None:
         return ref.inline if len(ref.inline) <= 80 else f"{ref.inline[:79]}…"
-    if ref.items is not None:
+    if ref.items is not None and ref.kind != "table":
         return f"{ref.kind} of {len(ref.items)}"
     if ref.kind == "json":
         return f"json {ref.size:,} bytes"
@@ -125,6 +127,18 @@ def _save_file(value: Any, found: ValueType, storage: Storage) -> Ref:
     finally:
         path.unlink(missing_ok=True)
     return Ref(found.kind, found.name, content, where=where, size=size, meta=saved.meta)
+
+
+def _load_parts(ref: Ref, loader: ValueType, wanted: Any, storage: Storage) -> Any:
+    """Return a table that is kept in several files: a version of a named table."""
+    from firnflow.values.tables import parts
+
+    verify(ref, storage)
+    table = parts.load(ref, storage)
+    if loader.name == "ibis":
+        return table
+    path = parts.joined(table, storage)
+    return loader.load(path, ref, wanted, storage)
 
 
 def _load_container(ref: Ref, annotation: Any, storage: Storage) -> Any:

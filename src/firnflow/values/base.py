@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from firnflow.values.digest import verify_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import ibis
@@ -30,7 +30,10 @@ class WarehouseLike(Protocol):
     def read_parquet(self, path: Path) -> ibis.Table:
         """Return a Parquet file as a table; its rows are read when the table is used."""
 
-    def write_parquet(self, table: ibis.Table, path: Path) -> None:
+    def read_parts(self, paths: Sequence[Path], columns: Mapping[str, str]) -> ibis.Table:
+        """Return the rows of several Parquet files with these columns, by name, of these types as SQL."""
+
+    def write_parquet(self, table: ibis.Table, path: Path, *options: str) -> None:
         """Compute the table and write its rows to `path`, in their order."""
 
 

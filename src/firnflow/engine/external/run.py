@@ -71,7 +71,14 @@ def check(run: Run | None, graph: Graph, params: dict[str, Any]) -> None:
         raise RunConflictError(f"run {run.id} is held by a `firnflow run`. Wait for it, or: firnflow cancel {run.id}")
 
 
-def join(state: State, project: Project, graph: Graph, run_id: str, params: dict[str, Any]) -> Run:
+def join(
+    state: State,
+    project: Project,
+    graph: Graph,
+    run_id: str,
+    params: dict[str, Any],
+    tables: dict[str, dict[str, Any]],
+) -> Run:
     """Return the run of this id, made if need be, under way and open to this process. Raises as `check`.
 
     Args:
@@ -80,11 +87,12 @@ def join(state: State, project: Project, graph: Graph, run_id: str, params: dict
         graph: what the run is of.
         run_id: its id, chosen by the scheduler.
         params: its parameters.
+        tables: the versions of named tables that a new run reads.
     """
     run = find(state, run_id)
     if run is None:
         digest, text = written(graph)
-        request = RunRequest(graph.pipeline)
+        request = RunRequest(graph.pipeline, tables=tables)
         new = new_run(project, request, run_id, digest, params, owner=EXTERNAL, lease_until=time.time() + PATIENCE)
         with contextlib.suppress(RunConflictError):  # another process has just made it
             state.create_run(new, text)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from firnflow.context import RunSummary
-from firnflow.engine import limits, sources
+from firnflow.engine import limits, sources, tables
 from firnflow.engine.attempt import Outcome, execute_attempt
 from firnflow.engine.binding import Value
 from firnflow.engine.driver import FINALIZER
@@ -63,12 +64,27 @@ def execute_task(project: Project, wish: Wish, echo: Any = None) -> dict[str, An
         params = _params(project, pipeline, wish, known)
         graphs.check_params(wish.graph, params)
         runs.check(known, wish.graph, params)
+        settled = _settled(known) if known else tables.settle(wish.graph, wish.graph.tasks, place.state, place.stores)
+        graph, wish = wish.graph, _pinned(wish, settled)
         plan = Plan(project, wish, place, tasks, known, params)
         register(place, project)
-        run = runs.join(place.state, project, wish.graph, wish.run, params)
+        run = runs.join(place.state, project, graph, wish.run, params, settled)
+        if _settled(run) != settled:  # another process has just made the run, which reads the versions that it has seen
+            wish = _pinned(replace(wish, graph=graph), _settled(run))
+            plan = Plan(project, wish, place, tasks, run, params)
         lease = Lease(place.state, run.id, run.epoch, runs.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with lease, lease.signals(at_once=True):
             return _Execution(wish, plan, place, tasks, run, lease).answer()
+
+
+def _settled(run: Run) -> dict[str, dict[str, Any]]:
+    """Return the versions of named tables that a run reads."""
+    found: dict[str, dict[str, Any]] = run.request.get("tables", {})
+    return found
+
+
+def _pinned(wish: Wish, settled: dict[str, dict[str, Any]]) -> Wish:
+    return replace(wish, graph=tables.pinned(wish.graph, settled))
 
 
 def _params(project: Project, pipeline: Pipeline, wish: Wish, known: Run | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from firnflow.graph.model import AllOf, AnyOf, Condition, Cron, Every, FromConstant, FromList, FromTask, walk
 from firnflow.graph.source import SOURCE_KEY
+from firnflow.graph.table import TABLE_KEY
 from firnflow.graph.units import format_duration
 from firnflow.status import TaskStatus
 
@@ -84,7 +85,8 @@ def picture(graph: Graph, states: Mapping[str, TaskStatus] | None = None) -> Pic
 
 def _box(path: str, node: TaskNode, state: TaskStatus | None) -> Box:
     name = node.key.rpartition(":")[2].rpartition(".")[2] if path == "finalizer" else path.rpartition(".")[2]
-    kinds = {"finalizer": path == "finalizer", "source": node.key == SOURCE_KEY, "map": node.mapping is not None}
+    source = node.key in {SOURCE_KEY, TABLE_KEY}
+    kinds = {"finalizer": path == "finalizer", "source": source, "map": node.mapping is not None}
     kind = next((kind for kind, holds in kinds.items() if holds), "task")
     outputs = node.outputs
     returns = printable(outputs["result"].type) if list(outputs) == ["result"] else ", ".join(outputs)

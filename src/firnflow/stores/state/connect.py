@@ -27,7 +27,7 @@ def connect(url: str) -> Engine:
         StateError: the database cannot be reached, is no Firnflow state, or was made by a newer Firnflow.
         MissingExtraError: the URL's driver is not installed.
     """
-    engine = _engine(url)
+    engine = open_engine(url)
     try:
         _prepare(engine)
     except DBAPIError as error:
@@ -45,7 +45,8 @@ def connect(url: str) -> Engine:
     return engine
 
 
-def _engine(url: str) -> Engine:
+def open_engine(url: str) -> Engine:
+    """Return an engine on a database whose tables are not looked at. Raises as `connect`."""
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:

@@ -455,6 +455,12 @@ class State:
             refs = connection.execute(sa.select(model.c.ref).where(model.c.status != "deleted"))
             return [refs for refs in (*outputs.scalars(), *refs.scalars()) if refs]
 
+    def models_metadata(self) -> list[dict[str, Any]]:
+        """Return what is written down with every model that is not deleted: its lineage among it."""
+        model = schema.model_version
+        with reading(self._reads) as connection:
+            return list(connection.execute(sa.select(model.c.metadata).where(model.c.status != "deleted")).scalars())
+
 
 def _hold_given(connection: sa.Connection, run: Run) -> None:
     """Check, and keep until the transaction ends, that the run is there from which another one takes inputs."""
