@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PIECE = re.compile(
     r"""(?P<comment>--[^\r\n]*|/\*)|(?P<end>;)
@@ -37,16 +41,25 @@ def without_end(query: str) -> str:
 
     A query that goes on behind a semicolon stays as it is: put into another one it is an error, as it should be.
     """
-    end, at = None, 0
+    end = None
+    for piece in _pieces(query):
+        end = None if not piece["end"] else piece.start() if end is None else end
+    return query if end is None else query[:end]
+
+
+def words(query: str) -> str:
+    """Return a query without comments, and with one blank between any two words and signs: two are equal if it is."""
+    return " ".join(piece[0] for piece in _pieces(without_end(query)))
+
+
+def _pieces(query: str) -> Iterator[re.Match[str]]:
+    at = 0
     while (piece := _PIECE.search(query, at)) is not None:
         at = piece.end()
         if piece[0] == "/*":
             at = _after_comment(query, at)
-        elif piece["end"]:
-            end = piece.start() if end is None else end
         elif not piece["comment"]:
-            end = None
-    return query if end is None else query[:end]
+            yield piece
 
 
 def _after_comment(query: str, at: int) -> int:

@@ -7,6 +7,7 @@
     │   ├── GraphError               a pipeline is wired wrongly
     │   ├── ConfigError              firnflow.toml, catalog.toml or the environment
     │   ├── ParameterError           a parameter's name, type or value
+    │   ├── FeatureError             an entity or a feature view, or what they are to be joined to
     │   ├── NotFoundError            a pipeline, run, task, output or source that is not there
     │   └── MissingExtraError        an optional dependency is not installed
     ├── DataError                    outside data is not what was declared
@@ -59,6 +60,10 @@ class ConfigError(UsageError):
 
 class ParameterError(UsageError):
     """A parameter has an unknown name, or a value of the wrong type."""
+
+
+class FeatureError(UsageError):
+    """An entity or a feature view is defined wrongly, or does not fit its source or the spine."""
 
 
 class NotFoundError(UsageError):

@@ -12,6 +12,7 @@ import ibis
 
 import firnflow as ff
 from firnflow import steps
+from firnflow.features import window
 
 WINDOW_DAYS = 30
 
@@ -26,12 +27,10 @@ def engineer(applications: ibis.Table, columns: steps.Columns) -> ibis.Table:
     """
     a = steps.clean(applications, columns.key, steps.Cleaning())
     a = a.mutate(loan_amount=a.LOAN_AMOUNT_000s * 1000.0, income=a.APPLICANT_INCOME_000s * 1000.0)
-    county: dict[str, Any] = {"group_by": a.COUNTY_NAME, "order_by": a.TS}
-    moment = ibis.interval(microseconds=1)
-    before = ibis.range_window(preceding=(None, moment), **county)
-    lately = ibis.range_window(preceding=(ibis.interval(days=WINDOW_DAYS), moment), **county)
+    county: dict[str, Any] = {"time": "TS", "by": "COUNTY_NAME"}
     a = a.mutate(
-        mean_county_income=a.income.mean().over(before), mean_county_loan_30d=a.loan_amount.mean().over(lately)
+        mean_county_income=window(a.income.mean(), **county),
+        mean_county_loan_30d=window(a.loan_amount.mean(), **county, over=f"{WINDOW_DAYS}d"),
     )
     return a.select(
         columns.key,

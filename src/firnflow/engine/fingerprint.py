@@ -52,7 +52,7 @@ _DATA = (
     PurePath,
     re.Pattern,
 )
-_OURS = ("firnflow.steps", "firnflow.models")
+_OURS = ("firnflow.steps", "firnflow.models", "firnflow.features")
 """Packages that count as code of the project that uses them, not as a library behind a version."""
 
 
@@ -107,7 +107,22 @@ class Fingerprinter:
             known = self._done[id(function)] = self._walk(function, _stored_by(task))
         return known
 
+    def code(self, function: object) -> str:
+        """Return the digest of a function's code alone, whatever the versions of the libraries that it names."""
+        texts, _, _ = self._reach(_plain(function))
+        return hashlib.sha256(json.dumps(sorted(texts)).encode()).hexdigest()
+
     def _walk(self, start: object, stored: frozenset[str]) -> Fingerprint:
+        texts, libraries, annotated = self._reach(start)
+        exact = libraries | (annotated - stored)
+        versions = [f"{name}=={_version(name)}" for name in exact]
+        versions += [f"{name}~={_series(_version(name))}" for name in stored - exact]
+        versions.sort()
+        digest = hashlib.sha256(json.dumps([sorted(texts), versions]).encode()).hexdigest()
+        return Fingerprint(digest, frozenset(libraries | annotated))
+
+    def _reach(self, start: object) -> tuple[list[str], set[str], set[str]]:
+        """Return the texts that code reaches, and the libraries that its code and its hints name."""
         texts, libraries, annotated, seen, queue = [], set[str](), set[str](), {id(start)}, [start]
         while queue:
             unit = self._unit(queue.pop())
@@ -118,12 +133,7 @@ class Fingerprinter:
                 if id(other) not in seen:
                     seen.add(id(other))
                     queue.append(other)
-        exact = libraries | (annotated - stored)
-        versions = [f"{name}=={_version(name)}" for name in exact]
-        versions += [f"{name}~={_series(_version(name))}" for name in stored - exact]
-        versions.sort()
-        digest = hashlib.sha256(json.dumps([sorted(texts), versions]).encode()).hexdigest()
-        return Fingerprint(digest, frozenset(libraries | annotated))
+        return texts, libraries, annotated
 
     def _unit(self, thing: object) -> _Unit:
         known = self._units.get(id(thing))

@@ -131,18 +131,7 @@ class DuckDBWarehouse:
         Raises:
             UsageError: the query is wrong, or names what is not there.
         """
-        import duckdb
-
-        connection = self.connection
-        named = (f"{identifier(name)} AS ({_compiled(connection, table)})" for name, table in tables.items())
-        ctes = f"WITH {', '.join(named)} " if tables else ""
-        statement = f"{ctes}SELECT * FROM (\n{without_end(query)}\n)"  # noqa: S608 - the user's own query
-        try:
-            _check_select(connection, query)
-            answer: ibis.Table = connection.sql(statement)
-        except duckdb.Error as error:
-            raise UsageError(f"The query cannot be run: {error}\nTables: {listing(tables)}") from error
-        return answer
+        return select(self.connection, query, tables)
 
     def _backend(self, table: ibis.Table) -> Any:
         """Return the DuckDB that can compute `table`: this one, or the one that the user's function connected to."""
@@ -153,6 +142,25 @@ class DuckDBWarehouse:
                 f"A table of Ibis's {backend.name} backend cannot be kept as it is. Mend: return `table.to_pyarrow()`"
             )
         return backend
+
+
+def select(backend: Any, query: str, tables: Mapping[str, ibis.Table]) -> ibis.Table:
+    """Return the answer of a SELECT over the named tables, in the DuckDB that an Ibis backend speaks to.
+
+    Raises:
+        UsageError: the query is wrong, or names what is not there.
+    """
+    import duckdb
+
+    named = (f"{identifier(name)} AS ({_compiled(backend, table)})" for name, table in tables.items())
+    ctes = f"WITH {', '.join(named)} " if tables else ""
+    statement = f"{ctes}SELECT * FROM (\n{without_end(query)}\n)"  # noqa: S608 - the user's own query
+    try:
+        _check_select(backend, query)
+        answer: ibis.Table = backend.sql(statement)
+    except duckdb.Error as error:
+        raise UsageError(f"The query cannot be run: {error}\nTables: {listing(tables)}") from error
+    return answer
 
 
 def _check_select(connection: Any, query: str) -> None:

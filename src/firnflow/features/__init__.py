@@ -1,0 +1,15 @@
+"""Features: what is known of something at a moment, defined once and read without looking ahead.
+
+`Entity` and `FeatureView` (or `@feature_view`) define; `training_set` adds the features of views to the rows of a
+spine, each as it was known at the row's own time; `window` aggregates over the rows before each row.
+docs/features.md says how to use them, and what is defined about late, tied and missing values.
+"""
+
+from __future__ import annotations
+
+from firnflow.features.entity import Entity
+from firnflow.features.training import training_set
+from firnflow.features.view import FeatureView, Use, feature_view
+from firnflow.features.windows import window
+
+__all__ = ["Entity", "FeatureView", "Use", "feature_view", "training_set", "window"]

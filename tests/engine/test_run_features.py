@@ -1,0 +1,70 @@
+"""Feature views in a run: joined in the warehouse by a task, and part of what the cache sees."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import textwrap
+
+FLOW = """
+    import datetime as dt
+    import ibis
+    from firnflow.features import Entity, feature_view, training_set
+
+    FACTOR = {factor}
+    customer = Entity("customer", "customer_id")
+
+    def scaled(column):
+        return column * FACTOR
+
+    @feature_view(source="orders", entities=[customer], timestamp="at", known_at="known")
+    def spending(orders):
+        # {said}
+        return orders.mutate(amount=scaled(orders.amount))
+
+    VIEWS = [spending]
+
+    @ff.task
+    def orders() -> ibis.Table:
+        days = [dt.datetime(2024, 1, day) for day in (1, 2, 3)]
+        return ibis.memtable({{"customer_id": [1, 1, 1], "at": days, "known": days, "amount": [1, 2, 3]}})
+
+    @ff.task
+    def decisions() -> ibis.Table:
+        return ibis.memtable({{"customer_id": [1, 2], "decided": [dt.datetime(2024, 1, 2)] * 2}})
+
+    @ff.task
+    def joined(decisions: ibis.Table, orders: ibis.Table) -> ibis.Table:
+        return training_set(decisions, VIEWS, sources={{"orders": orders}})
+
+    @ff.task
+    def amounts(joined: ibis.Table) -> list[int | None]:
+        return joined.order_by("customer_id").to_pyarrow()["spending__amount"].to_pylist()
+
+    @ff.pipeline
+    def flow():
+        amounts(joined(decisions(), orders()))
+"""
+
+
+def flow(factor: int = 10, said: str = "") -> str:
+    return FLOW.format(factor=factor, said=said)
+
+
+def rewrite(project, source: str):
+    """Return the project with another source in its module."""
+    (name,) = project.project.settings.modules
+    (project.root / f"{name}.py").write_text(f"import firnflow as ff\n{textwrap.dedent(source)}")
+    del sys.modules[name]
+    importlib.invalidate_caches()
+    return project.again()
+
+
+def test_a_task_joins_features_and_runs_again_only_if_a_view_changes(lab):
+    first = lab(flow())
+    assert first.run().outputs["amounts"].inline == "[20,null]"
+    again = rewrite(first, flow(said="a comment"))
+    assert set(again.states(again.run()).values()) == {"cached"}
+    changed = rewrite(first, flow(factor=200))
+    states = changed.states(changed.run())
+    assert states == {"orders": "cached", "decisions": "cached", "joined": "succeeded", "amounts": "succeeded"}
