@@ -45,12 +45,13 @@ def check_name(what: str, name: object) -> None:
         )
 
 
-def as_names(what: str, names: str | Iterable[str]) -> tuple[str, ...]:
+def as_names(what: str, names: str | Iterable[object]) -> tuple[str, ...]:
     """Return one name or several as a tuple. Raises FeatureError for what is no text, and for one that stands twice."""
-    found = (names,) if isinstance(names, str) else tuple(names)
-    for name in found:
+    found: list[str] = []
+    for name in (names,) if isinstance(names, str) else names:
         if not isinstance(name, str) or not name:
             raise FeatureError(f"{what}: {name!r} is no name of a column")
-        if found.count(name) > 1:
+        if name in found:
             raise FeatureError(f"{what}: {name!r} stands there twice")
-    return found
+        found.append(name)
+    return tuple(found)
