@@ -152,17 +152,17 @@ def _set_aside(error: Exception, call: Call, place: Workplace) -> None:
                 artifacts.delete(where)
 
 
+def _is_named(bound: Bound) -> bool:
+    """Return whether this is a version of a named table: no run can make it again."""
+    return isinstance(bound, Ref) and bound.kind == "table" and bound.items is not None
+
+
 def _is_damaged(ref: Ref, place: Workplace) -> bool:
     try:
         values.verify(ref, place.stores)
     except DamagedArtifactError:
         return True
     except StoreError:  # it is away: nobody knows
-def _is_named(bound: Bound) -> bool:
-    """Return whether this is a version of a named table: no run can make it again."""
-    return isinstance(bound, Ref) and bound.kind == "table" and bound.items is not None
-
-
         return False
     return False
 
@@ -199,14 +199,14 @@ def load(bound: Bound, annotation: Any, place: Workplace) -> Any:
     if isinstance(bound, Value):
         return values.from_plain(bound.json, annotation)
     if isinstance(bound, Ref):
+        if annotation is Ref:  # a task of ours that only hands it on
+            return bound
         kept = place.memory.find(bound, annotation)
         return kept if kept is not None else values.load(bound, annotation, place.stores)
     inner = values.element_of(annotation)
     return [load(item, inner, place) for item in bound]
 
 
-        if annotation is Ref:  # a task of ours that only hands it on
-            return bound
 def describe(error: BaseException, redact: Callable[[str], str]) -> dict[str, Any]:
     """Return an error as plain data: kind, type, message, and the user's own traceback where there is one.
 
