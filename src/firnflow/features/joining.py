@@ -44,25 +44,26 @@ def frontier(rows: ibis.Table, view: FeatureView, features: Sequence[str], wante
     """
     import ibis
 
-    keys = [f"key{i}" for i in range(len(view.keys))]
-    values = [f"feature{i}" for i in range(len(features))]
-    known = view.known_at or view.timestamp
-    rows = rows.select(
-        **{new: rows[old] for new, old in zip(keys, view.keys, strict=True)},
-        **{HAPPENED: moments.instant(rows[view.timestamp], up=True), KNOWN: moments.instant(rows[known], up=True)},
-        **{new: rows[old] for new, old in zip(values, features, strict=True)},
-    )
-    rows = rows.filter(*(rows[name].notnull() for name in (*keys, HAPPENED, KNOWN)))
-    rows = rows.mutate(**{SEEN: ibis.greatest(rows[HAPPENED], rows[KNOWN])})
-    # a value is more than no value, so that of equal times the order of the columns decides, and never that of the rows
-    order = [rows[name].asc(nulls_first=True) for name in (SEEN, HAPPENED, KNOWN, *values)]
-    line = ibis.window(group_by=[rows[key] for key in keys], order_by=order)
-    until = ibis.window(group_by=[rows[key] for key in keys], order_by=order, preceding=(None, 0))
-    rows = rows.mutate(next_seen=rows[SEEN].lead().over(line), latest=rows[HAPPENED].max().over(until))
-    last = rows.next_seen.isnull() | (rows.next_seen > rows[SEEN])
-    return rows.filter(last, rows[HAPPENED] == rows.latest).select(
-        SEEN, HAPPENED, *keys, **{f"feature{i}": rows[values[features.index(name)]] for i, name in enumerate(wanted)}
-    )
+    keys = {f"key{i}": rows[key] for i, key in enumerate(view.keys)}
+    values = {f"feature{i}": rows[feature] for i, feature in enumerate(features)}
+    times = {HAPPENED: moments.instant(rows[view.timestamp], up=True)}
+    if view.known_at is not None:
+        times[KNOWN] = moments.instant(rows[view.known_at], up=True)
+    rows = rows.select(**keys, **times, **values)
+    rows = rows.filter(*(rows[name].notnull() for name in (*keys, *times)))
+    rows = rows.mutate(**{SEEN: ibis.greatest(*(rows[name] for name in times))})
+    # a value is more than no value; of equal times the values decide, and never the order of the rows
+    order = [rows[name].asc(nulls_first=True) for name in (SEEN, *times, *values)]
+    line = {"group_by": [rows[key] for key in keys], "order_by": order}
+    looked = {"next_seen": rows[SEEN].lead().over(ibis.window(**line))}
+    if view.known_at is not None:  # else each row happened later than all that was in sight before
+        looked["latest"] = rows[HAPPENED].max().over(ibis.window(**line, preceding=(None, 0)))
+    rows = rows.mutate(**looked)
+    rows = rows.filter(rows.next_seen.isnull() | (rows.next_seen > rows[SEEN]))
+    if view.known_at is not None:
+        rows = rows.filter(rows[HAPPENED] == rows.latest)
+    chosen = {f"feature{i}": rows[f"feature{features.index(name)}"] for i, name in enumerate(wanted)}
+    return rows.select(SEEN, HAPPENED, *keys, **chosen)
 
 
 def attach(
