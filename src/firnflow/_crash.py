@@ -33,6 +33,10 @@ POINTS = frozenset(
         "table.written",  # a data file is stored, the version is not begun
         "table.staged",  # metadata of a version is written, the catalog does not name it
         "table.committed",  # the version is there, the task that published it is under way
+        "schedule.written",  # moments are in the ledger, none is taken
+        "schedule.claimed",  # one is taken, its run has not begun
+        "schedule.started",  # the process of its run is there
+        "schedule.settled",  # the ledger says how it ended
         "model.registered",  # a version of a model is written down, the task that did so is under way
         "model.promoted",  # likewise, an alias has moved
     }

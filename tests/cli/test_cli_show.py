@@ -23,7 +23,7 @@ def test_list_as_json(shop):
     assert (data["project"], data["environments"]) == ("shop", ["dev", "local"])
     flow = next(pipeline for pipeline in data["pipelines"] if pipeline["name"] == "flow")
     assert flow["params"] == {"rows": 4, "threshold": 1.0, "words": ["a", "b", "c"]}
-    assert flow["schedule"] == {"kind": "every", "seconds": 3600.0}
+    assert flow["schedule"] == {"kind": "every", "seconds": 3600.0, "catch_up": "last", "overlap": False}
     assert data["sources"] == [{"name": "orders", "description": "One row per order.", "from": "orders.csv"}]
 
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 VERBS = (
     *("init", "list", "show", "run", "resume", "cancel", "runs", "logs", "output", "sql"),
-    *("models", "send", "clean", "doctor", "exec"),
+    *("up", "next", "trigger", "pause", "unpause"),
+    *("models", "data", "send", "clean", "doctor", "exec"),
 )
 
 CallError = cast("type[Exception]", typer.BadParameter.__mro__[2])

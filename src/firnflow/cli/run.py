@@ -22,6 +22,7 @@ _INPUTS = typer.Option([], "--input", "-i", metavar="NAME=PATH", help="Read a so
 _FROM = typer.Option([], "--from", metavar="TASKS", help="Run these and what follows.", autocompletion=_complete.tasks)
 _TO = typer.Option([], "--to", metavar="TASKS", help="Run nothing beyond these.", autocompletion=_complete.tasks)
 _ONLY = typer.Option([], "--only", metavar="TASKS", help="Run just these.", autocompletion=_complete.tasks)
+_ID = typer.Option(None, "--id", metavar="ID", help="The run's id; one that is taken is an error. Default: a new one.")
 _REGISTER = typer.Option(True, "--register/--no-register", help="Register and promote models.")  # noqa: FBT003
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take results of earlier runs.")  # noqa: FBT003 - Typer's way
 
@@ -38,6 +39,7 @@ def command(
     register: bool = _REGISTER,
     workers: int | None = _options.WORKERS,
     inline: bool = _options.INLINE,
+    run_id: str | None = _ID,
     as_json: bool = _options.JSON,
     quiet: bool = _options.QUIET,
 ) -> int:
@@ -47,8 +49,10 @@ def command(
     not, 2 for a wrong call, 130 after Ctrl-C.
     """
     from firnflow.cli import _project, _running
+    from firnflow.engine.origin import check_id
     from firnflow.engine.request import RunRequest
 
+    chosen = check_id(run_id, "--id") if run_id is not None else None
     request = RunRequest(
         pipeline=pipeline or "",
         assignments=tuple(assignments),
@@ -64,16 +68,16 @@ def command(
 
     def go(project: Project, listeners: Sequence[Listener]) -> RunResult:
         _project.named(project, pipeline, "run")
-        return _run(project, request, listeners)
+        return _run(project, request, listeners, chosen)
 
     shown = _running.Shown(as_json=as_json, quiet=quiet, plain=inline)
     return _running.perform(lambda: _project.load(environment), go, shown)
 
 
-def _run(project: Project, request: RunRequest, listeners: Sequence[Listener]) -> RunResult:
+def _run(project: Project, request: RunRequest, listeners: Sequence[Listener], run_id: str | None) -> RunResult:
     from firnflow.engine.run import run
 
-    return run(project, request, listeners, sys.stderr if request.inline else None)
+    return run(project, request, listeners, sys.stderr if request.inline else None, run_id)
 
 
 def _names(given: list[str]) -> tuple[str, ...]:

@@ -6,12 +6,15 @@ import contextlib
 import getpass
 import hashlib
 import platform
+import re
+import secrets
 import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
 import firnflow
+from firnflow.errors import UsageError
 from firnflow.status import RunStatus
 from firnflow.stores.state import Run
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from firnflow.project import Project
 
 _GIT_SECONDS = 5
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,79}")
 
 
 def written(graph: Graph) -> tuple[str, str]:
@@ -68,6 +72,25 @@ def new_run(
         ended_at=None,
         error=None,
     )
+
+
+def new_id(pipeline: str, moment: float, chance: int = 2) -> str:
+    """Return an id for a run of a pipeline.
+
+    Args:
+        pipeline: its name.
+        moment: when it is due, or begins, in seconds since 1970.
+        chance: how many bytes tell it from others of that second.
+    """
+    stamp = time.strftime("%y%m%d-%H%M%S", time.gmtime(moment))
+    return f"{pipeline[:40].lower()}-{stamp}-{secrets.token_hex(chance)}"
+
+
+def check_id(run_id: str, option: str) -> str:
+    """Return the id that somebody has chosen for a run. Raises UsageError where it could not stand in a path."""
+    if not _RUN_ID.fullmatch(run_id):
+        raise UsageError(f"{option} {run_id!r} is no id of a run: letters, digits and `_.:+-`, at most 80")
+    return run_id
 
 
 def describe(root: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import secrets
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from firnflow.engine.history import finished
 from firnflow.engine.inline import InlinePool
 from firnflow.engine.job import Job
 from firnflow.engine.lease import Lease
-from firnflow.engine.origin import new_run, written
+from firnflow.engine.origin import new_id, new_run, written
 from firnflow.engine.pool import Pool
 from firnflow.engine.request import RunRequest, RunResult
 from firnflow.engine.scheduler import Scheduler
@@ -45,7 +44,13 @@ if TYPE_CHECKING:
     from firnflow.stores.state import Attempt, Run
 
 
-def run(project: Project, request: RunRequest, listeners: Sequence[Listener] = (), echo: Any = None) -> RunResult:
+def run(
+    project: Project,
+    request: RunRequest,
+    listeners: Sequence[Listener] = (),
+    echo: Any = None,
+    run_id: str | None = None,
+) -> RunResult:
     """Run a pipeline and return how it went; a failed run is a result, not an exception.
 
     Args:
@@ -53,10 +58,11 @@ def run(project: Project, request: RunRequest, listeners: Sequence[Listener] = (
         request: what to run.
         listeners: who is told of events while it runs.
         echo: with `inline`, where a task's output is shown as well as logged.
+        run_id: its id, where the caller has chosen one.
 
     Raises:
         UsageError: the request cannot be carried out; nothing was started.
-        RunConflictError: another process has taken over the run.
+        RunConflictError: another process has taken over the run, or there is a run of this id.
     """
     pipeline = project.pipeline(request.pipeline)
     request = dataclasses.replace(request, inputs=sources.absolute(request.inputs, Path.cwd()))
@@ -73,7 +79,8 @@ def run(project: Project, request: RunRequest, listeners: Sequence[Listener] = (
         graph = tables.pinned(graph, settled)
         digest, text = written(graph)
         until = time.time() + project.settings.lease
-        record = new_run(project, request, _new_id(graph.pipeline), digest, params, this_process(), until)
+        name = run_id or new_id(graph.pipeline, time.time())
+        record = new_run(project, request, name, digest, params, this_process(), until)
         place.state.create_run(record, text)
         return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given)
 
@@ -136,11 +143,6 @@ def _plain(params: Params | None) -> dict[str, Any]:
 def _still_valid(pipeline: Pipeline, params: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of an earlier run as the pipeline's class reads them now."""
     return _plain(resolve_params(pipeline.params, [("", params)]))
-
-
-def _new_id(pipeline: str) -> str:
-    stamp = time.strftime("%y%m%d-%H%M%S", time.gmtime())
-    return f"{pipeline[:40].lower()}-{stamp}-{secrets.token_hex(2)}"
 
 
 class _Session:

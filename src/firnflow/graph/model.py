@@ -194,25 +194,53 @@ class Group(_Data):
     doc: str = ""
 
 
-class Cron(_Written):
+CatchUp = Literal["last", "all", "none"]
+
+
+class _Timed(_Written):
+    """What is due at moments."""
+
+    catch_up: CatchUp = "last"
+    """Which of the moments that passed while nothing could start are made up for."""
+    overlap: bool = False
+    """Whether a run may start while an earlier one of the pipeline is under way."""
+
+    def __init__(self, /, **data: Any) -> None:
+        super().__init__(**data)
+
+
+class Cron(_Timed):
     """A cron expression of five fields in a time zone: `Cron("0 6 * * *", timezone="Europe/Zurich")`."""
 
     kind: Literal["cron"] = "cron"
     expression: Annotated[str, BeforeValidator(check_cron)]
     timezone: Annotated[str, BeforeValidator(check_timezone)] = "UTC"
 
-    def __init__(self, expression: str = "", timezone: str = "UTC", **unknown: Any) -> None:
-        super().__init__(expression=expression, timezone=timezone, **unknown)
+    def __init__(
+        self,
+        expression: str = "",
+        timezone: str = "UTC",
+        catch_up: CatchUp = "last",
+        overlap: bool = False,
+        **unknown: Any,
+    ) -> None:
+        super().__init__(expression=expression, timezone=timezone, catch_up=catch_up, overlap=overlap, **unknown)
 
 
-class Every(_Written):
-    """A fixed interval in seconds: `Every("1h")`."""
+class Every(_Timed):
+    """A fixed interval in seconds, counted from 1970 in UTC: `Every("1h")` is due at each full hour."""
 
     kind: Literal["every"] = "every"
     seconds: Annotated[Seconds, Field(gt=0)]
 
-    def __init__(self, seconds: float | str = 0, **unknown: Any) -> None:
-        super().__init__(seconds=seconds, **unknown)
+    def __init__(
+        self,
+        seconds: float | str = 0,
+        catch_up: CatchUp = "last",
+        overlap: bool = False,
+        **unknown: Any,
+    ) -> None:
+        super().__init__(seconds=seconds, catch_up=catch_up, overlap=overlap, **unknown)
 
 
 class _Combined:

@@ -9,16 +9,13 @@ nothing when it comes twice, or what the receiver can tell apart.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import sqlalchemy as sa
-
 from firnflow.errors import FirnflowError, StateError
 from firnflow.project import redact
+from firnflow.stores.lock import lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +28,6 @@ PATIENCE = 60.0
 """Seconds that a sender waits for another one."""
 _LONGEST = 30.0  # seconds between two tries at a service that is away
 _LAST_TRIES = 3  # after the run has ended
-_LOCK = 0x6669726F  # PostgreSQL's advisory lock; the one of migrations is the number before
 
 
 class Deliverer(Protocol):
@@ -128,33 +124,10 @@ def sending(engine: Engine, patience: float = PATIENCE) -> Iterator[None]:
     Raises:
         StateError: another one has been at it for so many seconds.
     """
-    with contextlib.ExitStack() as stack:
-        take = _sqlite_lock(engine, stack) if engine.dialect.name == "sqlite" else _postgres_lock(engine, stack)
+    with lock(engine, "sender") as take:
         until = time.monotonic() + patience
         while not take():
             if time.monotonic() > until:
                 raise StateError(f"another process has been sending for {patience:g} s. Mend: try again later")
             time.sleep(0.1)
         yield
-
-
-def _sqlite_lock(engine: Engine, stack: contextlib.ExitStack) -> Callable[[], bool]:
-    """Return a function that takes the lock: on a file beside the database, which the system frees for the dead."""
-    handle = os.open(f"{engine.url.database}-sender", os.O_RDWR | os.O_CREAT, 0o600)
-    stack.callback(os.close, handle)
-
-    def take() -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    return take
-
-
-def _postgres_lock(engine: Engine, stack: contextlib.ExitStack) -> Callable[[], bool]:
-    """Return a function that takes the lock: of a connection's session, which the server frees for the dead."""
-    connection = stack.enter_context(engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
-    stack.callback(lambda: connection.execute(sa.select(sa.func.pg_advisory_unlock(_LOCK))))
-    return lambda: bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK))).scalar())

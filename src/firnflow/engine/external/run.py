@@ -10,11 +10,10 @@ scheduler must have cleared a task. A cancelled one does not. A run that a local
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from firnflow.engine.origin import new_run, written
+from firnflow.engine.origin import check_id, new_run, written
 from firnflow.engine.request import RunRequest
 from firnflow.errors import NotFoundError, RunCancelledError, RunConflictError, UsageError
 from firnflow.status import RunStatus
@@ -28,7 +27,6 @@ EXTERNAL = "outside"
 """The owner of a run that no process holds."""
 PATIENCE = 86_400.0
 """Seconds that may pass between two tasks of such a run."""
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,79}")
 
 
 def find(state: State, run_id: str) -> Run | None:
@@ -37,10 +35,8 @@ def find(state: State, run_id: str) -> Run | None:
     Raises:
         UsageError: this can be no id: it would stand in paths.
     """
-    if not _RUN_ID.fullmatch(run_id):
-        raise UsageError(f"--run {run_id!r} is no id of a run: letters, digits and `_.:+-`, at most 80")
     try:
-        found = state.run(run_id)
+        found = state.run(check_id(run_id, "--run"))
     except NotFoundError:
         return None
     return found if found.id == run_id else None  # the beginning of an id finds a run too

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy.types import JSON, TypeDecorator
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration that made the tables as they are below."""
 
 metadata = MetaData(
@@ -196,4 +196,35 @@ outbox = Table(
     Column("error", Text),
     Index(None, "topic", "key", unique=True),
     Index(None, "topic", "sent_at"),
+)
+
+# How far the moments of a pipeline's schedule are written down as `due`.
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("pipeline", String(200), primary_key=True),
+    Column("environment", String(100), primary_key=True),
+    Column("counts", Text),  # the part of the schedule that says when; null: none was seen yet
+    Column("since", Float, nullable=False),  # all moments up to this one are written down, or have passed for good
+    Column("seen", JSON, nullable=False),  # of OnUpdate: table → the version that the last run was started for
+    Column("paused_at", Float),
+    Column("paused_by", String(200)),
+)
+
+# The ledger: what `firnflow up` has to run, each moment once. Rows are settled, and deleted when they are old.
+due = Table(
+    "due",
+    metadata,
+    Column("pipeline", String(200), primary_key=True),
+    Column("environment", String(100), primary_key=True),
+    Column("due", Float, primary_key=True),  # seconds since 1970
+    Column("cause", String(20), nullable=False),  # schedule, update, trigger
+    Column("status", String(20), nullable=False),  # waiting, started, stopped, ended, missed
+    Column("run", String(80), nullable=False),  # fixed with the row: whoever starts it, it is this run
+    Column("assignments", JSON, nullable=False),  # of a trigger: `name=value`
+    Column("tries", Integer, nullable=False),  # how often its process died
+    Column("settled_at", Float),
+    Column("outcome", Text),  # how its run ended, or why there is none
+    Index(None, "environment", "status"),
+    Index(None, "run", unique=True),
 )

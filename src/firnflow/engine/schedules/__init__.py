@@ -1,0 +1,1 @@
+"""Runs pipelines by their schedules: what `firnflow up` does."""

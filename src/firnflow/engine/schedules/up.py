@@ -1,0 +1,301 @@
+"""Runs what is due, round after round: the heart of `firnflow up`.
+
+A round writes down what has become due, looks after the runs that were started, and starts what may start. Everything
+that a round decides stands in the ledger before it is done; what this object remembers besides (its processes) may be
+lost at any moment. A run is a process of its own, which outlives this one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from firnflow._crash import crash_point
+from firnflow._text import counted
+from firnflow.engine.origin import new_id
+from firnflow.engine.schedules.calendar import LATE, due
+from firnflow.engine.schedules.updates import has_happened, tables_of
+from firnflow.errors import FirnflowError, NotFoundError
+from firnflow.graph.model import Cron, Every
+from firnflow.project import redact
+from firnflow.status import RunStatus
+from firnflow.stores.state.ledger import Cause, DueStatus, Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from firnflow.engine.schedules.updates import Versions
+    from firnflow.graph.model import Schedule
+    from firnflow.stores.state import Run, State
+    from firnflow.stores.state.ledger import Due, Standing
+
+MOST_TRIES = 3
+"""How often a run may die under our eyes before it is given up."""
+_KEPT = 90 * 86_400.0  # seconds for which settled moments are kept
+CHANCE = 4
+"""How many bytes of the ids of runs that are due are chance: an id that is taken would be taken for the run itself."""
+PACE = 1.0
+"""Seconds between two rounds."""
+_CANCELLING = 30.0  # seconds that a run is given to cancel itself
+_TABLES_EVERY = 3.0  # seconds between two looks at the named tables
+
+
+class Process(Protocol):
+    """The process of a run."""
+
+    def code(self) -> int | None:
+        """Return None while it is there, else its exit code; of one that was killed, a negative number."""
+
+    def said(self) -> str:
+        """Return what it said last; called once it has ended."""
+
+    def stop(self) -> None:
+        """Ask it to cancel its run."""
+
+
+class Starter(Protocol):
+    """Starts runs."""
+
+    def start(self, due: Due, *, resume: bool) -> Process:
+        """Start a process that runs what is due, or goes on with it, under the run id that is fixed for it."""
+
+
+class Up:
+    """Runs the pipelines of one environment by their schedules.
+
+    Args:
+        state: the state database.
+        environment: its name.
+        schedules: returns pipeline → schedule, as the project says now.
+        starter: starts runs.
+        tables: the named tables.
+        tell: takes a line for people.
+        now: the clock, in seconds since 1970.
+        most: how many runs may be under way at once.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        environment: str,
+        schedules: Callable[[], Mapping[str, Schedule]],
+        starter: Starter,
+        tables: Versions,
+        tell: Callable[[str], None],
+        now: Callable[[], float] = time.time,
+        most: int = 2,
+    ) -> None:
+        self._state, self._environment, self._ledger = state, environment, Ledger(state, environment)
+        self._schedules, self._starter, self._tables = schedules, starter, tables
+        self._tell, self._now, self._most = tell, now, most
+        self._processes: dict[str, Process] = {}
+        self._tables_at = self._forgotten_at = float("-inf")
+
+    def go(self, stop: threading.Event, grace: float, pace: float = PACE) -> None:
+        """Work until somebody asks to stop; then wait for what is under way, and cancel what takes longer.
+
+        Args:
+            stop: set when it is to end; set again (it is cleared in between) when it is to end without waiting.
+            grace: seconds to wait for runs under way.
+            pace: seconds between two rounds.
+        """
+        trouble = ""
+        while not stop.is_set():
+            try:
+                self.round()
+                trouble = ""
+            except FirnflowError as error:  # a full disk, a database that is away: it goes on when they are back
+                if (said := redact(str(error))) != trouble:
+                    self._tell(f"nothing can start: {said}")
+                trouble = said
+            stop.wait(pace)
+        if self._processes:
+            self._tell(f"stopping; waiting at most {grace:g} s for {counted(len(self._processes), 'run')}")
+        stop.clear()
+        self._finish(stop, grace)
+        self.stop()
+        self._finish(threading.Event(), _CANCELLING)
+
+    def _finish(self, stop: threading.Event, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self.round(start=False) and time.monotonic() < until and not stop.wait(0.1):
+            pass
+
+    def round(self, *, start: bool = True) -> int:
+        """Do what is to be done now, and return how many processes are under way.
+
+        Args:
+            start: start what waits and go on with what was stopped; False: only see to what this object has started.
+
+        Raises:
+            FirnflowError: the state database cannot be used, or the named tables.
+        """
+        schedules = self._schedules() if start else {}
+        if start:
+            self._write_down(schedules)
+            crash_point("schedule.written")
+        self._state.reap()
+        for each in self._ledger.open():
+            if each.run in self._processes or (start and each.status != DueStatus.WAITING):
+                self._look_after(each, start=start)
+        if start:
+            self._start(schedules)
+        return len(self._processes)
+
+    def stop(self) -> None:
+        """Cancel the runs under way; the next `up` goes on with them."""
+        for run, process in self._processes.items():
+            self._tell(f"{run}  is stopped; the next `firnflow up` goes on with it")
+            self._ledger.stop(run)
+            process.stop()
+
+    # -- what is due --------------------------------------------------------------------------------------------------
+
+    def _write_down(self, schedules: Mapping[str, Schedule]) -> None:
+        now, standings = self._now(), self._ledger.standings()
+        if not self._forgotten_at <= now < self._forgotten_at + 86_400:
+            self._ledger.forget(now - _KEPT)
+            self._forgotten_at = now
+        newest = self._newest(schedules, now)
+        for pipeline, schedule in schedules.items():
+            standing, counts = standings.get(pipeline), _counts(schedule)
+            if standing is None or standing.counts != counts:
+                self._begin(pipeline, schedule, standing, newest, now)
+            elif standing.paused_at is None and isinstance(schedule, Cron | Every):
+                self._write_moments(schedule, standing, now)
+            elif standing.paused_at is None and newest is not None:
+                self._write_update(schedule, standing, newest, now)
+
+    def _newest(self, schedules: Mapping[str, Schedule], now: float) -> dict[str, int] | None:
+        """Return the newest versions of the tables that schedules wait for; None: they were just looked at."""
+        if self._tables_at <= now < self._tables_at + _TABLES_EVERY:
+            return None
+        self._tables_at = now
+        names = sorted({table for schedule in schedules.values() for table in tables_of(schedule)})
+        return self._tables.newest(names) if names else {}
+
+    def _begin(
+        self,
+        pipeline: str,
+        schedule: Schedule,
+        standing: Standing | None,
+        newest: dict[str, int] | None,
+        now: float,
+    ) -> None:
+        """Let a schedule that is new, or another than before, count from now on."""
+        if newest is None and tables_of(schedule):
+            self._tables_at = float("-inf")  # a version that comes between this look and the next one must not be lost
+            return
+        known = standing.seen if standing is not None else {}
+        seen = {table: known.get(table, (newest or {}).get(table, 0)) for table in tables_of(schedule)}
+        self._ledger.begin(pipeline, _counts(schedule), now, seen)
+
+    def _write_moments(self, schedule: Cron | Every, standing: Standing, now: float) -> None:
+        found = due(schedule, standing.since, now)
+        if found:
+            self._ledger.add(standing, found[-1], [(at, new_id(standing.pipeline, at, CHANCE)) for at in found])
+
+    def _write_update(self, schedule: Schedule, standing: Standing, newest: dict[str, int], now: float) -> None:
+        if has_happened(schedule, standing.seen, newest):
+            seen = {table: newest[table] for table in tables_of(schedule)}
+            self._ledger.add_update(standing, seen, now, new_id(standing.pipeline, now, CHANCE))
+
+    # -- what was started ---------------------------------------------------------------------------------------------
+
+    def _look_after(self, each: Due, *, start: bool) -> None:
+        process = self._processes.get(each.run)
+        code = process.code() if process is not None else None
+        if process is not None and code is None:
+            return
+        self._processes.pop(each.run, None)
+        run = self._run(each.run)
+        if run is None and process is not None and code is not None and code >= 0:
+            self._settle(each, DueStatus.ENDED, "could not start", process.said())
+        elif run is not None and self._has_ended(each, run):
+            self._settle(each, DueStatus.ENDED, run.status, run.error)
+        elif start and (run is None or run.status != RunStatus.RUNNING):  # else a process of an earlier `up` is at it
+            self._go_on(each, run, died=process is not None and each.status == DueStatus.STARTED)
+
+    @staticmethod
+    def _has_ended(each: Due, run: Run) -> bool:
+        """Return whether a run has come to its end; not one that was killed, or was stopped by an `up` that ended."""
+        is_stopped = run.status == RunStatus.CANCELLED and each.status == DueStatus.STOPPED
+        return run.status not in {RunStatus.RUNNING, RunStatus.CRASHED} and not is_stopped
+
+    def _go_on(self, each: Due, run: Run | None, *, died: bool) -> None:
+        """Go on with a run whose process is gone; begin it where the process died before the run began."""
+        if died and each.tries + 1 >= MOST_TRIES:
+            self._settle(each, DueStatus.ENDED, RunStatus.CRASHED, f"its process died {MOST_TRIES} times")
+            return
+        self._ledger.restart(each, died=died)
+        self._go(each, resume=run is not None)
+
+    def _run(self, run_id: str) -> Run | None:
+        try:
+            run = self._state.run(run_id)
+        except NotFoundError:
+            return None
+        return run if run.id == run_id else None  # the beginning of an id finds a run too
+
+    def _settle(self, each: Due, status: DueStatus, outcome: str, why: str | None = None) -> None:
+        self._ledger.settle(each, status, f"{outcome}: {why}" if why else str(outcome), self._now())
+        crash_point("schedule.settled")
+        first = (why or "").partition("\n")[0]
+        self._tell(f"{each.pipeline}  {outcome}" + (f": {first}" if first else "") + f"  ({each.run})")
+
+    # -- what may start -----------------------------------------------------------------------------------------------
+
+    def _start(self, schedules: Mapping[str, Schedule]) -> None:
+        there = self._ledger.open()
+        busy = {each.pipeline for each in there if each.status != DueStatus.WAITING}
+        running = self._state.runs(status=RunStatus.RUNNING, limit=1000)
+        busy |= {run.pipeline for run in running if run.environment == self._environment}
+        free = self._most - sum(each.status != DueStatus.WAITING for each in there)
+        for each in self._wanted([each for each in there if each.status == DueStatus.WAITING], schedules):
+            overlap = getattr(schedules.get(each.pipeline), "overlap", False)
+            if free <= 0 or (each.pipeline in busy and not overlap):
+                continue
+            if self._ledger.claim(each, overlap=overlap):
+                crash_point("schedule.claimed")
+                self._go(each, resume=False)
+                busy.add(each.pipeline)
+                free -= 1
+
+    def _wanted(self, waiting: list[Due], schedules: Mapping[str, Schedule]) -> list[Due]:
+        """Return what is to run of what waits, the oldest first; the rest is missed, as `catch_up` says."""
+        newest = {each.pipeline: each.due for each in waiting if each.cause == Cause.SCHEDULE}
+        wanted = []
+        for each in waiting:
+            schedule = schedules.get(each.pipeline)
+            why = None
+            if each.cause == Cause.SCHEDULE and not isinstance(schedule, Cron | Every):
+                why = "the pipeline has no such schedule any more"
+            elif each.cause == Cause.SCHEDULE and isinstance(schedule, Cron | Every):
+                why = _missed(schedule, each.due, newest[each.pipeline], self._now())
+            if why is None:
+                wanted.append(each)
+            else:
+                self._settle(each, DueStatus.MISSED, "missed", why)
+        return wanted
+
+    def _go(self, each: Due, *, resume: bool) -> None:
+        self._tell(f"{each.pipeline}  {'goes on' if resume else 'starts'}  ({each.run})")
+        self._processes[each.run] = self._starter.start(each, resume=resume)
+        crash_point("schedule.started")
+
+
+def _missed(schedule: Cron | Every, at: float, newest: float, now: float) -> str | None:
+    """Return why a moment that has not been started yet is given up, or None."""
+    if schedule.catch_up == "last" and at < newest:
+        return "a later moment was due before it could start"
+    if schedule.catch_up == "none" and now - at > LATE:
+        return f"it could not start for {LATE:g} s"
+    return None
+
+
+def _counts(schedule: Schedule) -> str:
+    """Return the part of a schedule that says when it is due."""
+    if isinstance(schedule, Cron | Every):
+        return schedule.model_dump_json(exclude={"catch_up", "overlap"})
+    return schedule.model_dump_json()

@@ -1,0 +1,54 @@
+"""Being the only process that does a kind of work for a state database; the lock of a dead one is free at once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import zlib
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy.engine import Engine
+
+_LOCK = 0x6669726F  # the first key of PostgreSQL's advisory locks of ours; the second one tells the work
+
+
+@contextlib.contextmanager
+def lock(engine: Engine, work: str) -> Iterator[Callable[[], bool]]:
+    """Give a function that takes the lock and returns whether it did; the lock is free again at the end.
+
+    Args:
+        engine: the state database.
+        work: a word for the work, fit for a file's name.
+    """
+    with contextlib.ExitStack() as stack:
+        make = _sqlite_lock if engine.dialect.name == "sqlite" else _postgres_lock
+        yield make(engine, work, stack)
+
+
+def _sqlite_lock(engine: Engine, work: str, stack: contextlib.ExitStack) -> Callable[[], bool]:
+    """Return a function that takes the lock: on a file beside the database, which the system frees for the dead."""
+    handle = os.open(f"{engine.url.database}-{work}", os.O_RDWR | os.O_CREAT, 0o600)
+    stack.callback(os.close, handle)
+
+    def take() -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    return take
+
+
+def _postgres_lock(engine: Engine, work: str, stack: contextlib.ExitStack) -> Callable[[], bool]:
+    """Return a function that takes the lock: of a connection's session, which the server frees for the dead."""
+    connection = stack.enter_context(engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
+    keys = (sa.literal(_LOCK, sa.Integer), sa.literal(zlib.crc32(work.encode()) >> 1, sa.Integer))
+    stack.callback(lambda: connection.execute(sa.select(sa.func.pg_advisory_unlock(*keys))))
+    return lambda: bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(*keys))).scalar())
