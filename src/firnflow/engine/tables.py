@@ -26,15 +26,17 @@ def tasks(stores: Stores) -> dict[str, Task[...]]:
         stores: where the tables are.
     """
 
-    def watch(state: State, _: dict[str, str], argument: Callable[[str], Any]) -> str:
-        """Return the newest version: after another one the rows may have to be published again."""
+    def watch(state: State, digests: dict[str, str], argument: Callable[[str], Any]) -> str:
+        """Return the newest version, but for one that has just these rows: what came since may ask for them again."""
         from firnflow.stores.tables import versions
         from firnflow.stores.tables.catalog import Tables
 
         tables = Tables(state, stores)
         try:
             table = tables.find(argument("name"))
-            return str(versions.newest(table).number if table is not None else 0)
+            last = versions.newest(table) if table is not None else None
+            there = last is not None and (last.load, last.mode) == (digests["data"], argument("mode"))
+            return str((last.number if last is not None else 0) - there)
         finally:
             tables.close()
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
+from pathlib import Path
 
 import ibis
 import pyarrow as pa
@@ -309,6 +311,21 @@ def test_any_library_reads_a_version_of_several_files(place):
         frame = loaded.collect() if kind is pl.LazyFrame else loaded
         frame = frame.to_pyarrow() if kind is ibis.Table else frame
         assert sorted(pa.table({"id": pa.array(frame["id"])})["id"].to_pylist()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("how", [Path.rename, shutil.copytree])
+def test_a_store_that_was_moved_or_copied(opened, tmp_path, how):
+    place = opened(f"sqlite:///{tmp_path}/old/state.db", f"{tmp_path}/old/artifacts")
+    place.publish(A, mode="append")
+    place.tables.close()
+    place.tables.state.close()
+    how(tmp_path / "old", tmp_path / "new")
+    there = sorted((tmp_path / "old").rglob("*"))
+    moved = opened(f"sqlite:///{tmp_path}/new/state.db", f"{tmp_path}/new/artifacts")
+    assert moved.read() == [(1, "a"), (2, "b")]
+    moved.publish(B, mode="append")
+    assert moved.read() == [(1, "a"), (2, "b"), (3, "c")]
+    assert sorted((tmp_path / "old").rglob("*")) == there
 
 
 def test_the_catalog_is_beside_the_state(place, tmp_path):

@@ -55,11 +55,12 @@ class Tables:
             from pyiceberg.catalog import sql
         except ImportError as error:
             raise MissingExtraError("pyiceberg", "tables") from error
-        from firnflow.stores.tables.io import IMPLEMENTATION
+        from firnflow.stores.tables.io import IMPLEMENTATION, ROOT
 
         logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # it tells of every file that it opens
 
-        catalog = _catalog(sql.SqlCatalog)(NAMESPACE, uri="sqlite://", **{"py-io-impl": IMPLEMENTATION})
+        properties = {"py-io-impl": IMPLEMENTATION, ROOT: self._root}
+        catalog = _catalog(sql.SqlCatalog)(NAMESPACE, uri="sqlite://", **properties)
         catalog.engine = self._engine()
         sql.SqlCatalogBaseTable.metadata.create_all(catalog.engine)
         return catalog
@@ -108,9 +109,14 @@ class Tables:
 
     def location(self, name: str) -> str:
         """Return a fresh place for the metadata of a new table; another state may have a table of the same name."""
+        from firnflow.stores.tables.io import FOLDER
+
+        return f"{self._root}/{FOLDER}/{name}-{uuid.uuid4().hex[:8]}"
+
+    @property
+    def _root(self) -> str:
         artifacts = self.stores.artifacts
-        root = artifacts.url.rstrip("/") if "://" in artifacts.url else str(artifacts.folder)
-        return f"{root}/tables/{name}-{uuid.uuid4().hex[:8]}"
+        return artifacts.url.rstrip("/") if "://" in artifacts.url else str(artifacts.folder)
 
     def close(self) -> None:
         """Disconnect from the catalog."""

@@ -104,7 +104,7 @@ def sweep(tables: Tables, older_than: float) -> int:
     for name in tables.names():
         table = tables.get(name)
         used = _metadata(table)
-        for location, modified in _listed(f"{table.location()}/metadata"):
+        for location, modified in _listed(table.io.here(f"{table.location()}/metadata")):
             if modified < limit and location.rpartition("/")[2] not in used:
                 table.io.delete(location)
                 removed += 1

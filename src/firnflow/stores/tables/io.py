@@ -21,22 +21,35 @@ if TYPE_CHECKING:
 
 IMPLEMENTATION = f"{__name__}.DurableIO"
 """What pyiceberg is told to use."""
+ROOT = "firnflow.root"
+FOLDER = "tables"
+"""The folder in the artifact store that has the metadata of the tables."""
 
 
 class DurableIO(FileIO):  # type: ignore[misc] # pyiceberg is not followed
-    """Files by absolute path, objects by URL."""
+    """Files by absolute path, objects by URL.
+
+    Iceberg writes absolute paths down. Those of tables are looked for in the artifact store as it stands now, which may
+    have been moved, or copied: the property `ROOT` says where that is.
+    """
+
+    def here(self, location: str) -> str:
+        """Return where a file of a table's metadata is now."""
+        root = str(self.properties.get(ROOT, ""))
+        _, mark, name = location.rpartition(f"/{FOLDER}/")
+        return f"{root}/{FOLDER}/{name}" if root and mark and not is_remote(root) else location
 
     def new_input(self, location: str) -> InputFile:
         """Return a file to read."""
-        return _Input(location)
+        return _Input(self.here(location))
 
     def new_output(self, location: str) -> OutputFile:
         """Return a file to write."""
-        return _Output(location)
+        return _Output(self.here(location))
 
     def delete(self, location: str | InputFile | OutputFile) -> None:
         """Remove a file; one that is not there is no error."""
-        place = location if isinstance(location, str) else location.location
+        place = self.here(location) if isinstance(location, str) else location.location
         if is_remote(place):
             store, name = _split(place)
             store.delete(name)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pyiceberg.schema import Schema
 
-_DECIMAL = re.compile(r"DECIMAL\((\d+), ?(\d+)\)")
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _WIDER = {("INTEGER", "BIGINT"), ("FLOAT", "DOUBLE")}
 
 

@@ -29,7 +29,7 @@ _WIDER = {
     **dict.fromkeys(("enum", "uuid"), "VARCHAR"),
     "time_ns": "TIME",
     "uinteger": "BIGINT",
-    "ubigint": "DECIMAL(20, 0)",
+    "ubigint": "DECIMAL(20,0)",
 }
 _ROUNDED = {"timestamp_ns", "time_ns"}
 _SQL = {
@@ -154,7 +154,7 @@ def _sql(kind: Any) -> str:
     if text in _SQL:
         return _SQL[text]
     if text.startswith("decimal"):
-        return text.upper()
+        return text.upper().replace(" ", "")
     if text.startswith("fixed"):
         return "BLOB"
     if text.startswith("list"):
