@@ -59,5 +59,5 @@ def peers(bench: Bench, what: str, sizes: dict[str, tuple[int, str]]) -> list[Co
             note=sizes[peer.name][1],
         )
         for peer in bench.peers
-        if peer.error is None
+        if peer.error is None and peer.name in sizes
     ]
