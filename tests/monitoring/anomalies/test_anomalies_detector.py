@@ -31,7 +31,7 @@ def made(seed: int = 0, *, of: DetectorSettings = QUICK, **changes: object) -> D
 )
 def test_the_future_changes_no_earlier_verdict(seed, cut, future, slots, gaps):
     series = made(seed, slots=slots, gaps=gaps)
-    changed = series.values[:cut].copy()
+    changed = series.cells[:cut].copy()
     after = np.resize(np.array(future), (len(future), slots))
     other = Days(series.first, np.concatenate([changed, after]))
     assert replay(other, QUICK)[:cut] == replay(series, QUICK)[:cut]
@@ -61,7 +61,7 @@ def test_a_second_call_gives_the_same_bits():
 def test_a_day_that_stands_out_is_flagged_with_its_direction():
     series = made(1, anomalies=0.0)
     for factor, reason in ((1.8, "high"), (0.3, "low")):
-        values = series.values.copy()
+        values = series.cells.copy()
         values[120] *= factor
         found = replay(Days(series.first, values), QUICK)[120]
         assert (found.anomaly, found.reasons) == (True, (reason,))
@@ -72,16 +72,16 @@ def test_a_day_that_stands_out_is_flagged_with_its_direction():
 def test_a_series_that_ends_anywhere_ends_without_an_alarm():
     quiet = made(2, anomalies=0.0, days=300)
     flags = [verdict.day for verdict in replay(quiet, QUICK) if verdict.anomaly]
-    ends = [replay(Days(quiet.first, quiet.values[:end]), QUICK)[-1] for end in range(100, 300, 10)]
+    ends = [replay(Days(quiet.first, quiet.cells[:end]), QUICK)[-1] for end in range(100, 300, 10)]
     assert [verdict.day for verdict in ends if verdict.anomaly] == [d for d in flags if d in {v.day for v in ends}]
     assert len(flags) <= 2
 
 
 def test_earlier_anomalies_move_neither_forecast_nor_bounds_much():
     clean = made(4, anomalies=0.0, days=200)
-    poisoned = clean.values.copy()
+    poisoned = clean.cells.copy()
     poisoned[[60, 61, 90, 117, 150, 178, 179]] *= 10
-    before, after = (replay(Days(clean.first, values), QUICK) for values in (clean.values, poisoned))
+    before, after = (replay(Days(clean.first, values), QUICK) for values in (clean.cells, poisoned))
     for one, other in zip(before[181:], after[181:], strict=True):
         assert other.expected == pytest.approx(one.expected, rel=0.05)
         assert other.high - other.low < 2 * (one.high - one.low)
@@ -89,7 +89,7 @@ def test_earlier_anomalies_move_neither_forecast_nor_bounds_much():
 
 def test_a_day_that_is_missing_is_unknown_and_shifts_no_weekday():
     series = made(6, anomalies=0.0)
-    values = series.values.copy()
+    values = series.cells.copy()
     values[100:103] = np.nan
     verdicts = replay(Days(series.first, values), QUICK)
     assert [v.status for v in verdicts[100:103]] == ["unknown"] * 3

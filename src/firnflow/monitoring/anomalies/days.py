@@ -29,19 +29,19 @@ class Days:
 
     Attributes:
         first: the first day.
-        values: days × slots; NaN where nothing is known.
+        cells: days × slots; NaN where nothing is known.
     """
 
     first: dt.date
-    values: Array
+    cells: Array
 
     @property
     def slots(self) -> int:
         """Into how many parts a day is divided; 1: daily values."""
-        return int(self.values.shape[1])
+        return int(self.cells.shape[1])
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.cells)
 
     def day(self, number: int) -> dt.date:
         """Return the date of a row."""
@@ -53,16 +53,9 @@ class Days:
 
     def before(self, day: dt.date) -> Days:
         """Return the days before a date; those that have no row are unknown."""
-        return self._until(self.number(day))
-
-    def with_day(self, day: Days) -> Days:
-        """Return these days and one more, which follows after the last, or after a gap of unknown days."""
-        return Days(self.first, np.concatenate([self._until(self.number(day.first)).values, day.values]))
-
-    def _until(self, end: int) -> Days:
-        missing = max(0, end - len(self))
-        kept = self.values[: max(0, end)]
-        return Days(self.first, np.concatenate([kept, np.full((missing, self.slots), np.nan)]) if missing else kept)
+        end = max(0, self.number(day))
+        unknown = np.full((max(0, end - len(self)), self.slots), np.nan)
+        return Days(self.first, np.concatenate([self.cells[:end], unknown]))
 
 
 def days_of(
@@ -106,10 +99,14 @@ def days_of(
 def _moments(times: Iterable[Any]) -> Array:
     import pandas as pd
 
+    given = list(times)
+    if any(isinstance(each, int | float | np.number) and not np.isnan(each) for each in given):
+        raise DataError("The times are numbers, of what unit is a guess. Mend: dates, or pandas.to_datetime(…, unit=…)")
     try:
-        found = pd.DatetimeIndex(pd.to_datetime(pd.Index(list(times), dtype=object)))
+        found = pd.DatetimeIndex(pd.to_datetime(pd.Index(given, dtype=object), format="ISO8601"))
     except (ValueError, TypeError, OverflowError) as error:
-        raise DataError(f"The times cannot be read: {error}. Mend: dates, or local times without a zone") from error
+        reason = str(error).partition(". You might")[0]
+        raise DataError(f"The times cannot be read: {reason}. Mend: dates as 2026-01-31, or local times") from error
     if found.tz is not None:
         raise DataError(
             f"The times have a zone ({found.tz}): where a day begins would be a guess. Mend: local times without a "

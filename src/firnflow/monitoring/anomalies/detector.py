@@ -21,7 +21,7 @@ from firnflow.monitoring.anomalies.robust import CONSISTENT, median
 from firnflow.monitoring.anomalies.scale import Scale, rounded, scale_of
 from firnflow.monitoring.anomalies.settings import DetectorSettings
 from firnflow.monitoring.anomalies.tails import tail_bound
-from firnflow.monitoring.anomalies.walk import FIRST, REACH, Walk, day_totals, walk
+from firnflow.monitoring.anomalies.walk import FIRST, HOLIDAY_REACH, REACH, Walk, day_totals, walk
 
 if TYPE_CHECKING:
     from firnflow.monitoring.anomalies.robust import Array
@@ -31,7 +31,6 @@ _DAYS_A_YEAR = 365.25
 _LEAST_SPREAD = 0.01
 _OWN_WEEKDAY = 14.0
 """How many errors of all weekdays a weekday's spread is drawn towards."""
-_HOLIDAY_REACH = 400
 
 
 class Bounds(Section):
@@ -156,14 +155,14 @@ def _scales(history: Days, settings: DetectorSettings) -> tuple[Scale, Scale]:
             f"No day of the {len(history)} has {settings.complete:.0%} of its {history.slots} parts. "
             "Mend: check that the times are right, or lower `complete`"
         )
-    return scale_of(totals, settings.scale), scale_of(history.values.ravel(), settings.scale)
+    return scale_of(totals, settings.scale), scale_of(history.cells.ravel(), settings.scale)
 
 
 def _recent(series: Days, end: int, settings: DetectorSettings, memory: int) -> Days:
     """Return the last `memory` days before `end`, and those that their errors depend on."""
-    reach = memory + REACH + (_HOLIDAY_REACH if settings.holidays else 0)
+    reach = memory + REACH + (HOLIDAY_REACH if settings.holidays else 0)
     start = max(0, end - reach)
-    return Days(series.day(start), series.values[start:end])
+    return Days(series.day(start), series.cells[start:end])
 
 
 def _fitted(series: Days, walked: Walk, end: int, settings: DetectorSettings, scales: tuple[Scale, Scale]) -> Detector:

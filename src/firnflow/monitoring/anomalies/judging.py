@@ -76,7 +76,7 @@ def _hours(detector: Detector, series: Days, walked: Walk, number: int) -> tuple
     return tuple(
         Hour(
             start=f"{slot * 24 // series.slots:02}:00",
-            value=rounded(series.values[number, slot]),
+            value=rounded(series.cells[number, slot]),
             expected=rounded(detector.slot_scale.back(float(walked.profile[number, slot]))),
             deviations=rounded(walked.slots[number, slot]),
         )

@@ -42,7 +42,7 @@ class DetectorSettings(Section):
     false_alarms: Annotated[float, Field(gt=0, le=100)] = 1.0
     least_deviation: Annotated[float, Field(ge=0)] = 3.0
     least_change: Annotated[float, Field(ge=0)] = 0.05
-    warmup: Annotated[int, Field(ge=14, le=365)] = 28
+    warmup: Annotated[int, Field(ge=14, le=365)] = 21
     memory: Annotated[int, Field(ge=28, le=1500)] = 365
     refit: Annotated[int, Field(ge=1, le=366)] = 7
     complete: Share = 0.75

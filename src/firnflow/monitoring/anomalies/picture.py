@@ -1,0 +1,117 @@
+"""A replay as a picture: the series, the band of what is normal, the flags, and the windows that were labelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firnflow.errors import DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from firnflow.monitoring.anomalies.evaluation import Window
+    from firnflow.monitoring.anomalies.verdict import Verdict
+
+INK, MUTED, LINE, BAND, FLAG, HOURS, WINDOW = (
+    "#0f172a", "#64748b", "#e2e8f0", "#bfdbfe", "#b91c1c", "#b45309", "#fef3c7"
+)  # fmt: skip
+_STYLE = {
+    "font.size": 9,
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+}
+
+
+def draw(verdicts: Sequence[Verdict], windows: Iterable[Window] = (), *, title: str = "", unit: str = "") -> Any:
+    """Return the verdicts on a series as a `matplotlib.figure.Figure`.
+
+    Args:
+        verdicts: in the order of their days.
+        windows: labelled ones, if there are any.
+        title: above the picture.
+        unit: of the values, beside the axis.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        DataError: there is no verdict.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plots") from error
+    if not verdicts:
+        raise DataError("There is nothing to draw: no verdict. Mend: replay the series first")
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(10, 3.8), layout="constrained", facecolor="white")
+        axes = figure.add_subplot()
+        _windows(axes, verdicts, windows)
+        _series(axes, verdicts)
+        _flags(axes, verdicts)
+        _frame(axes, verdicts, title, unit)
+    return figure
+
+
+def _windows(axes: Any, verdicts: Sequence[Verdict], windows: Iterable[Window]) -> None:
+    first, last = verdicts[0].day, verdicts[-1].day
+    label = "labelled"
+    for window in windows:
+        if window.last >= first and window.first <= last:
+            axes.axvspan(window.first, _next(window.last), color=WINDOW, linewidth=0, zorder=0, label=label)
+            label = "_"
+
+
+def _series(axes: Any, verdicts: Sequence[Verdict]) -> None:
+    days = [verdict.day for verdict in verdicts]
+    low, expected, high, value = (
+        [float("nan") if each is None else each for each in column]
+        for column in zip(*((v.low, v.expected, v.high, v.value) for v in verdicts), strict=True)
+    )
+    axes.fill_between(days, low, high, color=BAND, alpha=0.6, linewidth=0, zorder=1, label="normal total")
+    axes.plot(days, expected, color="#60a5fa", linewidth=0.9, zorder=2, label="expected")
+    axes.plot(days, value, color=INK, linewidth=1.1, zorder=3, label="value")
+
+
+def _flags(axes: Any, verdicts: Sequence[Verdict]) -> None:
+    for color, marker, label, by_total in ((FLAG, "o", "flagged: total", True), (HOURS, "D", "flagged: hours", False)):
+        found = [v for v in verdicts if v.anomaly and ({"high", "low"} & set(v.reasons) != set()) == by_total]
+        if found:
+            values = [v.value for v in found]
+            axes.scatter([v.day for v in found], values, color=color, marker=marker, s=26, zorder=4, label=label)
+
+
+def _frame(axes: Any, verdicts: Sequence[Verdict], title: str, unit: str) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=5, maxticks=12)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if abs(value) >= 10 else f"{value:g}")
+    axes.grid(visible=False, axis="x")
+    axes.set(xlim=(verdicts[0].day, _next(verdicts[-1].day)), ylabel=unit)
+    values = [each for v in verdicts for each in (v.value, v.expected) if each is not None]
+    if values:  # a wide band must not press the series flat
+        margin = 0.25 * ((max(values) - min(values)) or 1.0)
+        axes.set_ylim(min(values) - margin, max(values) + margin)
+    if title:
+        axes.set_title(title, loc="left", color=INK, fontsize=11)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=6, labelcolor=INK)
+
+
+def _next(day: Any) -> Any:
+    import datetime as dt
+
+    return day + dt.timedelta(days=1)
