@@ -78,6 +78,18 @@ def test_show(tables):
     assert tables.call("data", "show", "orders", "--as-of", "2020-01-01").code == 2
 
 
+def test_the_output_of_a_task_that_publishes_is_a_table(tables):
+    assert tables.call("output", "publish_orders", "-n", "1").out.splitlines()[0].split() == [
+        "id",
+        "city",
+        "amount",
+        "note",
+    ]
+    assert tables.call("sql", "SELECT count(*) AS n FROM publish_orders", "--json").json == [{"n": 40}]
+    assert {each["table"] for each in tables.call("sql", "--json").json["tables"]} == {"orders", "publish_orders"}
+    assert "items" not in tables.call("output", "--json").json["outputs"]["publish_orders"]
+
+
 def test_diff(tables, tmp_path):
     found = tables.call("data", "diff", "orders", "1", "3", "--json").json
     assert (found["rows"], found["added"], found["removed"]) == ([4, 40], 36, 0)
@@ -154,7 +166,7 @@ def test_a_run_that_breaks_the_key_says_so(tables):
     tables.call("data", "restore", "orders", "1")
     found = tables.call("run", "grow", "--inline", "--set", "rows=2")
     assert found.code == 1
-    assert "whose key has none since its first version" in found.err
+    assert "which has no key since its first version" in found.err
 
 
 def test_clean_lets_old_versions_expire(tables):

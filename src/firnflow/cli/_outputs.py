@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 def parts(name: str, ref: Ref) -> Iterator[tuple[str, Ref]]:
     """Yield an output and, of a list or dict of stored values, its items: `train`, `train[0]`."""
-    for path, part in ref.walk():
-        yield name + "".join(f"[{key}]" for key in path), part
+    yield name, ref
+    if ref.is_container:
+        for key, item in ref.items.items() if isinstance(ref.items, dict) else enumerate(ref.items or ()):
+            yield from parts(f"{name}[{key}]", item)
 
 
 def described(ref: Ref, stores: Stores) -> dict[str, Any]:
@@ -30,6 +32,8 @@ def described(ref: Ref, stores: Stores) -> dict[str, Any]:
     data: dict[str, Any] = {"kind": ref.kind, "digest": ref.digest, "place": place(ref, stores.artifacts)}
     if ref.inline is not None:
         data["value"] = json_value(ref, stores)
+    if not ref.is_container:
+        return data
     if isinstance(ref.items, dict):
         data["items"] = {key: described(item, stores) for key, item in ref.items.items()}
     elif ref.items is not None:

@@ -52,7 +52,7 @@ def command(
         with computing():
             if as_json:
                 _print_json(result, found, stores, limit)
-            elif name in found and found[name].items is None:
+            elif name in found and not found[name].is_container:
                 _print(found[name], stores, limit)
             else:
                 _list(result, _items(name, known), stores)

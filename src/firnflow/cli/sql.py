@@ -99,7 +99,7 @@ def _list(record: Run, refs: dict[str, Ref], form: Format) -> None:
     from firnflow.cli._print import print_json, print_table
 
     if form is Format.json:
-        tables = [{"table": name, **(ref.meta or {}), "digest": ref.digest} for name, ref in refs.items()]
+        tables = [{**(ref.meta or {}), "table": name, "digest": ref.digest} for name, ref in refs.items()]
         print_json({"run": record.id, "tables": tables})
         return
     typer.echo(f"tables of run {record.id}\n")

@@ -92,7 +92,7 @@ class DuckDBWarehouse:
         )
         there = [name for name, *_ in con.execute(f"DESCRIBE FROM {source}").fetchall()] if paths else []
         chosen = ", ".join(
-            f"CAST({identifier(name) if name in there else 'NULL'} AS {kind}) AS {identifier(name)}"
+            f"CAST({identifier(name) if name in there else 'NULL'} AS {con.sqltype(kind)}) AS {identifier(name)}"
             for name, kind in columns.items()
         )
         query = f"SELECT {chosen} FROM {source}" if paths else f"SELECT {chosen} LIMIT 0"  # noqa: S608 - quoted

@@ -107,8 +107,8 @@ def describe(ref: Ref) -> str:
     """Return one line for people: `table 100,000 rows × 12 columns`."""
     if ref.inline is not None:
         return ref.inline if len(ref.inline) <= 80 else f"{ref.inline[:79]}…"
-    if ref.items is not None and ref.kind != "table":
-        return f"{ref.kind} of {len(ref.items)}"
+    if ref.is_container:
+        return f"{ref.kind} of {len(ref.items or ())}"
     if ref.kind == "json":
         return f"json {ref.size:,} bytes"
     return value_types().named(ref.type).describe(ref)

@@ -33,7 +33,7 @@ class Ref:
         inline: for `json` values of at most `INLINE_BYTES`: the JSON text itself.
         size: bytes of the stored file.
         meta: what the type needs to load it, and what people read: for a table `columns` (name → type) and `rows`.
-        items: the refs of a container: a list, or a dict by key.
+        items: the refs of a container: a list, or a dict by key; of a table that is kept in several files those.
     """
 
     kind: str
@@ -44,6 +44,11 @@ class Ref:
     size: int = 0
     meta: dict[str, Any] | None = None
     items: list[Ref] | dict[str, Ref] | None = None
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it stands for several values, which have names of their own."""
+        return self.items is not None and self.kind != "table"
 
     def to_json(self) -> dict[str, Any]:
         """Return the ref as plain data, without the fields that are not set."""

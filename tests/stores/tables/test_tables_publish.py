@@ -9,7 +9,15 @@ import pyarrow as pa
 import pytest
 
 from firnflow import values
-from firnflow.errors import BadRowsError, DataError, NotFoundError, TableConflictError, UsageError
+from firnflow.errors import (
+    BadRowsError,
+    DamagedArtifactError,
+    DataError,
+    NotFoundError,
+    TableConflictError,
+    UnsafeFormatError,
+    UsageError,
+)
 from firnflow.stores.tables import files, publish
 from firnflow.stores.tables.publish import Wish
 from firnflow.stores.tables.versions import find, newest, versions
@@ -213,7 +221,7 @@ class TestKeys:
         place.publish(A, key=("id",))
         with pytest.raises(UsageError, match="whose key is id since its first version"):
             place.publish(A, key=("name",))
-        with pytest.raises(UsageError, match="whose partition has none"):
+        with pytest.raises(UsageError, match="which has no partition"):
             place.publish(A, partition=("id",))
 
 
@@ -326,6 +334,23 @@ def test_a_store_that_was_moved_or_copied(opened, tmp_path, how):
     moved.publish(B, mode="append")
     assert moved.read() == [(1, "a"), (2, "b"), (3, "c")]
     assert sorted((tmp_path / "old").rglob("*")) == there
+
+
+@pytest.mark.parametrize("name", ["py-io-impl", "write.py-location-provider.impl"])
+def test_metadata_that_names_code_is_refused(place, name):
+    place.publish(A)
+    metadata = place.tables.get("orders").metadata_location
+    text = Path(metadata).read_text().replace('"properties":{', f'"properties":{{"{name}":"os.system",', 1)
+    Path(metadata).write_text(text)
+    with pytest.raises(UnsafeFormatError, match=f"names code to be run: {name}"):
+        place.read()
+
+
+def test_types_in_a_ref_are_types(place):
+    ref = place.publish(A)
+    ref.meta["columns"]["id"] = "INTEGER) FROM read_csv('/etc/passwd'"
+    with pytest.raises(DamagedArtifactError, match="cannot be read"):
+        place.rows(ref)
 
 
 def test_the_catalog_is_beside_the_state(place, tmp_path):

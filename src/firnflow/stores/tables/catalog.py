@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from firnflow._crash import crash_point
 from firnflow._text import listing, nearest
-from firnflow.errors import MissingExtraError, NotFoundError
+from firnflow.errors import MissingExtraError, NotFoundError, UnsafeFormatError
 from firnflow.stores.state.connect import open_engine
 from firnflow.stores.state.transaction import unusable
 
@@ -125,11 +125,13 @@ class Tables:
             catalog.engine.dispose()
 
 
+_LOADED = {"py-io-impl", "write.py-location-provider.impl"}
 _LOCK = 0x6672_7462  # PostgreSQL: two processes must not make the schema at once
 
 
 def _catalog(base: Any) -> Any:
     """Return pyiceberg's catalog, but for what it does to a database when it is made."""
+    from firnflow.stores.tables.io import DurableIO
 
     class Quiet(base):  # type: ignore[misc]
         def _init_catalog(self) -> None:
@@ -137,6 +139,16 @@ def _catalog(base: Any) -> Any:
 
         def namespace_exists(self, identifier: Any) -> bool:  # noqa: ARG002 - there is one
             return True
+
+        def load_table(self, identifier: Any) -> Any:
+            table = super().load_table(identifier)
+            named = sorted(_LOADED & table.properties.keys())
+            if named:  # pyiceberg would import, and call, what it names
+                raise UnsafeFormatError(f"The metadata of table {table.name()[-1]!r} names code to be run: {named[0]}")
+            return table
+
+        def _load_file_io(self, properties: Any = None, location: Any = None) -> Any:  # noqa: ARG002 - those of a file
+            return DurableIO(self.properties)
 
         def commit_table(self, table: Any, requirements: Any, updates: Any) -> Any:
             try:

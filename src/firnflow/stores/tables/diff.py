@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SMALL, LARGE = 0.1, 0.25
 _BINS, _COMMON = 10, 10
+_DAY = 86_400.0  # seconds
 _LEAST = 1e-4  # the share that an empty bin is given: its logarithm must be finite
 _NUMBERS = ("INTEGER", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL")
 _TIMES = ("DATE", "TIMESTAMP")
@@ -179,20 +180,21 @@ def _tenths(con: Any, name: str, value: str, *, times: bool) -> tuple[list[str],
     edges = sorted(set(con.execute(query).fetchone()[0] or []))
     cases = "".join(f" WHEN {number} <= {edge!r} THEN {at}" for at, edge in enumerate(edges))
     last = len(edges)
-    shown = [_shown(edge, times=times) for edge in edges]
+    days = times and bool(edges) and edges[-1] - edges[0] > len(edges) * _DAY
+    shown = [_shown(edge, times=times, days=days) for edge in edges]
     labels = [f"≤ {shown[0]}", *(f"≤ {edge}" for edge in shown[1:]), f"> {shown[-1]}"] if edges else ["any"]
     infinite = f" WHEN NOT isfinite({number}) THEN {last + 1}"
     expression = f"CASE WHEN {value} IS NULL THEN {last + 2}{infinite}{cases} ELSE {last} END"
     return [*labels, "NaN, infinite", "missing"], expression
 
 
-def _shown(edge: float, *, times: bool) -> str:
+def _shown(edge: float, *, times: bool, days: bool) -> str:
     if not times:
         return f"{edge:.6g}"
     import datetime as dt
 
     moment = dt.datetime.fromtimestamp(edge, dt.UTC)
-    return moment.date().isoformat() if moment.time() == dt.time() else moment.isoformat(" ", "minutes")[:16]
+    return moment.date().isoformat() if days or moment.time() == dt.time() else moment.isoformat(" ", "minutes")[:16]
 
 
 def _figures(con: Any, names: list[str], value: str, what: str | None) -> dict[str, tuple[Any, Any]]:

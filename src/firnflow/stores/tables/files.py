@@ -46,7 +46,7 @@ class Written:
     @property
     def name(self) -> str:
         """The partition as people read it: `2026-01-31`, `2026-01-31/CH`."""
-        return "/".join("NULL" if value is None else str(value) for value in self.partition)
+        return "/".join("NULL" if value is None else str(value).removesuffix(" 00:00:00") for value in self.partition)
 
 
 def write(stores: Stores, table: ibis.Table, tag: str) -> Written:

@@ -258,9 +258,9 @@ class _Publishing:
         key = tuple(json.loads(table.properties.get(KEY, "[]")))
         for what, given, has in (("partition", wish.partition, partition), ("key", wish.key, key)):
             if given and given != has:
-                said = f"is {listing(has)}" if has else "has none"
+                said = f"whose {what} is {listing(has)}" if has else f"which has no {what}"
                 raise UsageError(
-                    f"{what}={list(given)} for table {wish.table!r}, whose {what} {said} since its first version. "
+                    f"{what}={list(given)} for table {wish.table!r}, {said} since its first version. "
                     f"Mend: leave {what}= out, or publish under another name"
                 )
         return partition

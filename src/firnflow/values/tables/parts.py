@@ -27,7 +27,10 @@ def load(ref: Ref, storage: Storage) -> ibis.Table:
     if len(places) < len(parts):
         raise DamagedArtifactError("A part of a named table has no place: its ref is damaged")
     columns: dict[str, str] = (ref.meta or {}).get("columns", {})
-    return storage.warehouse.read_parts(places, columns)
+    try:
+        return storage.warehouse.read_parts(places, columns)
+    except Exception as error:  # whatever damaged files, or types that are none, make of it
+        raise DamagedArtifactError(f"A version of a named table cannot be read: {error}") from error
 
 
 def joined(table: ibis.Table, storage: Storage) -> Path:
