@@ -19,6 +19,9 @@ CUSTOMER = Entity("customer", "customer_id")
 BASE = {"name": "spending", "source": "orders", "entities": [CUSTOMER], "timestamp": "at"}
 
 
+DECORATED = {"source": "orders", "entities": CUSTOMER, "timestamp": "at"}
+
+
 def view(**changes):
     return FeatureView(**{**BASE, **changes})
 
@@ -46,6 +49,11 @@ def test_an_entity_has_one_key_or_several():
         (lambda: view(ttl=0), "ttl: 0 is no length of time: it must be more than 0"),
         (lambda: view(ttl=dt.timedelta(days=-1)), "is no length of time"),
         (lambda: view(ttl=object()), "is not a duration"),
+        (lambda: view(entities=None), "entities: None is no Entity"),
+        (lambda: view(entities="customer"), "entities: 'customer' is no Entity"),
+        (lambda: view(source={"a": [1]}), r"source is a dict, not an ibis.Table. Mend: .* ibis.memtable"),
+        (lambda: view(columns=["amount"]), "columns: they are a dict"),
+        (lambda: feature_view(**DECORATED, tll="1h")(len), "feature view 'len': no option 'tll'. Did you mean 'ttl'"),
         (lambda: view(columns={"at": "when"}), "columns: 'at' is a key or a time, and so no feature"),
     ],
 )

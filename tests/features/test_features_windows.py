@@ -75,6 +75,10 @@ def test_moments_closer_than_a_microsecond_are_one(make_table):
 
 
 def test_mistakes_are_named(table):
+    with pytest.raises(FeatureError, match="time: a TimestampColumn is no name of a column"):
+        window(table.income.mean(), time=table.t)
+    with pytest.raises(FeatureError, match="by: a StringColumn is no name of a column"):
+        window(table.income.mean(), time="t", by=table.county)
     with pytest.raises(FeatureError, match="time: there is no column 'tt'"):
         window(table.income.mean(), time="tt")
     with pytest.raises(FeatureError, match=r"by: there is no column 'contry'. Did you mean 'county'"):

@@ -10,7 +10,7 @@ from firnflow.errors import FeatureError
 from firnflow.graph.names import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,28 @@ def check_name(what: str, name: object) -> None:
         )
 
 
-def as_names(what: str, names: str | Iterable[object]) -> tuple[str, ...]:
+def check_table(table: object, what: str) -> None:
+    """Raise FeatureError unless something is an `ibis.Table`."""
+    import ibis
+
+    if not isinstance(table, ibis.Table):
+        raise FeatureError(
+            f"{what} is a {type(table).__name__}, not an ibis.Table. Mend: of a frame or an Arrow table make one by "
+            "ibis.memtable(…)"
+        )
+
+
+def _shown(thing: object) -> str:
+    """Return a text or number as it is written, of anything else what it is: the text of a table has many lines."""
+    return repr(thing) if isinstance(thing, str | int | float | None) else f"a {type(thing).__name__}"
+
+
+def as_names(what: str, names: object) -> tuple[str, ...]:
     """Return one name or several as a tuple. Raises FeatureError for what is no text, and for one that stands twice."""
     found: list[str] = []
-    for name in (names,) if isinstance(names, str) else names:
+    for name in names if isinstance(names, list | tuple) else (names,):
         if not isinstance(name, str) or not name:
-            raise FeatureError(f"{what}: {name!r} is no name of a column")
+            raise FeatureError(f"{what}: {_shown(name)} is no name of a column")
         if name in found:
             raise FeatureError(f"{what}: {name!r} stands there twice")
         found.append(name)

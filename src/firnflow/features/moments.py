@@ -30,7 +30,7 @@ def microseconds(length: Length, what: str) -> int:
         exact = isinstance(length, dt.timedelta)
         found = length // dt.timedelta(microseconds=1) if exact else round(parse_duration(length) * 1e6)  # type: ignore[arg-type, operator]
     except ValueError as error:
-        raise FeatureError(f"{what}: {error}") from None
+        raise FeatureError(f"{what}: {error}; '30d' is 30 days") from None
     if found <= 0:
         raise FeatureError(f"{what}: {length!r} is no length of time: it must be more than 0")
     return int(found)

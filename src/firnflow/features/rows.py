@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firnflow._text import listing, nearest
-from firnflow.errors import FeatureError
+from firnflow.errors import FeatureError, UsageError
 from firnflow.features import moments
 
 if TYPE_CHECKING:
@@ -100,7 +100,10 @@ def _transformed(view: FeatureView, source: ibis.Table) -> ibis.Table:
         from firnflow.stores.warehouse import select
 
         backend = next(iter(backends([source])), None) or ibis.get_backend()
-        return select(backend, view.transform, {view.source_name: source})
+        try:
+            return select(backend, view.transform, {view.source_name: source})
+        except UsageError as error:
+            raise UsageError(f"{view}: {error}") from error.__cause__
     made: Any = source if view.transform is None else view.transform(source)
     if not isinstance(made, ibis.Table):
         raise FeatureError(f"{view}: its function returned {type(made).__name__}, not an ibis.Table")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from firnflow._text import listing, nearest
 from firnflow.errors import FeatureError
 from firnflow.features import joining, moments
+from firnflow.features.entity import check_table
 from firnflow.features.rows import backends, check_key, check_time, features, require, rows
 from firnflow.features.view import FeatureView, Use
 
@@ -40,6 +41,7 @@ def training_set(
             or a source is not there.
         UsageError: the SQL of a view cannot be run.
     """
+    check_table(spine, "training_set: the spine")
     uses = _uses(views)
     time = _time(spine, time)
     given = dict(sources or {})
@@ -91,12 +93,6 @@ def _wanted(use: Use, known: list[str]) -> list[str]:
 
 
 def _time(spine: ibis.Table, name: str | None) -> str:
-    import ibis
-
-    if not isinstance(spine, ibis.Table):
-        raise FeatureError(
-            f"training_set: the spine is a {type(spine).__name__}, not an ibis.Table. Mend: ibis.memtable(spine)"
-        )
     if name is not None:
         require(spine, name, "training_set: time")
         check_time(spine[name], "training_set: time")
@@ -129,7 +125,8 @@ def _check_keys(spine: ibis.Table, name: str, theirs: ibis.Column, what: str, mo
 
 def _check_sources(uses: Iterable[Use], given: Mapping[str, ibis.Table]) -> None:
     wanted = {use.view.source for use in uses if isinstance(use.view.source, str)}
-    for name in given:
+    for name, table in given.items():
+        check_table(table, f"training_set: sources: {name!r}")
         if name not in wanted:
             raise FeatureError(
                 f"training_set: sources: no view reads {name!r}.{nearest(name, wanted)} They read: {listing(wanted)}"

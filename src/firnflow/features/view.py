@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from firnflow._text import listing, nearest
 from firnflow.errors import FeatureError
 from firnflow.features import code, moments
-from firnflow.features.entity import Entity, as_names, check_name
+from firnflow.features.entity import Entity, as_names, check_name, check_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     import ibis
 
@@ -62,11 +63,15 @@ class FeatureView:
 
     def __post_init__(self) -> None:
         check_name("feature view", self.name)
-        one = (self.entities,) if isinstance(self.entities, Entity) else tuple(self.entities)
-        object.__setattr__(self, "entities", one)
-        for entity in one:
+        several = isinstance(self.entities, list | tuple)
+        object.__setattr__(self, "entities", tuple(self.entities) if several else (self.entities,))
+        for entity in self.entities:
             if not isinstance(entity, Entity):
                 raise FeatureError(f"{self}: entities: {entity!r} is no Entity")
+        if not isinstance(self.source, str):
+            check_table(self.source, f"{self}: source")
+        if not isinstance(self.columns, Mapping):
+            raise FeatureError(f"{self}: columns: they are a dict: feature → what it means")
         for role, time in {"timestamp": self.timestamp, "known_at": self.known_at}.items():
             if time is not None:
                 as_names(f"{self}: the keys of its entities and {role}", (*self.keys, time))
@@ -164,6 +169,10 @@ def feature_view(
     """
 
     def make(function: Callable[[ibis.Table], ibis.Table]) -> FeatureView:
+        known = [each.name for each in fields(FeatureView)]
+        for name in options:
+            if name not in known:
+                raise FeatureError(f"feature view {function.__name__!r}: no option {name!r}.{nearest(name, known)}")
         first = (function.__doc__ or "").strip().partition("\n")[0]
         said = {"description": first, **options}
         return FeatureView(function.__name__, source, entities, timestamp, transform=function, **said)

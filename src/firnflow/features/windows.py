@@ -43,6 +43,7 @@ def window(
     import ibis
 
     table = _table(aggregate)
+    as_names("window: time", time)
     require(table, time, "window: time")
     check_time(table[time], "window: time")
     groups = as_names("window: by", by)
