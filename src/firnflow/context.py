@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firnflow.graph.model import Resources
+
 _LONGEST = 250  # characters of a metric's name
 _STEPS = range(-(2**63), 2**63)  # what a database's column holds
 
@@ -51,6 +53,12 @@ class RunSummary:
     error: str | None = None
 
 
+def _no_wishes() -> Resources:
+    from firnflow.graph.model import Resources  # late: what only reads the state needs no graph
+
+    return Resources()
+
+
 @dataclass
 class TaskContext:
     """The attempt under way in this thread."""
@@ -61,6 +69,8 @@ class TaskContext:
     scratch: Path | None = None
     element: int = -1
     """The index in a map, -1 where there is none."""
+    resources: Resources = field(default_factory=_no_wishes)
+    """What the attempt may use, as the pipeline says: a task that can use several nodes finds here how many."""
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[Point] = field(default_factory=list)
     steps: dict[str, int] = field(default_factory=dict)

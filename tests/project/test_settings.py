@@ -64,6 +64,35 @@ def test_environments_inherit_and_win(make: Callable[..., Path], monkeypatch: py
     assert load_settings(root, "local").workers == machine.processors()
 
 
+def test_the_cluster_of_an_environment(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make(
+        BASE
+        + """
+        [environments.dev]
+        ray = "10.0.0.1:6379"
+        [environments.prod]
+        inherits = "dev"
+        [environments.prod.ray]
+        wait = "5m"
+        [environments.far.ray]
+        address = "env:RAY_HEAD"
+        """
+    )
+    assert load_settings(root).ray.address is None
+    assert load_settings(root).ray.wait == 60
+    prod = load_settings(root, "prod").ray
+    assert prod.address is not None
+    assert (prod.address.reveal(), prod.wait) == ("10.0.0.1:6379", 300)
+    monkeypatch.setenv("RAY_HEAD", "head:6379")
+    far = load_settings(root, "far").ray.address
+    assert far is not None
+    assert far.reveal() == "head:6379"
+    monkeypatch.setenv("FIRNFLOW_RAY", "other:6379")
+    over = load_settings(root, "prod").ray
+    assert over.address is not None
+    assert (over.address.reveal(), over.wait) == ("other:6379", 300)
+
+
 class Tuning(Params):
     grid: dict[str, list[int]] = Field(default_factory=lambda: {"max_depth": [4]})
     folds: int = 3

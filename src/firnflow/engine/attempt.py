@@ -18,6 +18,7 @@ from firnflow._crash import crash_point
 from firnflow.engine import logs, peak
 from firnflow.engine.binding import Bound, Value, from_json, stored, to_json
 from firnflow.errors import DamagedArtifactError, FirnflowError, RunConflictError, StoreError, TaskFailedError
+from firnflow.graph.model import Resources
 from firnflow.status import TaskStatus
 from firnflow.values.ref import Ref
 
@@ -47,16 +48,19 @@ class Call:
     number: int
     attempt: int
     arguments: dict[str, Bound]
+    resources: Resources
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
         bound = {name: to_json(value) for name, value in self.arguments.items()}
-        return {**{name: getattr(self, name) for name in self.__slots__}, "arguments": bound}
+        resources = self.resources.model_dump(exclude_defaults=True)
+        return {**{name: getattr(self, name) for name in self.__slots__}, "arguments": bound, "resources": resources}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Call:
         """Return what `to_json` wrote."""
-        return cls(**{**data, "arguments": {name: from_json(value) for name, value in data["arguments"].items()}})
+        bound = {name: from_json(value) for name, value in data["arguments"].items()}
+        return cls(**{**data, "arguments": bound, "resources": Resources(**data["resources"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,9 @@ def execute_attempt(call: Call, task: Task[...], place: Workplace) -> Outcome:
         logs.attempt_file(place.logs, call.run, call.task, call.element, call.number), place.redact, place.echo
     )
     scratch = place.stores.scratch("dir")
-    here = context.TaskContext(call.run, call.task, call.number, scratch, call.element, services=place.services)
+    here = context.TaskContext(
+        call.run, call.task, call.number, scratch, call.element, call.resources, services=place.services
+    )
     began = time.perf_counter()
     peak.reset()
     with logs.capture(log):

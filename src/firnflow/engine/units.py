@@ -81,6 +81,7 @@ class Unit:
             number=self.number,
             attempt=self.attempt,
             arguments=self.arguments,
+            resources=self.node.options.resources,
         )
 
 

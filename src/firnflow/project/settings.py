@@ -21,6 +21,7 @@ from firnflow.project.toml import STRICT, read_toml, validated
 
 FILE = "firnflow.toml"
 DEFAULT_ENVIRONMENT = "local"
+_NOT_PLAIN = {"inherits", "pipelines", "state", "tracking", "alerts", "ray"}
 _OTHER_VARIABLES = {"FIRNFLOW_ENV", "FIRNFLOW_CRASH"}
 
 Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=200)]
@@ -122,6 +123,19 @@ class Alerts(BaseModel):
     every: Seconds = 600.0
 
 
+def _cluster(value: Any) -> Any:
+    """Return the section that `ray = "10.0.0.1:6379"` is short for."""
+    return {"address": value} if isinstance(value, str) else value
+
+
+class Ray(BaseModel):
+    """`[environments.NAME.ray]`: the cluster for tasks of several nodes, and how long it may take to have as many."""
+
+    model_config = STRICT
+    address: Secret | None = None
+    wait: Seconds = 60.0
+
+
 class Environment(BaseModel):
     """`[environments.NAME]`: what differs from the environment that it inherits, or from the defaults."""
 
@@ -136,6 +150,7 @@ class Environment(BaseModel):
     cache: Switch | None = None
     tracking: Annotated[Tracking | None, BeforeValidator(_backend)] = None
     alerts: Alerts | None = None
+    ray: Annotated[Ray | None, BeforeValidator(_cluster)] = None
     pipelines: dict[Name, PipelineSection] = {}
 
 
@@ -167,6 +182,7 @@ class Settings:
         cache: whether results of earlier runs are used.
         tracking: the service that is told of runs and models.
         alerts: the channels on which people are told.
+        ray: the cluster for tasks of several nodes.
         models: what may be loaded although loading it could run code.
         params: pipeline → values for its parameters from the file, the last layer winning; not yet checked.
     """
@@ -184,6 +200,7 @@ class Settings:
     cache: bool
     tracking: Tracking
     alerts: Alerts
+    ray: Ray
     models: Models
     params: dict[str, tuple[Layer, ...]]
 
@@ -217,14 +234,15 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
     hide_all(read.data, root)
     chosen = environment if environment is not None else os.environ.get("FIRNFLOW_ENV") or DEFAULT_ENVIRONMENT
     values: dict[str, Any] = {}
-    tracking, alerts = Tracking(), Alerts()
+    tracking, alerts, ray = Tracking(), Alerts(), Ray()
     params: dict[str, tuple[Layer, ...]] = {name: ((FILE, section.params),) for name, section in file.pipelines.items()}
     for name in reversed(_lineage(file, chosen, path)):
         layer = file.environments.get(name, Environment())
-        values |= layer.model_dump(exclude_none=True, exclude={"inherits", "pipelines", "state", "tracking", "alerts"})
+        values |= layer.model_dump(exclude_none=True, exclude=_NOT_PLAIN)
         values |= {"state": layer.state} if layer.state else {}
         tracking = _over(tracking, layer.tracking)
         alerts = _all_channels(alerts, layer.alerts)
+        ray = _with_given(ray, layer.ray)
         for pipeline, section in layer.pipelines.items():
             params[pipeline] = (*params.get(pipeline, ()), (f"{FILE}, [environments.{name}]", section.params))
     variables = _variables()
@@ -233,6 +251,7 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
     values |= {key: value for key in over.model_fields_set if (value := getattr(over, key)) is not None}
     values["tracking"] = _over(tracking, over.tracking)
     values["alerts"] = _all_channels(alerts, over.alerts)
+    values["ray"] = _with_given(ray, over.ray)
     return _decided(file, chosen, root, values, params)
 
 
@@ -257,6 +276,7 @@ def _decided(
         cache=values.get("cache", True),
         tracking=_absolute(values["tracking"], root),
         alerts=values["alerts"],
+        ray=values["ray"],
         models=file.models,
         params=params,
     )
@@ -267,6 +287,11 @@ def _over(below: Tracking, above: Tracking | None) -> Tracking:
     if above is None or above.backend is not None:
         return above or below
     return below.model_copy(update={name: getattr(above, name) for name in above.model_fields_set})
+
+
+def _with_given(below: Ray, above: Ray | None) -> Ray:
+    """Return both, `above` winning where it says something."""
+    return below.model_copy(update={name: getattr(above, name) for name in above.model_fields_set}) if above else below
 
 
 def _all_channels(below: Alerts, above: Alerts | None) -> Alerts:

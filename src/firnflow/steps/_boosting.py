@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firnflow.steps._matrix import xgboost
 
@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 _OBJECTIVES = {"binary": ("binary:logistic", "logloss"), "regression": ("reg:squarederror", "rmse")}
 """Objective → XGBoost's, and the loss that early stopping looks at."""
+
+
+class Learnt(NamedTuple):
+    """A model, the features that it reads, in order, and how many rows it has learnt from."""
+
+    booster: Any
+    features: tuple[str, ...]
+    rows: int
 
 
 def settings_of(training: Training) -> dict[str, Any]:

@@ -64,6 +64,48 @@ def feature_names(table: ibis.Table, columns: Columns) -> tuple[str, ...]:
     return names
 
 
+class Learnable:
+    """Whether rows are fit to learn from, found out in parts.
+
+    Attributes:
+        rows: how many were added.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        import numpy as np
+
+        self.rows = 0
+        self._names = names
+        self._labels: Floats = np.empty(0, np.float32)
+        self._empty = [True] * len(names)
+
+    def add(self, labels: Floats, features: Floats) -> None:
+        """Look at n labels and n × m features."""
+        import numpy as np
+
+        self.rows += len(labels)
+        values = np.unique(np.concatenate([self._labels, labels]))
+        self._labels = values if len(values) <= 6 else values[[0, 1, 2, 3, 4, -1]]  # what is not finite is at an end
+        self._empty = [empty and bool(np.isnan(x).all()) for empty, x in zip(self._empty, features.T, strict=True)]
+
+    def check(self, columns: Columns, objective: Objective) -> None:
+        """Raise DataError where a feature has no value at all, or the label is not what the objective wants."""
+        import numpy as np
+
+        values = self._labels
+        if objective == "binary" and values.tolist() != [0.0, 1.0]:
+            seen = listing(f"{value:g}" for value in values[:5])
+            raise DataError(
+                f"The label {columns.label!r} must be 0 and 1, both of them; it is {seen}. Mend: take `split`'s parts, "
+                'or, if it is a number, set training.objective = "regression".'
+            )
+        if objective == "regression" and (len(values) < 2 or not np.isfinite(values).all()):
+            raise DataError(f"The label {columns.label!r} must be numbers that differ, none of them missing.")
+        empty = [name for name, empty in zip(self._names, self._empty, strict=True) if empty]
+        if empty:
+            raise DataError(f"Features without a single value: {listing(empty)}. Mend: add them to columns.ignore.")
+
+
 def examples(table: ibis.Table, key: str, label: str, names: tuple[str, ...]) -> Examples:
     """Return all rows of a feature table, by key."""
     return _examples(_select(table, key, label, names).order_by(key).to_pyarrow(), names)
@@ -76,21 +118,10 @@ def training_examples(table: ibis.Table, columns: Columns, objective: Objective)
         DataError: a feature is no number or has no value at all, or the label is not what the objective wants: 0 and 1,
             both of them, or numbers that differ.
     """
-    import numpy as np
-
     found = examples(table, columns.key, columns.label, feature_names(table, columns))
-    values = np.unique(found.labels)
-    if objective == "binary" and values.tolist() != [0.0, 1.0]:
-        seen = listing(f"{value:g}" for value in values[:5])
-        raise DataError(
-            f"The label {columns.label!r} must be 0 and 1, both of them; it is {seen}. Mend: take `split`'s parts, or, "
-            'if it is a number, set training.objective = "regression".'
-        )
-    if objective == "regression" and (len(values) < 2 or not np.isfinite(values).all()):
-        raise DataError(f"The label {columns.label!r} must be numbers that differ, none of them missing.")
-    empty = [name for name, column in zip(found.names, found.features.T, strict=True) if np.isnan(column).all()]
-    if empty:
-        raise DataError(f"Features without a single value: {listing(empty)}. Mend: add them to columns.ignore.")
+    seen = Learnable(found.names)
+    seen.add(found.labels, found.features)
+    seen.check(columns, objective)
     return found
 
 
