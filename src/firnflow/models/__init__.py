@@ -1,6 +1,7 @@
 """What a model needs after training: prediction, evaluation, gates, registry, tracking.
 
-`load` and `predict` need neither a project nor what a model was trained with. The names are loaded when they are used.
+`load`, `predict` and `explain` need neither a project nor what a model was trained with. The names are loaded when they
+are used.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from firnflow.models.explanation.explain import Explainer as Explainer
+    from firnflow.models.explanation.explain import explain as explain
     from firnflow.models.loading import load as load
     from firnflow.models.loading import save as save
     from firnflow.models.prediction import Predictor as Predictor
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from firnflow.models.signature import Signature as Signature
 
 _PUBLIC = {
+    "Explainer": "firnflow.models.explanation.explain",
+    "explain": "firnflow.models.explanation.explain",
     "Output": "firnflow.models.signature",
     "Predictor": "firnflow.models.prediction",
     "Signature": "firnflow.models.signature",

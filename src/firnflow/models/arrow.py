@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     Floats = npt.NDArray[np.float32]
+    Doubles = npt.NDArray[np.float64]
 
 ROWS = 65_536
 """Rows of a part; always as many, since the last bit of a matrix product may depend on it."""
@@ -136,6 +137,15 @@ def matrix(table: pa.Table, names: tuple[str, ...]) -> Floats:
     for place, name in enumerate(names):
         features[:, place] = floats(table[name])
     return features
+
+
+def doubles(table: pa.Table, names: tuple[str, ...]) -> Doubles:
+    """Return n × m float64 of columns of numbers, NaN where a value is missing."""
+    import numpy as np
+    import pyarrow as pa
+
+    columns = [table[name].cast(pa.int8()) if pa.types.is_boolean(table[name].type) else table[name] for name in names]
+    return np.column_stack([column.cast(pa.float64()).to_numpy() for column in columns])
 
 
 def floats(column: pa.ChunkedArray[Any]) -> Floats:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from firnflow.errors import MissingExtraError, SignatureError, UsageError
 from firnflow.graph.annotations import class_name
-from firnflow.models.arrow import matrix
+from firnflow.models.arrow import doubles, matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,10 +82,12 @@ class XGBoost:
             estimator = found
         self.booster = estimator
         self.features = _features(features or tuple(estimator.feature_names or ()), estimator.num_features())
-        objective = json.loads(estimator.save_config())["learner"]["objective"]["name"]
-        if objective.startswith(("multi:", "rank:", "binary:logitraw", "binary:hinge")):
-            raise UsageError(f"XGBoost's objective {objective} is neither two classes with a probability nor a number")
-        self.task: Task = "binary" if objective.startswith("binary:") else "regression"
+        self.objective = json.loads(estimator.save_config())["learner"]["objective"]["name"]
+        if self.objective.startswith(("multi:", "rank:", "binary:logitraw", "binary:hinge")):
+            raise UsageError(
+                f"XGBoost's objective {self.objective} is neither two classes with a probability nor a number"
+            )
+        self.task: Task = "binary" if self.objective.startswith("binary:") else "regression"
         estimator.set_param({"nthread": threads})
 
     def predict(self, table: pa.Table) -> Any:
@@ -109,7 +111,7 @@ class LightGBM:
 
     def predict(self, table: pa.Table) -> Any:
         """Return what the trees say."""
-        return self.booster.predict(_doubles(table, self.features), num_threads=self.threads)
+        return self.booster.predict(doubles(table, self.features), num_threads=self.threads)
 
 
 class Onnx:
@@ -143,7 +145,7 @@ class Onnx:
         import numpy as np
 
         if len(self.inputs) == 1:
-            feed = {self.inputs[0].name: _doubles(table, self.features).astype(_dtype(self.inputs[0].type))}
+            feed = {self.inputs[0].name: doubles(table, self.features).astype(_dtype(self.inputs[0].type))}
         else:
             feed = {each.name: _column(table[each.name], each.type) for each in self.inputs}
         (found,) = self.session.run([self.output], feed)
@@ -174,12 +176,16 @@ class Sklearn:
 
     def predict(self, table: pa.Table) -> Any:
         """Return the probability of the positive class, or the number."""
-        frame = table.select(list(self.features)).to_pandas()
-        rows = frame if self.named else frame.to_numpy()
+        rows = self.frame(table)
         with _one_thread(self.estimator):
             if self.task == "binary":
                 return self.estimator.predict_proba(rows)[:, self.column]
             return self.estimator.predict(rows).reshape(-1)
+
+    def frame(self, table: pa.Table) -> Any:
+        """Return rows as the estimator takes them: a frame if it was trained with one, else an array."""
+        found = table.select(list(self.features)).to_pandas()
+        return found if self.named else found.to_numpy()
 
 
 def _features(names: tuple[str, ...], count: int | None) -> tuple[str, ...]:
@@ -191,15 +197,6 @@ def _features(names: tuple[str, ...], count: int | None) -> tuple[str, ...]:
             "Mend: the file is not as it was written; train the model anew"
         )
     return names
-
-
-def _doubles(table: pa.Table, names: tuple[str, ...]) -> Any:
-    """Return n × m float64, NaN where a value is missing."""
-    import numpy as np
-    import pyarrow as pa
-
-    columns = [table[name].cast(pa.int8()) if pa.types.is_boolean(table[name].type) else table[name] for name in names]
-    return np.column_stack([column.cast(pa.float64()).to_numpy() for column in columns])
 
 
 def _dtype(kind: str) -> str:
