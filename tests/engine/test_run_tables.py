@@ -55,6 +55,10 @@ FLOW = """
     def add(p):
         count(fetch(p.rows, p.first).publish("orders", "append"))
 
+    @ff.pipeline(params=Wishes)
+    def split(p):
+        make(p.rows, p.first).publish("orders", "partition", partition="id")
+
     @ff.pipeline
     def use():
         count(ff.table("orders"))
@@ -166,14 +170,19 @@ def test_broken_rows_leave_the_table_as_it_was(flow):
     assert ids(flow) == [0, 1, 2]
 
 
-CRASHES = ["table.written", "table.staged", "table.committed", "commit.before:kill@2", "commit.inside:kill@2"]
+CRASHES = [
+    ("fill", "table.staged:kill"),
+    ("fill", "table.committed:kill"),
+    ("fill", "commit.inside:kill@2"),
+    ("add", "table.written:kill"),
+    ("add", "table.staged:kill"),
+    ("add", "commit.before:kill@2"),
+]
+"""A replacement writes no file."""
 
 
-@pytest.mark.parametrize("mode", ["fill", "add"])
-@pytest.mark.parametrize("point", [point if ":" in point else f"{point}:kill" for point in CRASHES])
-def test_killed_and_resumed_there_is_one_version(flow, point, mode):
-    if mode == "fill" and point.startswith("table.written"):
-        pytest.skip("a replacement writes no file")
+@pytest.mark.parametrize(("mode", "point"), CRASHES)
+def test_killed_and_resumed_there_is_one_version(flow, mode, point):
     flow.run("fill", "rows=1", "first=90")
     environment = {**os.environ, "FIRNFLOW_CRASH": point, "FIRNFLOW_WORKERS": "1"}
     command = [sys.executable, "-m", "firnflow", "run", mode, "--inline", "--json"]
@@ -186,6 +195,21 @@ def test_killed_and_resumed_there_is_one_version(flow, point, mode):
     assert json.loads(resumed.stdout)["status"] == "succeeded"
     assert [version.number for version in versions(flow.tables.get("orders"))] == [1, 2]
     assert ids(flow) == ([0, 1, 2] if mode == "fill" else [0, 1, 2, 90])
+
+
+@pytest.mark.parametrize("point", ["table.written:kill@2", "table.committed:kill"])
+def test_killed_between_partitions_all_or_none_are_there(flow, point):
+    environment = {**os.environ, "FIRNFLOW_CRASH": point, "FIRNFLOW_WORKERS": "1"}
+    command = [sys.executable, "-m", "firnflow", "run", "split", "--inline", "--json"]
+    killed = subprocess.run(command, cwd=flow.root, env=environment, capture_output=True, text=True, timeout=120)
+    assert killed.returncode == -9, killed.stderr
+    assert flow.tables.names() == ([] if "committed" not in point else ["orders"])
+    environment.pop("FIRNFLOW_CRASH")
+    command = [sys.executable, "-m", "firnflow", "resume", "--json"]
+    resumed = subprocess.run(command, cwd=flow.root, env=environment, capture_output=True, text=True, timeout=120)
+    assert resumed.returncode == 0, resumed.stderr
+    assert [version.number for version in versions(flow.tables.get("orders"))] == [1]
+    assert ids(flow) == [0, 1, 2]
 
 
 class TestClean:

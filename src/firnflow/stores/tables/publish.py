@@ -45,6 +45,7 @@ _NOTED = 200  # partitions that a version names; one that changes more says that
 _PROPERTIES = {
     "commit.retry.num-retries": "0",  # pyiceberg would commit again without looking at what the other one did
     "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "16",  # each append adds one, and readers read them all
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
 }
@@ -241,7 +242,7 @@ class _Publishing:
         gone = self._replaced(table, there, written)
         stays = [file for file, _ in there if file not in gone]
         key = tuple(json.loads(table.properties.get(KEY, "[]")))
-        others = ref_of(table, last) if stays else None
+        others = ref_of(table, last) if stays and key else None
         keys.check(wish.table, key, self._rows, others, {files.place(file) for file in stays}, self._stores)
         both = {files.place(file) for file in gone} & {file.where for file in written}
         written = [file for file in written if file.where not in both]  # a partition that is as it was
