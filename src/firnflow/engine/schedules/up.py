@@ -91,6 +91,7 @@ class Up:
         self._tell, self._now, self._most = tell, now, most
         self._processes: dict[str, Process] = {}
         self._tables_at = self._forgotten_at = float("-inf")
+        self._unreadable = ""  # what was said of the named tables
 
     def go(self, stop: threading.Event, grace: float, pace: float = PACE) -> None:
         """Work until somebody asks to stop; then wait for what is under way, and cancel what takes longer.
@@ -105,7 +106,7 @@ class Up:
             try:
                 self.round()
                 trouble = ""
-            except FirnflowError as error:  # a full disk, a database that is away: it goes on when they are back
+            except (FirnflowError, OSError) as error:  # a full disk, a database that is away: they may come back
                 if (said := redact(str(error))) != trouble:
                     self._tell(f"nothing can start: {said}")
                 trouble = said
@@ -126,7 +127,7 @@ class Up:
         """Do what is to be done now, and return how many processes are under way.
 
         Args:
-            start: start what waits and go on with what was stopped; False: only see to what this object has started.
+            start: start what waits and go on with what was killed; False: only see to what this object has started.
 
         Raises:
             FirnflowError: the state database cannot be used, or the named tables.
@@ -147,7 +148,6 @@ class Up:
         """Cancel the runs under way; the next `up` goes on with them."""
         for run, process in self._processes.items():
             self._tell(f"{run}  is stopped; the next `firnflow up` goes on with it")
-            self._ledger.stop(run)
             process.stop()
 
     # -- what is due --------------------------------------------------------------------------------------------------
@@ -168,12 +168,18 @@ class Up:
                 self._write_update(schedule, standing, newest, now)
 
     def _newest(self, schedules: Mapping[str, Schedule], now: float) -> dict[str, int] | None:
-        """Return the newest versions of the tables that schedules wait for; None: they were just looked at."""
+        """Return the newest versions of the tables that schedules wait for; None: not now."""
         if self._tables_at <= now < self._tables_at + _TABLES_EVERY:
             return None
         self._tables_at = now
         names = sorted({table for schedule in schedules.values() for table in tables_of(schedule)})
-        return self._tables.newest(names) if names else {}
+        try:
+            return self._tables.newest(names) if names else {}
+        except FirnflowError as error:  # what a clock drives goes on
+            if (said := redact(str(error))) != self._unreadable:
+                self._tell(f"the named tables cannot be read: {said}")
+            self._unreadable = said
+            return None
 
     def _begin(
         self,
@@ -212,23 +218,25 @@ class Up:
         run = self._run(each.run)
         if run is None and process is not None and code is not None and code >= 0:
             self._settle(each, DueStatus.ENDED, "could not start", process.said())
-        elif run is not None and self._has_ended(each, run):
+        elif run is not None and _has_ended(run):
             self._settle(each, DueStatus.ENDED, run.status, run.error)
         elif start and (run is None or run.status != RunStatus.RUNNING):  # else a process of an earlier `up` is at it
-            self._go_on(each, run, died=process is not None and each.status == DueStatus.STARTED)
+            self._go_on(each, run, process)
 
-    @staticmethod
-    def _has_ended(each: Due, run: Run) -> bool:
-        """Return whether a run has come to its end; not one that was killed, or was stopped by an `up` that ended."""
-        is_stopped = run.status == RunStatus.CANCELLED and each.status == DueStatus.STOPPED
-        return run.status not in {RunStatus.RUNNING, RunStatus.CRASHED} and not is_stopped
+    def _go_on(self, each: Due, run: Run | None, died: Process | None) -> None:
+        """Go on with a run whose process is gone; begin it where the process died before the run began.
 
-    def _go_on(self, each: Due, run: Run | None, *, died: bool) -> None:
-        """Go on with a run whose process is gone; begin it where the process died before the run began."""
-        if died and each.tries + 1 >= MOST_TRIES:
-            self._settle(each, DueStatus.ENDED, RunStatus.CRASHED, f"its process died {MOST_TRIES} times")
+        Args:
+            each: what is due.
+            run: its run, if it has begun.
+            died: the process, if it was one of ours.
+        """
+        if died is not None and each.tries + 1 >= MOST_TRIES:
+            why = f"its process died {MOST_TRIES} times; the last one said: {died.said()}"
+            self._settle(each, DueStatus.ENDED, RunStatus.CRASHED, why)
             return
-        self._ledger.restart(each, died=died)
+        if died is not None:
+            self._ledger.count_try(each)
         self._go(each, resume=run is not None)
 
     def _run(self, run_id: str) -> Run | None:
@@ -283,6 +291,13 @@ class Up:
         self._tell(f"{each.pipeline}  {'goes on' if resume else 'starts'}  ({each.run})")
         self._processes[each.run] = self._starter.start(each, resume=resume)
         crash_point("schedule.started")
+
+
+def _has_ended(run: Run) -> bool:
+    """Return whether a run has come to its end: by itself, or by `firnflow cancel`; a signal is none."""
+    if run.status == RunStatus.CANCELLED:
+        return bool(run.cancel_requested)
+    return run.status not in {RunStatus.RUNNING, RunStatus.CRASHED}
 
 
 def _missed(schedule: Cron | Every, at: float, newest: float, now: float) -> str | None:

@@ -38,14 +38,12 @@ class DueStatus(StrEnum):
     WAITING = auto()
     STARTED = auto()
     """A process has taken it: its run is under way, about to begin, or was killed."""
-    STOPPED = auto()
-    """`up` has stopped its run when it ended itself: the next one goes on with it."""
     ENDED = auto()
     MISSED = auto()
     """Nothing runs for it: by the policy for catching up, or as the pipeline was paused."""
 
 
-OPEN = (DueStatus.WAITING, DueStatus.STARTED, DueStatus.STOPPED)
+OPEN = (DueStatus.WAITING, DueStatus.STARTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,29 +158,20 @@ class Ledger:
         """Take what waits; return False where it is taken, or (without `overlap`) the pipeline has another run."""
 
         def work(connection: sa.Connection) -> bool:
-            others = sa.select(_due.c.run).where(
-                *self._of(_due, due.pipeline), _due.c.status.in_((DueStatus.STARTED, DueStatus.STOPPED))
-            )
+            started = (*self._of(_due, due.pipeline), _due.c.status == DueStatus.STARTED)
             if connection.dialect.name == "postgresql":  # one after the other, so that the second sees the first
                 row = sa.select(_schedule.c.since).where(*self._of(_schedule, due.pipeline))
                 connection.execute(row.with_for_update())
-            if not overlap and connection.execute(others).first() is not None:
+            if not overlap and connection.execute(sa.select(_due.c.run).where(*started)).first() is not None:
                 return False
             mine = (*self._key(due), _due.c.status == DueStatus.WAITING)
             return connection.execute(_due.update().where(*mine).values(status=DueStatus.STARTED)).rowcount > 0
 
         return transact(self._engine, work)
 
-    def restart(self, due: Due, *, died: bool) -> None:
-        """Write down that a run goes on; `died`: after its process died under our eyes."""
-        values = {"status": DueStatus.STARTED, "tries": due.tries + died}
-        statement = _due.update().where(*self._key(due)).values(values)
-        transact(self._engine, lambda connection: connection.execute(statement))
-
-    def stop(self, run: str) -> None:
-        """Write down that `up` stops a run, which is to go on later."""
-        mine = (_due.c.run == run, _due.c.status == DueStatus.STARTED)
-        statement = _due.update().where(*mine).values(status=DueStatus.STOPPED)
+    def count_try(self, due: Due) -> None:
+        """Write down that the process of a run has died."""
+        statement = _due.update().where(*self._key(due)).values(tries=due.tries + 1)
         transact(self._engine, lambda connection: connection.execute(statement))
 
     def settle(self, due: Due, status: DueStatus, outcome: str, now: float) -> None:

@@ -219,7 +219,7 @@ due = Table(
     Column("environment", String(100), primary_key=True),
     Column("due", Float, primary_key=True),  # seconds since 1970
     Column("cause", String(20), nullable=False),  # schedule, update, trigger
-    Column("status", String(20), nullable=False),  # waiting, started, stopped, ended, missed
+    Column("status", String(20), nullable=False),  # waiting, started, ended, missed
     Column("run", String(80), nullable=False),  # fixed with the row: whoever starts it, it is this run
     Column("assignments", JSON, nullable=False),  # of a trigger: `name=value`
     Column("tries", Integer, nullable=False),  # how often its process died
