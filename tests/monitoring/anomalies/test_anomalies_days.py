@@ -16,7 +16,7 @@ PLAIN = DetectorSettings()
 
 
 def test_the_calendar_fills_missing_days():
-    found = days_of(["2026-01-01", "2026-01-04"], [1.0, 4.0], PLAIN, slots=1)
+    found = days_of(["2026-01-01", "2026-01-04"], [1.0, 4.0], PLAIN)
     assert found.first == dt.date(2026, 1, 1)
     np.testing.assert_array_equal(found.cells[:, 0], [1.0, np.nan, np.nan, 4.0])
     zeros = days_of(["2026-01-01", "2026-01-04"], [1.0, 4.0], DetectorSettings(missing="zero"), slots=1)
@@ -30,7 +30,7 @@ def test_order_does_not_count_and_rows_of_one_slot_are_combined():
 
 
 @pytest.mark.parametrize(
-    ("step", "slots"), [("1D", 1), ("12h", 2), ("6h", 4), ("1h", 24), ("30min", 24), ("5min", 24), ("7D", 1)]
+    ("step", "slots"), [("1D", 1), ("12h", 2), ("6h", 4), ("1h", 24), ("30min", 24), ("5min", 24), ("2D", 1)]
 )
 def test_a_day_is_divided_as_the_times_are(step, slots):
     times = pd.date_range("2026-01-01", periods=300, freq=step)
@@ -65,9 +65,10 @@ def test_a_few_missing_hours_count_as_they_usually_are():
         (["2026-01-01T00:00:00+02:00"], [1.0], "The times have a zone.*tz_convert"),
         ([None, "2026-01-01"], [1.0, 2.0], "1 row without a time"),
         ([1767225600], [1.0], "The times are numbers.*unit"),
+        (["2026-01-01", "2026-01-08"], [1.0, 2.0], "The values are 7 days apart.*daily values"),
         (["2026-01-01"], ["many"], "The values are no numbers"),
         (["2026-01-01"], [float("inf")], "infinite"),
-        (["1826-01-01", "2026-01-01"], [1.0, 2.0], "look for a wrong date"),
+        (["1826-01-01", *(f"2026-01-0{day}" for day in range(1, 4))], [1.0] * 4, "look for a wrong date"),
     ],
 )
 def test_what_cannot_be_read_is_said(times, values, message):

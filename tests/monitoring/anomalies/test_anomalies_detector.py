@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from firnflow.errors import DataError
 from firnflow.monitoring.anomalies import Days, Detector, DetectorSettings, days_of, fit, replay
 from firnflow.monitoring.anomalies.synthetic import UsageSettings, usage
+from firnflow.values import json
 
 QUICK = DetectorSettings(warmup=21, memory=180)
 
@@ -96,10 +97,21 @@ def test_a_day_that_is_missing_is_unknown_and_shifts_no_weekday():
     assert verdicts[104].expected == pytest.approx(replay(series, QUICK)[104].expected, rel=0.1)
 
 
+def test_a_detector_is_stored_as_the_json_value_of_a_task():
+    detector = fit(made(1, slots=24), QUICK)
+    assert json.loads(json.dumps(detector, Detector), Detector) == detector
+
+
 def test_a_score_needs_the_day_and_the_same_slots():
     series, hourly = made(1), made(1, slots=24)
     detector = fit(series, QUICK)
     with pytest.raises(DataError, match=r"is not in the series.*Mend"):
         detector.score(series, series.day(len(series)) + dt.timedelta(days=1))
+    with pytest.raises(DataError, match=r"is no date.*Mend"):
+        detector.score(series, f"{series.first}")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"ndarray is no series of days.*days_of"):
+        replay(series.cells, QUICK)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"There is no day"):
+        fit(series.before(series.first), QUICK)
     with pytest.raises(DataError, match=r"24 parts a day, the detector 1"):
         detector.score(hourly, hourly.first)

@@ -21,6 +21,7 @@ DAY_SECONDS = 86_400
 SLOTS = (24, 12, 8, 6, 4, 3, 2, 1)
 """Into how many equal parts a day may be divided: an hour is the finest, since finer ones are mostly noise."""
 _MOST_DAYS = 40_000
+_SPARSE = 3
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def days_of(
     if not known.any():
         raise DataError("The series is empty: there is no known value. Mend: look at the source, or at its filter")
     if slots is None:
-        slots = _slots(moments)
+        slots = _slots(moments, settings)
     seconds = moments.astype("datetime64[s]").astype(np.int64)
     first = int(seconds.min() // DAY_SECONDS)
     count = int(seconds.max() // DAY_SECONDS) - first + 1
@@ -127,9 +128,14 @@ def _numbers(values: Iterable[Any]) -> Array:
     return found
 
 
-def _slots(moments: Array) -> int:
+def _slots(moments: Array, settings: DetectorSettings) -> int:
     steps = np.diff(np.unique(moments.astype("datetime64[s]"))).astype(np.int64)
     if not len(steps):
         return 1
     step = float(np.median(steps))
+    if step > _SPARSE * DAY_SECONDS and settings.missing == "unknown":
+        raise DataError(
+            f"The values are {step / DAY_SECONDS:.0f} days apart: a detector judges days. "
+            'Mend: daily values, or missing="zero" if nothing happened on the days between'
+        )
     return next(slots for slots in SLOTS if slots == 1 or slots * step <= DAY_SECONDS)

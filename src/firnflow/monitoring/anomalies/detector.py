@@ -83,6 +83,8 @@ class Detector(Section):
             DataError: the series is divided unlike that of the fit, or does not reach back to before the day.
         """
         check_slots(self, series)
+        if type(day) is not dt.date:
+            raise DataError(f"{day!r} is no date. Mend: datetime.date(2026, 1, 31)")
         number = series.number(day)
         if not 0 <= number < len(series):
             raise DataError(
@@ -96,6 +98,7 @@ class Detector(Section):
 
 def check_slots(detector: Detector, series: Days) -> None:
     """Raise DataError where a series is divided unlike that of the fit."""
+    _check(series)
     if series.slots != detector.slots:
         raise DataError(
             f"The series has {counted(series.slots, 'part')} a day, the detector {detector.slots}. "
@@ -114,6 +117,7 @@ def fit(history: Days, settings: DetectorSettings, *, earlier: Detector | None =
     Raises:
         DataError: the history is divided unlike that of `earlier`, or has no known day.
     """
+    _check(history)
     if earlier is None:
         scales = _scales(history, settings)
     else:
@@ -132,6 +136,7 @@ def replay(series: Days, settings: DetectorSettings) -> list[Verdict]:
     Raises:
         DataError: no day is known.
     """
+    _check(series)
     totals = day_totals(series, settings)
     known = np.cumsum(~np.isnan(totals))
     start = int(np.searchsorted(known, settings.warmup + FIRST)) + 1
@@ -146,6 +151,13 @@ def replay(series: Days, settings: DetectorSettings) -> list[Verdict]:
             detector = _fitted(series, walked, number, settings, scales)
         found.append(judging.judge(detector, series, walked, number))
     return found
+
+
+def _check(series: Days) -> None:
+    if not isinstance(series, Days):
+        raise DataError(f"{type(series).__name__} is no series of days. Mend: days_of(times, values, settings)")
+    if not len(series):
+        raise DataError("There is no day in the series. Mend: give the history before the day that is to be judged")
 
 
 def _scales(history: Days, settings: DetectorSettings) -> tuple[Scale, Scale]:
