@@ -97,7 +97,20 @@ def test_a_project_that_cannot_be_loaded_is_said_at_once(shop):
     shop.module.write_text("import nowhere\n")
     called = shop.call("up")
     assert called.code == 2
+    assert called.err.startswith("Traceback")
     assert "No module named 'nowhere'" in called.err
+    assert called.err.count("\nError: ") == 1
+
+
+def test_what_a_module_prints_is_not_what_is_wrong_with_it(shop, add):
+    add("""
+    @ff.pipeline(params=FlowParams)
+    def idle(p):
+        first()
+    """)
+    called = shop.call("up")
+    assert called.code == 2
+    assert called.err.startswith("Error: pipeline 'idle': no task uses rows, threshold, words of FlowParams")
 
 
 def test_a_run_of_a_chosen_id_is_made_once(shop):
@@ -150,3 +163,43 @@ def test_of_two_one_works_and_the_other_takes_over(shop, start):
     read_until(third, "another")
     third.send_signal(signal.SIGTERM)  # one that waits can be ended too
     assert third.wait(30) == 0
+
+
+def test_schedules_are_read_again_when_the_project_changes(shop, start):
+    process = start()
+    read_until(process, "up for environment local: flow")
+    shop.module.write_text("def (:\n")
+    read_until(process, "the project has changed, and cannot be loaded; its schedules stay as they were.")
+    shop.module.write_text(
+        "import firnflow as ff\n\n@ff.task\ndef one() -> int:\n    return 1\n\n"
+        "@ff.pipeline(schedule=ff.Every('1s'))\ndef quick():\n    one()\n"
+    )
+    assert "its schedules were read again" in read_until(process, "quick  starts")
+    read_until(process, "quick  succeeded")
+
+
+@pytest.mark.slow
+def test_an_update_of_a_table_starts_who_waits_for_it(shop, add, start):
+    add("""
+    @ff.task(cache=False)
+    def orders(rows: int) -> pa.Table:
+        return pa.table({"x": list(range(rows))})
+
+    class EtlParams(ff.Params):
+        rows: int = 1
+
+    @ff.pipeline(params=EtlParams)
+    def etl(p):
+        orders(p.rows).publish("orders")
+
+    @ff.pipeline(schedule=ff.OnUpdate("orders"))
+    def train():
+        count(ff.table("orders"), "x")
+    """)
+    process = start()
+    read_until(process, "up for environment local")
+    for rows in ("3", "5"):
+        shop.call("trigger", "etl", "--set", f"rows={rows}")
+        read_until(process, "train  succeeded")
+        assert shop.newest().pipeline == "train"
+    assert len(shop.state.runs(pipeline="train")) == 2

@@ -99,7 +99,9 @@ class Schedules:
         command = [sys.executable, "-m", "firnflow", "list", "--json", "--env", self._environment]
         done = subprocess.run(command, cwd=self._root, capture_output=True, text=True, check=False)  # noqa: S603 - ours
         if done.returncode != 0:
-            raise ConfigError(done.stderr.strip().removeprefix("Error: "))
+            printed, _, said = f"\n{done.stderr.strip()}".rpartition("\nError: ")
+            _, trace, frames = printed.partition("Traceback (most recent call last):\n")
+            raise ConfigError(f"{said}:\n{frames.rstrip()}" if trace else said)
         read: TypeAdapter[Any] = TypeAdapter(Schedule)
         pipelines = json.loads(done.stdout)["pipelines"]
         return {each["name"]: read.validate_python(each["schedule"]) for each in pipelines if each["schedule"]}
