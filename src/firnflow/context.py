@@ -74,6 +74,8 @@ class TaskContext:
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[Point] = field(default_factory=list)
     steps: dict[str, int] = field(default_factory=dict)
+    features: dict[str, str] = field(default_factory=dict)
+    """Feature views that the task has joined, name → version: kept with the tables that it returns."""
     before_commit: list[Callable[[], object]] = field(default_factory=list)
     """Called when the outputs are stored, and before they count; what is raised fails the attempt."""
     reusable: bool = True

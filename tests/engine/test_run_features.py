@@ -6,6 +6,8 @@ import importlib
 import sys
 import textwrap
 
+from firnflow.models import lineage
+
 FLOW = """
     import datetime as dt
     import ibis
@@ -49,6 +51,17 @@ FLOW = """
 
 def flow(factor: int = 10, said: str = "") -> str:
     return FLOW.format(factor=factor, said=said)
+
+
+def test_a_run_tells_which_versions_of_views_it_joined_also_from_the_cache(lab):
+    first = lab(flow())
+    told = [lineage.of_run(first.state, first.run().run)["features"] for _ in range(2)]
+    (version,) = told[0]["joined"].values()
+    assert told == [{"joined": {"spending": version}}] * 2
+    changed = rewrite(first, flow(factor=200))
+    (other,) = lineage.of_run(changed.state, changed.run().run)["features"]["joined"].values()
+    assert len(version) == 12
+    assert other != version
 
 
 def rewrite(project, source: str):

@@ -173,6 +173,8 @@ def test_views_that_cannot_be_joined_are_named(spine, orders):
         training_set(spine, [])
     with pytest.raises(FeatureError, match="'orders' is no feature view"):
         training_set(spine, ["orders"])
+    with pytest.raises(FeatureError, match="two different feature views are named 'v'"):
+        training_set(spine, [view_of(orders).use(name="a"), view_of(orders, ttl="1d")])
     with pytest.raises(FeatureError, match=r"two columns 'v__amount'. Mend: .*view.use\(name="):
         training_set(spine, [view_of(orders), view_of(orders)])
     with pytest.raises(FeatureError, match=r"no feature 'amonut'. Did you mean 'amount'"):

@@ -9,7 +9,7 @@ import contextlib
 import shutil
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -124,7 +124,7 @@ def execute_attempt(call: Call, task: Task[...], place: Workplace) -> Outcome:
     with logs.capture(log):
         token = context.enter(here)
         try:
-            outputs = _outputs(call, task, place)
+            outputs = _with_features(_outputs(call, task, place), here.features)
             for check in here.before_commit:
                 check()
             taken = peak.read()
@@ -187,6 +187,16 @@ def _outputs(call: Call, task: Task[...], place: Workplace) -> dict[str, Ref]:
         )
     crash_point("task.called")
     return _save(signature, returned, place)
+
+
+def _with_features(outputs: dict[str, Ref], features: dict[str, str]) -> dict[str, Ref]:
+    """Return the outputs, the tables among them with the feature views that they may hold: name → version."""
+    if not features:
+        return outputs
+    told = {
+        n: replace(r, meta={**(r.meta or {}), "features": features}) for n, r in outputs.items() if r.kind == "table"
+    }
+    return {**outputs, **told}
 
 
 def _save(signature: Signature, returned: Any, place: Workplace) -> dict[str, Ref]:

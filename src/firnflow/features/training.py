@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firnflow import context
 from firnflow._text import listing, nearest
 from firnflow.errors import FeatureError
 from firnflow.features import joining, moments
@@ -47,6 +48,9 @@ def training_set(
     given = dict(sources or {})
     _check_sources(uses, given)
     _check_place([spine, *given.values(), *(use.view.source for use in uses if not isinstance(use.view.source, str))])
+    running = context.current()
+    if running is not None:
+        running.features.update({use.view.name: use.view.version for use in uses})
     moment = _unused("moment", spine.columns)
     joined = spine.mutate(**{moment: moments.instant(spine[time])})
     for use in uses:
@@ -78,6 +82,12 @@ def _uses(views: Sequence[FeatureView | Use]) -> list[Use]:
         if not isinstance(each, FeatureView | Use):
             raise FeatureError(f"training_set: {each!r} is no feature view")
         uses.append(each.use() if isinstance(each, FeatureView) else each)
+    named: dict[str, FeatureView] = {}
+    for use in uses:
+        if named.setdefault(use.view.name, use.view).version != use.view.version:
+            raise FeatureError(
+                f"training_set: two different feature views are named {use.view.name!r}. Mend: rename one"
+            )
     if not uses:
         raise FeatureError("training_set: there are no views, so there is nothing to join")
     return uses

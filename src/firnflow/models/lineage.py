@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 def of_run(state: State, run_id: str) -> dict[str, Any]:
     """Return what is to be written down with a model of a run, as JSON: code, parameters, data.
 
-    `data` has, for each task that reads no other task's output, the digests and rows of the tables that it returned.
+    `data` has, for each task that reads no other task's output, the digests and rows of the tables that it returned;
+    `features`, for each task that joined feature views, their names and versions.
     """
     run = state.run(run_id)
     graph = read_graph(state.graph_json(run.graph))
     first = {name for name, node in graph.tasks.items() if not any(_from_tasks(node.inputs.values()))}
     data: dict[str, Any] = {}
+    features: dict[str, dict[str, str]] = {}
     for attempt in state.attempts(run_id):
+        for ref in (attempt.outputs or {}).values():
+            joined = (ref.get("meta") or {}).get("features")
+            if joined:
+                features[attempt.task] = joined
         if attempt.task in first and attempt.outputs:
             for output, ref in attempt.outputs.items():
                 if ref.get("kind") == "table":
@@ -38,6 +44,7 @@ def of_run(state: State, run_id: str) -> dict[str, Any]:
         "params": run.params,
         **{name: run.origin.get(name) for name in ("commit", "firnflow", "python")},
         "data": data,
+        "features": features,
     }
 
 
