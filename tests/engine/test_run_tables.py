@@ -248,3 +248,23 @@ class TestClean:
         flow.run("fill", "first=9")
         assert newest(flow.tables.get("orders")).number == 5
         assert ids(flow) == [9, 10, 11]
+
+
+def test_a_run_of_another_scheduler_keeps_the_version_of_its_first_task(flow):
+    flow.run("fill")
+
+    def firnflow(*arguments):
+        command = [sys.executable, "-m", "firnflow", *arguments]
+        environment = {**os.environ, "FIRNFLOW_WORKERS": "1"}
+        done = subprocess.run(command, cwd=flow.root, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    (flow.root / "use.json").write_text(json.dumps(firnflow("show", "use", "--format", "json")))
+    firnflow("exec", "--graph", "use.json", "--run", "r1", "--task", "orders_version_1")
+    flow.run("fill", "rows=7")
+    found = firnflow("exec", "--graph", "use.json", "--run", "r1", "--task", "orders")
+    assert found["outputs"]["result"]["meta"]["version"] == 1
+    found = firnflow("exec", "--graph", "use.json", "--run", "r2", "--task", "orders")
+    assert found["outputs"]["result"]["meta"]["version"] == 2
+    assert flow.state.run("r1").request["tables"]["orders"]["version"] == 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+import sys
 from pathlib import Path
 
 import ibis
@@ -13,6 +14,7 @@ from firnflow.errors import (
     BadRowsError,
     DamagedArtifactError,
     DataError,
+    MissingExtraError,
     NotFoundError,
     TableConflictError,
     UnsafeFormatError,
@@ -344,6 +346,16 @@ def test_metadata_that_names_code_is_refused(place, name):
     Path(metadata).write_text(text)
     with pytest.raises(UnsafeFormatError, match=f"names code to be run: {name}"):
         place.read()
+
+
+def test_without_pyiceberg_the_extra_is_named(place, opened, monkeypatch):
+    place.publish(A)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pyiceberg"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyiceberg", None)
+    for work in (opened().numbers, opened().tables.names, lambda: opened().publish(B)):
+        with pytest.raises(MissingExtraError, match=r"pyiceberg is not installed.*\[tables\]"):
+            work()
 
 
 def test_types_in_a_ref_are_types(place):

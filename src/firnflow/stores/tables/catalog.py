@@ -81,6 +81,10 @@ class Tables:
             own = str(connection.execute(sa.text("SELECT current_schema()")).scalar_one())
         return f"{NAMESPACE if own == 'public' else own}_tables"
 
+    def make(self) -> None:
+        """Make the catalog where there is none. Raises MissingExtraError without pyiceberg."""
+        _ = self.catalog
+
     def names(self) -> list[str]:
         """Return the names of all tables."""
         if not self.exists:
@@ -89,12 +93,13 @@ class Tables:
 
     def find(self, name: str) -> Table | None:
         """Return a table as it is now, or None."""
-        from pyiceberg.exceptions import NoSuchTableError
-
         if not self.exists:
             return None
+        catalog = self.catalog
+        from pyiceberg.exceptions import NoSuchTableError
+
         try:
-            return self.catalog.load_table((NAMESPACE, name))
+            return catalog.load_table((NAMESPACE, name))
         except NoSuchTableError:
             return None
 

@@ -93,7 +93,9 @@ def publish(tables: Tables, load: Ref, wish: Wish) -> Ref:
         BadRowsError: the rows break the key.
         TableConflictError: somebody else has published what this would undo; nothing was changed.
         UsageError: key or partition are not those of the table.
+        MissingExtraError: pyiceberg is not installed.
     """
+    tables.make()
     table = tables.find(wish.table)
     seen = newest(table).number if table is not None else 0
     work = _Publishing(tables, load, wish, wish.base if wish.base is not None else seen)
