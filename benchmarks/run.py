@@ -15,7 +15,7 @@ import report
 from harness import Bench
 from venvs import WORK, peers
 
-MEASURES = ("imports", "cli", "build", "chain", "fan", "frames", "churn", "churn_10m", "features")
+MEASURES = ("imports", "cli", "build", "chain", "fan", "frames", "churn", "churn_10m", "features", "anomalies")
 
 
 def main() -> None:

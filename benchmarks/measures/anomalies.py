@@ -67,7 +67,7 @@ def measure(bench: Bench) -> Result:
         result.verdicts.append(_verdict(lines[0]))
     else:
         result.verdicts.append(Verdict("taxis: windows, false days", "≥ 4 of 5, ≤ 3", f"{path} is not there", None))
-    seeds = bench.rounds(8, 2)
+    seeds = bench.rounds(3, 1)
     result.tables.append(
         table(
             [
