@@ -55,7 +55,10 @@ class RunRequest:
         try:
             return cls(**{**data, **{name: tuple(data[name]) for name in lists}})
         except (KeyError, TypeError) as error:
-            raise StateError(f"This Firnflow does not understand what the run was asked for: {error}") from error
+            raise StateError(
+                f"This Firnflow does not understand what the run was asked for: {error}. Mend: resume it with the "
+                "Firnflow that has started it; if that is this one, the state database is damaged: put back a copy"
+            ) from error
 
 
 @dataclass(slots=True)

@@ -166,6 +166,23 @@ def test_a_run_that_got_a_signal_goes_on(world):
     assert world.started == [(run, False), (run, True)]
 
 
+def test_a_run_is_kept_until_its_moment_is_settled(world):
+    world.schedules = {"a": Every("1h")}
+    up = world.up()
+    up.round()
+    world.now += HOUR
+    up.round()
+    run = world.started[0][0]
+    world.end(run, RunStatus.FAILED)
+    world.state.delete_runs([run])  # while nothing was up
+    world.up().round()
+    assert len(world.started) == 1
+    world.state.delete_runs([run])
+    assert world.state.runs() == []
+    world.up().round()
+    assert len(world.started) == 1
+
+
 def test_tables_that_cannot_be_read_stop_no_clock(world, monkeypatch):
     world.schedules = {"a": Every("1h"), "b": OnUpdate("orders")}
     up = world.up()

@@ -242,6 +242,7 @@ class State:
         """Forget finished runs and their attempts, and the graphs that no other run has.
 
         A run from which another one took inputs stays until that one has succeeded: resuming it takes them again.
+        So does one whose end `firnflow up` has not seen.
         """
 
         def work(connection: sa.Connection) -> None:
@@ -471,11 +472,16 @@ def _hold_given(connection: sa.Connection, run: Run) -> None:
 
 
 def _needed(connection: sa.Connection, ids: Collection[str]) -> set[str]:
-    """Return the runs from which those that may be resumed, besides these, took inputs."""
+    """Return the runs from which those that may be resumed, besides these, took inputs, and those that are due.
+
+    The ledger takes a run that is not there for one that has not begun.
+    """
     for some in _batches(sorted(ids)):  # PostgreSQL: wait for those that begin to take inputs from them
         connection.execute(sa.select(_run.c.id).where(_run.c.id.in_(some)).with_for_update()).all()
     rows = connection.execute(sa.select(_run.c.id, _run.c.request).where(_run.c.status != RunStatus.SUCCEEDED))
-    return {row.request["given_by"] for row in rows if row.id not in ids and row.request.get("given_by")}
+    given = {row.request["given_by"] for row in rows if row.id not in ids and row.request.get("given_by")}
+    due = connection.execute(sa.select(schema.due.c.run).where(schema.due.c.settled_at.is_(None)))
+    return given | set(due.scalars())
 
 
 def _only_of(run: Any, finished: sa.Select[Any]) -> tuple[Any, ...]:
