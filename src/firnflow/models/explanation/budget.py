@@ -17,10 +17,12 @@ from firnflow.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TREE_STEPS = 50_000_000
-"""Of TreeSHAP in a second of one thread."""
+TREE_STEPS = 200_000_000
+"""Of TreeSHAP in a second of one thread. Measured on one core, in millions: XGBoost 196 with trees of depth 3, 370 to
+562 of depth 6 to 10; LightGBM 412 to 1346; shap on forests 332 to 629. The slowest counts."""
 PREDICTIONS = 50_000
-"""Rows that an unknown model predicts in a second."""
+"""Rows that an unknown model predicts in a second. Measured on 2,500 rows of 20 features, shap's own work not counted:
+127 thousand by neighbours, 640 by a small network."""
 _LATE = 2.0
 log = logging.getLogger("firnflow.models")
 
