@@ -139,6 +139,7 @@ def test_a_table_that_is_not_there_stops_the_run_before_it_begins(flow):
     assert flow.state.runs() == []
 
 
+@pytest.mark.slow
 def test_a_run_reads_the_version_that_was_the_newest_when_it_began(flow):
     flow.run("fill")
     broken = flow.run("use", only=("orders",))
@@ -147,6 +148,7 @@ def test_a_run_reads_the_version_that_was_the_newest_when_it_began(flow):
     assert resumed.outputs["orders"].meta["version"] == 1
 
 
+@pytest.mark.slow
 def test_a_table_made_of_itself_loses_no_version_of_somebody_else(flow):
     flow.run("fill")
     flow.run("again")
@@ -162,6 +164,7 @@ def test_a_table_made_of_itself_loses_no_version_of_somebody_else(flow):
     assert ids(flow) == [50, 100, 101, 102]
 
 
+@pytest.mark.slow
 def test_broken_rows_leave_the_table_as_it_was(flow):
     flow.run("fill")
     result = flow.run("add", "rows=1")
@@ -181,6 +184,7 @@ CRASHES = [
 """A replacement writes no file."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "point"), CRASHES)
 def test_killed_and_resumed_there_is_one_version(flow, mode, point):
     flow.run("fill", "rows=1", "first=90")
@@ -197,6 +201,7 @@ def test_killed_and_resumed_there_is_one_version(flow, mode, point):
     assert ids(flow) == ([0, 1, 2] if mode == "fill" else [0, 1, 2, 90])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["table.written:kill@2", "table.committed:kill"])
 def test_killed_between_partitions_all_or_none_are_there(flow, point):
     environment = {**os.environ, "FIRNFLOW_CRASH": point, "FIRNFLOW_WORKERS": "1"}
@@ -212,6 +217,7 @@ def test_killed_between_partitions_all_or_none_are_there(flow, point):
     assert ids(flow) == [0, 1, 2]
 
 
+@pytest.mark.slow
 class TestClean:
     @pytest.fixture
     def place(self, flow):
