@@ -82,6 +82,6 @@ def distribution(found: BinaryEvaluation, positive: str) -> Callable[[Any], None
         axes.axvline(found.threshold, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
         beside(axes, found.threshold, axes.get_ylim()[1] * 0.96, f"threshold {found.threshold:.2f}")
         axes.set(xlim=(0, 1), xlabel="predicted probability", ylabel="share of its label")
-        axes.legend(loc="upper right", bbox_to_anchor=(1, 0.9))
+        axes.legend(loc="best")
 
     return draw

@@ -78,7 +78,7 @@ def _decisions(found: BinaryEvaluation, reporting: Reporting) -> str:
         "<tr><th></th><th>not flagged</th><th>flagged</th></tr>"
         f"<tr><th>{name}</th>{cell('wrong', counts.false_negatives, found.positives, 'missed')}"
         f"{cell('right', counts.true_positives, found.positives, 'found (recall)')}</tr>"
-        f"<tr><th>not {name}</th>{cell('right', counts.true_negatives, negatives, 'left alone (specificity)')}"
+        f"<tr><th>others</th>{cell('right', counts.true_negatives, negatives, 'left alone (specificity)')}"
         f"{cell('wrong', counts.false_positives, negatives, 'false alarm')}</tr>"
     )
     return f'<h2>Decisions</h2><p>{sentence}</p><div class="card"><table class="matrix">{rows}</table></div>'
@@ -133,7 +133,7 @@ def shown(found: BinaryEvaluation, reporting: Reporting) -> str:
         f"<h2>The surest predictions, and why</h2><p>The {len(found.examples)} {escape(reporting.row)} with the highest"
         " probabilities, each with its three strongest reasons: the feature's value, and how much it moves the log-odds"
         f" up or down. The predictions table has reasons for {found.explained:,} of them.</p>"
-        '<div class="card scroll"><table><tr><th>key</th><th class="n">probability</th><th>was it so?</th>'
+        '<div class="card scroll"><table class="rows"><tr><th>key</th><th class="n">probability</th><th>was it so?</th>'
         f"<th>reasons</th></tr>{rows}</table></div>"
     )
 

@@ -23,8 +23,9 @@ def amount(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """Return a number with its sign."""
-    return f"{'-' if value < 0 else '+'}{amount(abs(value))}"
+    """Return a number with its sign: three digits, or all before the point."""
+    size = abs(value)
+    return f"{'-' if value < 0 else '+'}{amount(size if size >= 1000 else float(f'{size:.3g}'))}"
 
 
 def span(ends: Bounds | None, text: str = "{:.3f}") -> str:
@@ -71,13 +72,13 @@ def all_figures(found: BinaryEvaluation | RegressionEvaluation, meanings: dict[s
     """Return every figure of merit with its interval and what it means."""
     values = found.figures
     rows = "".join(
-        f'<tr><td>{name.replace("_", " ")}</td><td class="n">{_figure(values[name])}</td>'
-        f'<td class="n between">{_between(found.intervals.get(name))}</td><td>{text}</td></tr>'
+        f'<tr><td>{name.replace("_", " ")}<small>{text}</small></td><td class="n">{_figure(values[name])}</td>'
+        f'<td class="n between">{_between(found.intervals.get(name))}</td></tr>'
         for name, text in meanings.items()
         if name in values
     )
-    head = f'<tr><th></th><th class="n">value</th><th class="n">{percent(found.confidence)} interval</th><th></th></tr>'
-    return f'<h2>All figures</h2><div class="card scroll"><table>{head}{rows}</table></div>'
+    head = f'<tr><th></th><th class="n">value</th><th class="n">{percent(found.confidence)} interval</th></tr>'
+    return f'<h2>All figures</h2><div class="card scroll"><table class="figures">{head}{rows}</table></div>'
 
 
 def _between(ends: Bounds | None) -> str:

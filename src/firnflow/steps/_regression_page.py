@@ -39,12 +39,6 @@ def top(found: RegressionEvaluation) -> str:
         ("RMSE", amount(found.rmse), numbers(ends("rmse")), "size of the errors; large ones count more"),
         ("MAE", amount(found.mae), numbers(ends("mae")), "mean size of the errors"),
         ("Bias", signed(found.bias), numbers(ends("bias")), "mean of predicted less actual"),
-        (
-            "Nine in ten",
-            f"{signed(found.residuals.low)} … {signed(found.residuals.high)}",
-            "",
-            "how far the actual value lies from the predicted one",
-        ),
     ]
     if found.r2 is not None:
         cards.insert(0, ("R²", f"{found.r2:.3f}", span(ends("r2")), "share of the variance that is explained"))
@@ -80,7 +74,9 @@ def body(found: RegressionEvaluation, reporting: Reporting) -> list[str]:
             figure(
                 svg(drawings.spread(found, unit), "spread", _SIZE),
                 "Spread of the residuals",
-                "Nine in ten lie between the dashed lines. The 1 % at either end is not drawn.",
+                f"Nine in ten lie between the dashed lines, {signed(found.residuals.low)} and"
+                f" {signed(found.residuals.high)} {escape(unit)}".rstrip()
+                + ". The 1 % at either end is not drawn.",
             ),
             _tenths(found),
         ),
@@ -110,8 +106,8 @@ def shown(found: RegressionEvaluation, reporting: Reporting) -> str:
         " farthest off, each with the three features that moved its prediction most: the feature's value, and by how"
         f" much it moves the prediction up or down. The predictions table has reasons for {found.explained:,}"
         f" {escape(reporting.row)}.</p>"
-        '<div class="card scroll"><table><tr><th>key</th><th class="n">actual</th><th class="n">predicted</th>'
-        f'<th class="n">difference</th><th>reasons</th></tr>{rows}</table></div>'
+        '<div class="card scroll"><table class="rows"><tr><th>key</th><th class="n">actual</th>'
+        f'<th class="n">predicted</th><th class="n">difference</th><th>reasons</th></tr>{rows}</table></div>'
     )
 
 

@@ -12,6 +12,7 @@ from firnflow.models.evaluation.intervals import intervals
 from firnflow.models.evaluation.segments import MISSING, groups_of
 from firnflow.models.preprocessing.columns import require
 from firnflow.steps._explain import short
+from firnflow.steps._html import amount
 from firnflow.steps._tables import log
 from firnflow.steps.evaluation import Bounds, Segment, Segmentation
 
@@ -127,7 +128,7 @@ def _groups(values: Any) -> tuple[list[str], Array, bool]:
     known = ~np.isnan(numbers)
     edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, _BANDS + 1)))
     codes = np.searchsorted(edges[1:-1], numbers, side="right")
-    names = [f"{low:,.6g} to {high:,.6g}" for low, high in itertools.pairwise(edges)]
+    names = [f"{amount(low)} to {amount(high)}" for low, high in itertools.pairwise(edges)]
     return [*names, MISSING], np.where(known, codes, len(names)), True
 
 

@@ -37,7 +37,7 @@ def _column(of: Segmentation, *, shares: bool, confidence: float, row: str) -> s
     if not of.segments:
         return f"<p>{name.capitalize()}: {_left_out(of, row)}</p>"
     height = 1.0 + 0.3 * len(of.segments)
-    drawing = svg(_drawing(of), f"segments-{of.column}", (5.4, max(height, 2.0)))
+    drawing = svg(_drawing(of), f"segments-{of.column}", (5.0, max(height, 2.0)))
     caption = (
         f"{words(of.metric)} with its {percent(confidence)} interval, by {name}. The dashed line is all {escape(row)};"
         " what is worse by more than chance is orange."
@@ -109,13 +109,13 @@ def _table(of: Segmentation, *, shares: bool) -> str:
     head = ("share of positives", "mean probability") if shares else ("mean actual", "mean predicted")
     rows = "".join(
         f'<tr class="{"worse" if _is_worse(each, of) else ""}"><td>{escape(_cut(each.name))}</td>'
-        f'<td class="n">{each.rows:,}</td><td class="n">{figure_of(each.observed)}</td>'
-        f'<td class="n">{figure_of(each.predicted)}</td><td class="n">{_value(each)}</td></tr>'
+        f'<td class="n">{each.rows:,}</td><td class="n">{_value(each)}</td>'
+        f'<td class="n">{figure_of(each.observed)}</td><td class="n">{figure_of(each.predicted)}</td></tr>'
         for each in of.segments
     )
     return (
         f'<div class="card scroll"><table><tr><th>{escape(words(of.column))}</th><th class="n">rows</th>'
-        f'<th class="n">{head[0]}</th><th class="n">{head[1]}</th><th class="n">{words(of.metric)}</th></tr>'
+        f'<th class="n">{words(of.metric)}</th><th class="n">{head[0]}</th><th class="n">{head[1]}</th></tr>'
         f"{rows}</table></div>"
     )
 

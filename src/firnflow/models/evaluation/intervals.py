@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from firnflow.models.evaluation.base import Array, Kind, Metric
     from firnflow.models.evaluation.bootstrap import Interval
 
-CELLS = 300
+CELLS = 100
 """Groups of rows by probability; each is divided by label."""
 SAMPLE = 10_000
 
