@@ -26,7 +26,12 @@ class Training(ff.Params):
     encoding: steps.Encoding = steps.Encoding(max_values=62)
     training: steps.Training = steps.Training(learning_rate=0.2, rounds=400, early_stopping=15, folds=3)
     tuning: steps.Tuning = steps.Tuning()
-    evaluating: steps.Evaluating = steps.Evaluating(reason_rows=2_000)
+    evaluating: steps.Evaluating = steps.Evaluating(
+        reason_rows=2_000,
+        segments=("county", "purpose"),
+        # A promise that is taken back, against a clerk's look at an application that would have been approved.
+        costs=steps.Costs(false_positive=90, false_negative=30),
+    )
     gating: steps.Gating = steps.Gating(name=NAME)
     metric: str = "recall"
     threshold: float = Field(default=0.7, ge=0, le=1)
@@ -35,7 +40,9 @@ class Training(ff.Params):
         out_of_scope="Deciding an application without a person.",
         limits=("Made-up applications of one year; a county's averages need some weeks of history.",),
     )
-    reporting: steps.Reporting = steps.Reporting(title="Mortgage approvals", positive="is approved", row="applications")
+    reporting: steps.Reporting = steps.Reporting(
+        title="Mortgage approvals", positive="is approved", row="applications", unit="dollars"
+    )
 
 
 class MortgageParams(Training):
@@ -85,7 +92,7 @@ def learn(p: Training, applications: Any) -> None:
     test_features = steps.transform.options(name="test_features")(test_set, fitted)
     trials, _ = steps.tune(train_features, p.columns, p.training, p.tuning, generations=2)
     model = steps.train(train_features, fitted, trials, quality)
-    evaluation, _ = steps.evaluate(model, test_features, p.evaluating)
+    evaluation, _ = steps.evaluate(model, test_features, p.evaluating, rows=test_set)
     steps.report(evaluation, p.reporting, trials)
     registered = steps.register(model, NAME, evaluation, describing=p.describing)
     gated = steps.gate(model, test_set, bar(p.gating, p.metric, p.threshold), registered)
