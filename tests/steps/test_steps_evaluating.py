@@ -8,6 +8,7 @@ from sklearn import metrics as sk
 
 from firnflow import context, steps
 from firnflow.errors import DataError, UsageError
+from firnflow.models.explanation.contributions import xgboost_cost
 from firnflow.steps import _page
 from firnflow.values.model import Model
 
@@ -70,6 +71,15 @@ def test_only_the_highest_get_reasons_where_there_are_many(case):
         "Reasons are given for the 25 of 400 test rows with the highest probabilities.",
         "The summary of contributions is made from a sample of 50 of 400 test rows.",
     )
+
+
+def test_a_budget_in_seconds_bounds_how_many_rows_are_explained(case):
+    model, test, _ = case
+    budget = 40 * xgboost_cost(model.estimator)
+    evaluation, _ = steps.evaluate(model, test, steps.Evaluating(explain_seconds=budget))
+    assert evaluation.explained in {39, 40}
+    assert evaluation.notes[0].startswith(f"Reasons are given for the {evaluation.explained} of 400 test rows")
+    assert evaluation == steps.evaluate(model, test, steps.Evaluating(explain_seconds=budget)).evaluation
 
 
 def test_no_reasons_where_none_are_wanted(case):

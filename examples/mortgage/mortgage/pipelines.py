@@ -72,11 +72,11 @@ def bar(gating: steps.Gating, metric: str, threshold: float) -> steps.Gating:
 
 @ff.task
 def tidy_up(run: ff.RunSummary) -> None:
-    """Say how the run went, and give up old versions that nobody needs; runs last, whatever happened."""
+    """Say how the run went, and give up old versions, runs and data that nobody needs; runs last, whatever happened."""
     print(f"{run.pipeline} {run.status} after {run.seconds:.0f} s")  # noqa: T201 - what it is for
     if run.error:
         print(f"first failure: {run.error}")  # noqa: T201
-    cleaned = steps.cleanup(NAME, steps.Cleanup(older_than_days=7, keep=3, dry_run=False))
+    cleaned = steps.cleanup(NAME, steps.Cleanup(older_than_days=7, keep=3, data=True, dry_run=False))
     print(f"versions given up: {', '.join(cleaned.deleted) or 'none'}")  # noqa: T201
 
 

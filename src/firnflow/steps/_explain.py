@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from firnflow.steps._matrix import Examples, xgboost
+from firnflow.models.explanation.contributions import xgboost_effects
 from firnflow.steps.evaluation import Example, FeatureWeight, Reason
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from firnflow.steps._matrix import Examples
 
     Floats = npt.NDArray[np.float32]
 
@@ -22,9 +24,7 @@ POINTS = 300
 
 def contributions(booster: Any, rows: Examples) -> Floats:
     """Return n × m contributions to the log-odds; with the model's bias they add up to each row's prediction."""
-    matrix = xgboost().DMatrix(rows.features, feature_names=list(rows.names))
-    found: Floats = booster.predict(matrix, pred_contribs=True)[:, :-1]
-    return found
+    return xgboost_effects(booster, rows.features)[:, :-1]
 
 
 def strongest(effects: Floats) -> npt.NDArray[np.int64]:

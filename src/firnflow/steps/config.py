@@ -282,6 +282,8 @@ class Evaluating(Section):
         reason_rows: how many rows get reasons: those with the highest probability, or the largest residual.
         summary_rows: where not all rows get reasons, how many rows the summary of contributions is made from: a
             deterministic sample.
+        explain_seconds: the time that the reasons, and the summary, may take, each; estimated from the size of the
+            model, never measured, so that the same model always has the same rows explained. None: no limit.
         top: how many features the importance and the summary show.
     """
 
@@ -294,6 +296,7 @@ class Evaluating(Section):
     segment_rows: int = Field(default=100, ge=2)
     reason_rows: int = Field(default=20_000, ge=0)
     summary_rows: int = Field(default=2_000, ge=1)
+    explain_seconds: float | None = Field(default=60.0, gt=0)
     top: int = Field(default=15, ge=1, le=100)
 
     @field_validator("segments", mode="before")

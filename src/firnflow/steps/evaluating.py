@@ -12,6 +12,8 @@ from firnflow.errors import DataError, UsageError
 from firnflow.graph.task import task
 from firnflow.models.evaluation.base import Kind, Scored
 from firnflow.models.evaluation.intervals import intervals
+from firnflow.models.explanation.budget import affordable
+from firnflow.models.explanation.contributions import xgboost_cost
 from firnflow.models.preprocessing import Preprocessing
 from firnflow.models.signature import Signature
 from firnflow.steps import _evaluate_binary, _evaluate_regression, _explain
@@ -87,7 +89,8 @@ def evaluate(
     segments_of = source(rows, test_features, evaluating)
     keys, scored = _score(subject, test_features)
     of.check(scored.labels, columns.label)
-    explained = _explained(subject, keys, of.urgency(scored), test_features, evaluating.reason_rows)
+    most = _affordable(subject, evaluating, min(evaluating.reason_rows, len(keys)))
+    explained = _explained(subject, keys, of.urgency(scored), test_features, most)
     summary = _summary(subject, explained, len(keys), test_features, evaluating)
     found = intervals(
         subject.kind,
@@ -185,8 +188,13 @@ def _summary(subject: _Subject, explained: _Looked, total: int, table: ibis.Tabl
     """Return the rows that the summary is made from: all of them, where all of them are explained."""
     if len(explained.rows.labels) == total:
         return explained
-    few, _ = sample(table, subject.columns.key, evaluating.summary_rows, 0, "summary of contributions")
+    most = _affordable(subject, evaluating, evaluating.summary_rows)
+    few, _ = sample(table, subject.columns.key, most, 0, "summary of contributions")
     return _looked(subject, few)
+
+
+def _affordable(subject: _Subject, evaluating: Evaluating, rows: int) -> int:
+    return affordable(evaluating.explain_seconds, xgboost_cost(subject.booster), rows)
 
 
 def _looked(subject: _Subject, table: ibis.Table) -> _Looked:
