@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 _CUT_OFF = ("/collective/", "[socket.h")
 """Places in XGBoost's errors where one rank waits for another that is gone."""
+_MEND = (
+    "Nothing of the model is kept. Mend: retries=… trains anew; out of memory, a reclaimed machine and `ray stop` are "
+    "the usual causes"
+)
 
 
 def boost_on_nodes(table: ibis.Table, columns: Columns, training: Training, trees: int, resources: Resources) -> Learnt:
@@ -111,6 +115,10 @@ def _fit(found: Cluster, config: dict[str, Any], nodes: int, threads: int) -> by
         model: bytes = _aside(trainer.fit).return_value
     except train.TrainingFailedError as error:
         raise _explained(error, nodes) from error
+    except library("ray.exceptions").RayError as error:  # of the actor that leads the ranks
+        raise WorkerLostError(
+            f"what leads the training on {nodes} nodes was lost: {last_line(error)}. {_MEND}"
+        ) from error
     return model
 
 
@@ -131,17 +139,13 @@ def _aside(work: Callable[[], Any]) -> Any:
 def _explained(error: Any, nodes: int) -> RunError:
     """Return what became of the nodes. When one dies, the others fail for want of it: that is told only without one."""
     failures = getattr(error, "worker_failures", {})
-    mend = (
-        "Nothing of the model is kept. Mend: retries=… trains anew; out of memory, a reclaimed machine and `ray stop` "
-        "are the usual causes"
-    )
     lost = sorted(rank for rank, why in failures.items() if _is_dead(why))
     if lost:
         why = last_line(failures[lost[0]]).partition(". ")[0]
-        return WorkerLostError(f"node {lost[0] + 1} of {nodes} was lost while training: {why}. {mend}")
+        return WorkerLostError(f"node {lost[0] + 1} of {nodes} was lost while training: {why}. {_MEND}")
     if failures and all(any(place in str(why) for place in _CUT_OFF) for why in failures.values()):
         left = " and ".join(str(rank + 1) for rank in sorted(failures))
-        return WorkerLostError(f"a node of {nodes} was lost while training: {left} could not reach it. {mend}")
+        return WorkerLostError(f"a node of {nodes} was lost while training: {left} could not reach it. {_MEND}")
     rank, why = min(failures.items(), default=(None, error))
     place = f"node {rank + 1} of {nodes}" if rank is not None else f"{nodes} nodes"
     return RunError(f"training on {place} failed: {last_line(why)}")

@@ -63,11 +63,11 @@ def tables(draw: st.DrawFn) -> pa.Table:
 
 
 def plain(value):
-    """A value that compares: NaN is NaN, instants are instants, maps are lists of pairs."""
+    """A value that compares: NaN is NaN, instants are instants, maps are lists of pairs; integers are decimals."""
     if isinstance(value, float):
         return "NaN" if math.isnan(value) else value
-    if isinstance(value, Decimal):
-        return value.normalize() if value else Decimal(0)
+    if isinstance(value, Decimal | int) and not isinstance(value, bool):
+        return Decimal(value).normalize() if value else Decimal(0)
     if isinstance(value, dt.datetime) and value.tzinfo is not None:
         return value.astimezone(dt.UTC)
     if isinstance(value, dict):

@@ -62,7 +62,9 @@ class Tables:
         properties = {"py-io-impl": IMPLEMENTATION, ROOT: self._root}
         catalog = _catalog(sql.SqlCatalog)(NAMESPACE, uri="sqlite://", **properties)
         catalog.engine = self._engine()
-        sql.SqlCatalogBaseTable.metadata.create_all(catalog.engine)
+        with catalog.engine.begin() as connection:
+            self._lock(connection)
+            sql.SqlCatalogBaseTable.metadata.create_all(connection)
         return catalog
 
     def _engine(self) -> sa.Engine:
@@ -71,9 +73,14 @@ class Tables:
         schema = self._schema
         engine = self.state.engine
         with engine.begin() as connection:
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
+            self._lock(connection)
             connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
         return engine.execution_options(schema_translate_map={None: schema})
+
+    def _lock(self, connection: sa.Connection) -> None:
+        """Let nobody else make the catalog at once; a transaction of SQLite that writes is alone anyway."""
+        if self.state.file is None:
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
 
     @cached_property
     def _schema(self) -> str:
@@ -131,7 +138,7 @@ class Tables:
 
 
 _LOADED = {"py-io-impl", "write.py-location-provider.impl"}
-_LOCK = 0x6672_7462  # PostgreSQL: two processes must not make the schema at once
+_LOCK = 0x6672_7462  # PostgreSQL: two processes must not make the schema, or its tables, at once
 
 
 def _catalog(base: Any) -> Any:
