@@ -121,6 +121,7 @@ def test_a_run_of_a_chosen_id_is_made_once(shop):
     assert "there is a run mine already" in called.err
 
 
+@pytest.mark.slow
 def test_up_runs_what_was_triggered_and_ends_when_asked_to(shop, start):
     called = shop.call("trigger", "flow", "--set", "rows=7", "--json")
     assert called.json["up"] is False
@@ -136,6 +137,7 @@ def test_up_runs_what_was_triggered_and_ends_when_asked_to(shop, start):
     assert shop.call("next", "flow", "--json").json["pipelines"][0]["last"]["outcome"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_longer_than_the_grace_goes_on_with_the_next_up(shop, start, tmp_path):
     run = shop.call("trigger", "sleepy", "--set", f"folder={tmp_path}", "--set", "seconds=60", "--json").json["run"]
     process = start("--grace", "0.5")
@@ -165,6 +167,7 @@ def test_of_two_one_works_and_the_other_takes_over(shop, start):
     assert third.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_schedules_are_read_again_when_the_project_changes(shop, start):
     process = start()
     read_until(process, "up for environment local: flow")

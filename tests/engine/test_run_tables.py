@@ -107,6 +107,7 @@ def test_a_table_is_published_and_read_by_another_pipeline(flow):
     assert (version.run, version.task, version.pipeline, version.rows) == (published.run, "publish_orders", "fill", 3)
 
 
+@pytest.mark.slow
 def test_what_depends_on_a_table_runs_again_when_it_has_a_new_version(flow):
     flow.run("fill")
     flow.run("use")
@@ -122,6 +123,7 @@ def test_what_depends_on_a_table_runs_again_when_it_has_a_new_version(flow):
     assert value(flow, result, "count") == 5
 
 
+@pytest.mark.slow
 def test_the_same_again_publishes_nothing(flow):
     for pipeline in ("fill", "add"):
         flow.run(pipeline, "first=10" if pipeline == "add" else "first=0")
@@ -256,6 +258,7 @@ class TestClean:
         assert ids(flow) == [9, 10, 11]
 
 
+@pytest.mark.slow
 def test_a_run_of_another_scheduler_keeps_the_version_of_its_first_task(flow):
     flow.run("fill")
 

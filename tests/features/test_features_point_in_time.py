@@ -88,6 +88,7 @@ definitions = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(few, max_examples=120)
 @given(
     spine=spines,

@@ -189,6 +189,7 @@ def test_columns_of_text_are_explained():
     assert [effect > 0 for effect in found["effect_1"].to_pylist()] == [p == "basic" for p in plan[:4]]
 
 
+@pytest.mark.slow
 def test_a_row_has_the_same_reasons_in_any_company():
     model = CASES["neighbours"][0]()
     explainer = models.Explainer(model, background=TABLE, seed=3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ibis
 import pyarrow as pa
+import pytest
 
 from churn.telco import TelcoParams, telco
 from firnflow import steps
@@ -11,6 +12,7 @@ from firnflow import steps
 QUICK = steps.Training(rounds=80, early_stopping=10, learning_rate=0.2, max_depth=2)
 
 
+@pytest.mark.slow
 def test_the_steps_find_the_reasons_in_the_telco_layout(telco_table):
     p = TelcoParams(training=QUICK)
     table = ibis.duckdb.connect().create_table("customers", pa.Table.from_pandas(telco_table, preserve_index=False))

@@ -103,6 +103,7 @@ def test_the_second_pass_of_an_hour_brings_nothing_again():
     assert due(schedule, at("2026-10-25T02:31+02:00"), at("2026-10-25T02:59+01:00")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["Europe/Zurich", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
 @pytest.mark.parametrize(
     "expression", ["30 2 * * *", "0 6 * * *", "*/15 1-3 * * *", "*/20 * * * *", "0 0 1 * *", "5 */3 * * mon-fri"]

@@ -38,6 +38,7 @@ def test_the_future_changes_no_earlier_verdict(seed, cut, future, slots, gaps):
     assert replay(other, QUICK)[:cut] == replay(series, QUICK)[:cut]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slots", [1, 24])
 def test_a_replay_is_fit_and_score_day_by_day(slots):
     series = made(3, slots=slots, days=230, gaps=0.03, anomalies=12.0)

@@ -81,6 +81,7 @@ def rows(table: pa.Table) -> list[dict[str, object]]:
     return sorted(({name: plain(value) for name, value in row.items()} for row in table.to_pylist()), key=repr)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
