@@ -217,7 +217,7 @@ def test_wrong_decorators(options, message: str):
 
 def test_not_a_function():
     with pytest.raises(GraphError, match="cannot be a pipeline"):
-        pipeline(print)
+        pipeline(len)
 
 
 def test_arguments_at_the_top():
