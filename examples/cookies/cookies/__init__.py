@@ -1,0 +1,1 @@
+"""Swiss cookies: which of them will somebody order who is trying them now?"""
