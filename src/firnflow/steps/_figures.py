@@ -7,6 +7,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from firnflow._plots import style
 from firnflow.errors import MissingExtraError
 from firnflow.steps._html import amount, wrapped
 
@@ -22,27 +23,7 @@ _LOW, _MIDDLE, _HIGH = "#3b82f6", "#8b5cf6", "#ef4444"
 # Of points that are drawn as pixels, which know no variables: to be seen on light and on dark pages.
 POINT, MISSING = _LOW, "#94a3b8"
 _FONT = re.compile(r"(font: [^;\"]*?px )[^;\"]*")
-_STYLE = {
-    "svg.fonttype": "none",
-    "font.size": 11,
-    "text.parse_math": False,  # a dollar in a name is a dollar
-    "text.color": INK,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": MUTED,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-    "legend.labelcolor": INK,
-}
+_STYLE = style(INK, MUTED, LINE, svg_fonttype="none", font_size=11)
 
 
 def svg(draw: Callable[[Any], None], name: str, size: tuple[float, float]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from firnflow.errors import DataError
 from firnflow.monitoring.anomalies import Verdict, Window, compare, evaluate, windows_of
 from firnflow.monitoring.anomalies.drivers import drivers
+from firnflow.monitoring.anomalies.evaluation import together
 
 FIRST = dt.date(2026, 1, 1)
 
@@ -74,6 +75,38 @@ def test_windows_are_read_from_pairs():
     ):
         with pytest.raises(DataError, match=message):
             windows_of([pair])
+
+
+def test_pairs_are_labels_too():
+    pairs = [(day(5), day(8)), [str(day(20)), str(day(20))]]
+    assert evaluate(verdicts({7, 12}), pairs) == evaluate(verdicts({7, 12}), WINDOWS)
+    assert compare(verdicts({7, 12}), verdicts({7}), pairs).better
+    with pytest.raises(DataError, match="is a pair"):
+        evaluate(verdicts({7}), [day(5)])
+
+
+def test_a_flag_is_false_where_somebody_has_seen_nothing_and_open_where_nobody_has_looked():
+    found = evaluate(verdicts({7, 12, 13, 25}), WINDOWS, [(day(12), day(12)), (day(7), day(7))])
+    assert (found.found, found.false_days, found.open_days) == (1, (day(12),), (day(13), day(25)))
+    assert evaluate(verdicts({12}), [], []).open_days == (day(12),)
+    assert not evaluate(verdicts({12}), []).open_days
+
+
+def test_the_answer_decides_a_contest():
+    cautious, eager = verdicts({7}), verdicts({7, 12})
+    assert not compare(eager, cautious, WINDOWS, []).better
+    assert compare(eager, cautious, WINDOWS, [(day(12), day(12))]).better
+    assert compare(cautious, eager, [*WINDOWS, (day(12), day(12))], []).better
+
+
+def test_contests_of_several_series_add_up():
+    one = compare(verdicts({7}), verdicts({7, 20}), WINDOWS)
+    other = compare(verdicts({12}), verdicts({12, 13}), WINDOWS)
+    both = together([one, other])
+    assert (both.champion.found, both.challenger.found, both.challenger.windows) == (1, 2, 4)
+    assert both.challenger.false_days == (day(12), day(13))
+    assert one.better
+    assert not both.better
 
 
 def test_drivers_share_the_difference():

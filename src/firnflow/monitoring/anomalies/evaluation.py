@@ -40,6 +40,7 @@ class Evaluation(Section):
         days: how many were judged.
         false_days: flagged ones outside every window.
         delays: of each window that was found, days from its first judged day to its first flag.
+        open_days: flagged ones that nobody has said anything about; empty where every day was looked at.
     """
 
     windows: int
@@ -48,6 +49,7 @@ class Evaluation(Section):
     days: int
     false_days: tuple[dt.date, ...]
     delays: tuple[int, ...]
+    open_days: tuple[dt.date, ...] = ()
 
     @property
     def delay(self) -> float | None:
@@ -75,60 +77,103 @@ class Contest(Section):
     better: bool
     reason: str
 
+    @classmethod
+    def of(cls, champion: Evaluation, challenger: Evaluation) -> Contest:
+        """Return the contest of two evaluations on the same days and labels."""
+        gained = challenger.found - champion.found
+        fewer = len(champion.false_days) - len(challenger.false_days)
+        return cls(
+            champion=champion,
+            challenger=challenger,
+            better=gained >= 0 and fewer >= 0 and gained + fewer > 0,
+            reason=f"{challenger.found} of {challenger.windows} windows and {len(challenger.false_days)} false days, "
+            f"the champion {champion.found} and {len(champion.false_days)}",
+        )
 
-def windows_of(pairs: Iterable[Sequence[Any]]) -> tuple[Window, ...]:
-    """Return windows from pairs of moments (dates, or text in ISO 8601), as labels are mostly kept.
+
+def windows_of(pairs: Iterable[Window | Sequence[Any]]) -> tuple[Window, ...]:
+    """Return windows from pairs of moments (dates, or text in ISO 8601), as labels are mostly kept; windows stay.
 
     Raises:
         DataError: a pair is none, cannot be read, or ends before it begins.
     """
-    found = []
-    for pair in pairs:
-        if isinstance(pair, str) or len(pair) != 2:
-            raise DataError(f"A window is a pair of a first and a last moment, not {pair!r}")
-        first, last = (_date(each) for each in pair)
-        if last < first:
-            raise DataError(f"The window from {first} ends before it begins: {last}. Mend: swap the two")
-        found.append(Window(first=first, last=last))
-    return tuple(found)
+    return tuple(pair if isinstance(pair, Window) else _window(pair) for pair in pairs)
 
 
-def evaluate(verdicts: Iterable[Verdict], windows: Iterable[Window]) -> Evaluation:
-    """Return how verdicts compare with labels. Days that were not judged count for nothing."""
+def _window(pair: Sequence[Any]) -> Window:
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise DataError(f"A window is a pair of a first and a last moment, not {pair!r}")
+    first, last = (_date(each) for each in pair)
+    if last < first:
+        raise DataError(f"The window from {first} ends before it begins: {last}. Mend: swap the two")
+    return Window(first=first, last=last)
+
+
+def evaluate(
+    verdicts: Iterable[Verdict],
+    windows: Iterable[Window | Sequence[Any]],
+    normal: Iterable[Window | Sequence[Any]] | None = None,
+) -> Evaluation:
+    """Return how verdicts compare with labels. Days that were not judged count for nothing.
+
+    Args:
+        verdicts: on the days of one series.
+        windows: when something had happened: windows, or pairs as `windows_of` takes them.
+        normal: when somebody has seen that nothing had happened: flags there are false, those that are in no window at
+            all stay open. None: every day was looked at, so that each flag outside `windows` is false.
+
+    Raises:
+        DataError: as `windows_of`.
+    """
     judged = {verdict.day: verdict.anomaly for verdict in verdicts if verdict.status in {"normal", "anomaly"}}
-    flagged = sorted(day for day, flag in judged.items() if flag)
-    every = sorted(windows, key=lambda window: (window.first, window.last))
+    every = sorted(windows_of(windows), key=lambda window: (window.first, window.last))
+    quiet = None if normal is None else windows_of(normal)
     possible = {window: days for window in every if (days := [day for day in sorted(judged) if day in window])}
     hits = {window: next((day for day in days if judged[day]), None) for window, days in possible.items()}
+    outside = [day for day in sorted(judged) if judged[day] and not any(day in window for window in every)]
+    false = [day for day in outside if quiet is None or any(day in window for window in quiet)]
     return Evaluation(
         windows=len(possible),
         found=sum(hit is not None for hit in hits.values()),
         missed=tuple(window.first for window, hit in hits.items() if hit is None),
         days=len(judged),
-        false_days=tuple(day for day in flagged if not any(day in window for window in every)),
+        false_days=tuple(false),
         delays=tuple((hit - possible[window][0]).days for window, hit in hits.items() if hit is not None),
+        open_days=tuple(day for day in outside if day not in false),
     )
 
 
-def compare(champion: Sequence[Verdict], challenger: Sequence[Verdict], windows: Iterable[Window]) -> Contest:
-    """Return both on the days that both have judged.
+def compare(
+    champion: Sequence[Verdict],
+    challenger: Sequence[Verdict],
+    windows: Iterable[Window | Sequence[Any]],
+    normal: Iterable[Window | Sequence[Any]] | None = None,
+) -> Contest:
+    """Return both on the days that both have judged; the labels are those of `evaluate`.
 
     Raises:
         DataError: there is no such day.
     """
-    labels = tuple(windows)
+    labels, quiet = windows_of(windows), None if normal is None else windows_of(normal)
     first = {v.day for v in champion if v.status in {"normal", "anomaly"}}
     both = first & {v.day for v in challenger if v.status in {"normal", "anomaly"}}
     if not both:
         raise DataError("Champion and challenger have judged no day in common. Mend: replay both on the same series")
-    old, new = (evaluate([v for v in each if v.day in both], labels) for each in (champion, challenger))
-    gained, fewer = new.found - old.found, len(old.false_days) - len(new.false_days)
-    return Contest(
-        champion=old,
-        challenger=new,
-        better=gained >= 0 and fewer >= 0 and gained + fewer > 0,
-        reason=f"{new.found} of {new.windows} windows and {len(new.false_days)} false days, "
-        f"the champion {old.found} and {len(old.false_days)}",
+    old, new = (evaluate([v for v in each if v.day in both], labels, quiet) for each in (champion, challenger))
+    return Contest.of(old, new)
+
+
+def together(contests: Iterable[Contest]) -> Contest:
+    """Return the contests about several series as one: windows, days and flags are added up."""
+    every = tuple(contests)
+    return Contest.of(_sum([each.champion for each in every]), _sum([each.challenger for each in every]))
+
+
+def _sum(parts: Sequence[Evaluation]) -> Evaluation:
+    joined = ("missed", "false_days", "delays", "open_days")
+    return Evaluation.model_validate(
+        {name: sum(getattr(part, name) for part in parts) for name in ("windows", "found", "days")}
+        | {name: tuple(sorted(each for part in parts for each in getattr(part, name))) for name in joined}
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from firnflow._plots import style
 from firnflow.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -15,24 +16,7 @@ if TYPE_CHECKING:
 INK, MUTED, LINE, BAND, FLAG, HOURS, WINDOW = (
     "#0f172a", "#64748b", "#e2e8f0", "#bfdbfe", "#b91c1c", "#b45309", "#fef3c7"
 )  # fmt: skip
-_STYLE = {
-    "font.size": 9,
-    "text.parse_math": False,  # a dollar in a name is a dollar
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-}
+_STYLE = style(INK, MUTED, LINE, font_size=9, legend_fontsize=8)
 
 
 def draw(verdicts: Sequence[Verdict], windows: Iterable[Window] = (), *, title: str = "", unit: str = "") -> Any:
@@ -107,8 +91,8 @@ def _frame(axes: Any, verdicts: Sequence[Verdict], title: str, unit: str) -> Non
         margin = 0.25 * ((max(values) - min(values)) or 1.0)
         axes.set_ylim(min(values) - margin, max(values) + margin)
     if title:
-        axes.set_title(title, loc="left", color=INK, fontsize=11)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=6, labelcolor=INK)
+        axes.set_title(title, loc="left", fontsize=11)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=6)
 
 
 def _next(day: Any) -> Any:
