@@ -12,7 +12,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +76,8 @@ class TaskContext:
     steps: dict[str, int] = field(default_factory=dict)
     features: dict[str, str] = field(default_factory=dict)
     """Feature views that the task has joined, name → version: kept with the tables that it returns."""
+    read: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Named tables that the task has read by itself, name → version, digest and rows: likewise."""
     before_commit: list[Callable[[], object]] = field(default_factory=list)
     """Called when the outputs are stored, and before they count; what is raised fails the attempt."""
     reusable: bool = True

@@ -6,6 +6,8 @@ import importlib
 import sys
 import textwrap
 
+import pytest
+
 from firnflow.models import lineage
 
 FLOW = """
@@ -81,3 +83,62 @@ def test_a_task_joins_features_and_runs_again_only_if_a_view_changes(lab):
     changed = rewrite(first, flow(factor=200))
     states = changed.states(changed.run())
     assert states == {"orders": "cached", "decisions": "cached", "joined": "succeeded", "amounts": "succeeded"}
+
+
+NAMED = """
+    import datetime as dt
+    import ibis
+    from firnflow.features import Entity, FeatureView, training_set
+
+    amounts = FeatureView("amounts", source="orders", entities=[Entity("customer", "customer_id")], timestamp="at")
+
+    class Wishes(ff.Params):
+        amount: int = 1
+
+    @ff.task
+    def orders(amount: int) -> ibis.Table:
+        return ibis.memtable({"customer_id": [1], "at": [dt.datetime(2024, 1, 1)], "amount": [amount]})
+
+    @ff.task
+    def joined() -> ibis.Table:
+        spine = ibis.memtable({"customer_id": [1], "decided": [dt.datetime(2024, 1, 2)]})
+        return training_set(spine, [amounts])
+
+    @ff.task
+    def total(joined: ibis.Table) -> int:
+        return joined.amounts__amount.sum().to_pyarrow().as_py()
+
+    @ff.pipeline(params=Wishes)
+    def fill(p):
+        orders(p.amount).publish("orders")
+
+    @ff.task
+    def joined_after(published: ibis.Table) -> ibis.Table:
+        return joined()
+
+    @ff.pipeline(params=Wishes)
+    def both(p):
+        total(joined_after(orders(p.amount).publish("orders")))
+
+    @ff.pipeline
+    def use():
+        total(joined())
+"""
+
+
+def test_a_view_reads_the_named_table_as_it_was_when_the_run_began(lab):
+    pytest.importorskip("pyiceberg")
+    project = lab(NAMED)
+    missing = project.run("use")
+    assert "reads 'orders', which is not there" in missing.error
+    too_late = project.run("both")
+    assert "has no version of" in too_late.error
+    assert "Mend: hand the table to the task" in too_late.error
+    first = project.run("use")
+    project.run("fill", "amount=20")
+    second = project.run("use")
+    assert [result.outputs["total"].inline for result in (first, second)] == ["1", "20"]
+    read = [lineage.of_run(project.state, result.run)["data"]["joined.orders"] for result in (first, second)]
+    assert [(each["table"], each["version"], each["rows"]) for each in read] == [("orders", 1, 1), ("orders", 2, 1)]
+    assert read[0]["digest"] != read[1]["digest"]
+    assert project.run("both", "amount=300").outputs["total"].inline == "20"

@@ -124,7 +124,7 @@ def execute_attempt(call: Call, task: Task[...], place: Workplace) -> Outcome:
     with logs.capture(log):
         token = context.enter(here)
         try:
-            outputs = _with_features(_outputs(call, task, place), here.features)
+            outputs = _with_lineage(_outputs(call, task, place), here)
             for check in here.before_commit:
                 check()
             taken = peak.read()
@@ -189,13 +189,12 @@ def _outputs(call: Call, task: Task[...], place: Workplace) -> dict[str, Ref]:
     return _save(signature, returned, place)
 
 
-def _with_features(outputs: dict[str, Ref], features: dict[str, str]) -> dict[str, Ref]:
-    """Return the outputs, the tables among them with the feature views that they may hold: name → version."""
-    if not features:
+def _with_lineage(outputs: dict[str, Ref], here: context.TaskContext) -> dict[str, Ref]:
+    """Return the outputs, the tables among them with the feature views and the named tables that they are made of."""
+    said = {name: about for name, about in (("features", here.features), ("read", here.read)) if about}
+    if not said:
         return outputs
-    told = {
-        n: replace(r, meta={**(r.meta or {}), "features": features}) for n, r in outputs.items() if r.kind == "table"
-    }
+    told = {n: replace(r, meta={**(r.meta or {}), **said}) for n, r in outputs.items() if r.kind == "table"}
     return {**outputs, **told}
 
 

@@ -88,7 +88,7 @@ def _source(view: FeatureView, sources: Mapping[str, ibis.Table]) -> ibis.Table:
     if view.source not in sources:
         raise FeatureError(
             f"{view} reads {view.source!r}, which is not there.{nearest(view.source, sources)} "
-            f"Mend: sources={{{view.source!r}: TABLE}}"
+            f"Mend: sources={{{view.source!r}: TABLE}}, or in a run a named table: .publish({view.source!r})"
         )
     return sources[view.source]
 

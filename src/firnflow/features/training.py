@@ -10,6 +10,7 @@ from firnflow.errors import FeatureError
 from firnflow.features import joining, moments
 from firnflow.features.entity import check_table
 from firnflow.features.rows import backends, check_key, check_time, features, require, rows
+from firnflow.features.sources import of_views
 from firnflow.features.view import FeatureView, Use
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def training_set(
         spine: what is to be learnt or predicted: the key columns of all views, a time, and whatever else.
         views: what is wanted to be known of it; `view.use(…)` for some features, another name or other columns.
         time: the spine's column with the moment of each row; None: its only column that holds times.
-        sources: name → table, for views that only name their source.
+        sources: name → table, for views that only name their source; in a run, the named table of that name where none
+            is given, as it was when the run began.
 
     Raises:
         FeatureError: the spine or a source lacks a column or has one of another type, two columns would have one name,
@@ -45,8 +47,7 @@ def training_set(
     check_table(spine, "training_set: the spine")
     uses = _uses(views)
     time = _time(spine, time)
-    given = dict(sources or {})
-    _check_sources(uses, given)
+    given = of_views([use.view for use in uses], sources, "training_set")
     _check_place([spine, *given.values(), *(use.view.source for use in uses if not isinstance(use.view.source, str))])
     running = context.current()
     if running is not None:
@@ -131,16 +132,6 @@ def _check_keys(spine: ibis.Table, name: str, theirs: ibis.Column, what: str, mo
             f"{what} is {other}, and the spine's {name!r} is {ours}: no value would ever be the same. "
             "Mend: cast one of them"
         )
-
-
-def _check_sources(uses: Iterable[Use], given: Mapping[str, ibis.Table]) -> None:
-    wanted = {use.view.source for use in uses if isinstance(use.view.source, str)}
-    for name, table in given.items():
-        check_table(table, f"training_set: sources: {name!r}")
-        if name not in wanted:
-            raise FeatureError(
-                f"training_set: sources: no view reads {name!r}.{nearest(name, wanted)} They read: {listing(wanted)}"
-            )
 
 
 def _check_place(tables: list[ibis.Table]) -> None:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 def of_run(state: State, run_id: str) -> dict[str, Any]:
     """Return what is to be written down with a model of a run, as JSON: code, parameters, data.
 
-    `data` has, for each task that reads no other task's output, the digests and rows of the tables that it returned;
-    `features`, for each task that joined feature views, their names and versions.
+    `data` has, for each task that reads no other task's output, the digests and rows of the tables that it returned,
+    and `TASK.TABLE` for each named table that a task has read by itself; `features`, for each task that joined feature
+    views, their names and versions.
     """
     run = state.run(run_id)
     graph = read_graph(state.graph_json(run.graph))
@@ -27,9 +28,10 @@ def of_run(state: State, run_id: str) -> dict[str, Any]:
     features: dict[str, dict[str, str]] = {}
     for attempt in state.attempts(run_id):
         for ref in (attempt.outputs or {}).values():
-            joined = (ref.get("meta") or {}).get("features")
-            if joined:
-                features[attempt.task] = joined
+            about = ref.get("meta") or {}
+            if about.get("features"):
+                features[attempt.task] = about["features"]
+            data |= {f"{attempt.task}.{name}": read for name, read in (about.get("read") or {}).items()}
         if attempt.task in first and attempt.outputs:
             for output, ref in attempt.outputs.items():
                 if ref.get("kind") == "table":

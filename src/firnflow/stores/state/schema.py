@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy.types import JSON, TypeDecorator
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration that made the tables as they are below."""
 
 metadata = MetaData(
@@ -227,4 +227,17 @@ due = Table(
     Column("outcome", Text),  # how its run ended, or why there is none
     Index(None, "environment", "status"),
     Index(None, "run", unique=True),
+)
+
+# Each version of each feature view that was applied; the one that was applied last is the view's current one.
+feature_view = Table(
+    "feature_view",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("version", String(64), primary_key=True),
+    Column("definition", JSON, nullable=False),  # what the version is the digest of
+    Column("about", JSON, nullable=False),  # for people: description, owner, tags, what columns mean
+    Column("made_at", Float, nullable=False),  # when the version was applied first, in seconds since 1970
+    Column("applied_at", Float, nullable=False),
+    Column("applied_by", String(200), nullable=False),
 )
