@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from firnflow import steps
 from firnflow.cli import main
+from firnflow.errors import UsageError
 from firnflow.models.registry import Registry
 from firnflow.project import load_settings
 from firnflow.stores import Stores
@@ -58,7 +60,7 @@ def tidy(promoted: steps.Promoted, data: bool) -> steps.Cleaned:
 
 @ff.pipeline(params=Wishes)
 def flow(p):
-    registered = steps.register(fit(p.depth), "credit")
+    registered = steps.register(fit(p.depth), "credit", figures={"r2": 0.5})
     promoted = steps.promote(registered, judge(registered, p.decision))
     tidy(promoted, p.data)
 """
@@ -116,6 +118,15 @@ def test_what_the_verdict_says_is_done(
     promoted, _ = run(decision=decision)
     assert (promoted["action"], promoted["version"]) == (action, 1)
     assert registry().aliases("credit") == {alias: 1}
+
+
+def test_figures_that_others_have_found_are_written_down(
+    run: Callable[..., Any], registry: Callable[[], Registry]
+) -> None:
+    run()
+    assert registry().get("credit/1").metadata["metrics"] == {"r2": 0.5}
+    with pytest.raises(UsageError, match="an evaluation or figures, not both"):
+        steps.register(None, "credit", evaluation=object(), figures={"r2": 0.5})  # type: ignore[arg-type]
 
 
 def test_a_rejected_model_gets_no_alias(run: Callable[..., Any], registry: Callable[[], Registry]) -> None:

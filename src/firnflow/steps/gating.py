@@ -37,16 +37,24 @@ class Gated(NamedTuple):
 
 
 @task
-def gate(model: Model, holdout: ibis.Table, gating: Gating, registered: Registered | None = None) -> Gated:
+def gate(
+    model: Model,
+    holdout: ibis.Table,
+    gating: Gating,
+    registered: Registered | None = None,
+    baseline: Model | None = None,
+) -> Gated:
     """Hold a model against the rules and against the champion of the registry. Nothing is changed by it.
 
-    Metrics: the primary metric of the model, and of the champion as `champion_…`; `rules_failed`.
+    Metrics: the primary metric of the model, of the champion as `champion_…`, of the baseline as `baseline_…`;
+    `rules_failed`.
 
     Args:
         model: as `train` returned it.
         holdout: raw rows, as `split` returned them: key, label, features before any preprocessing.
         gating: the rules and settings.
         registered: the version of the model, to be written down with the verdict.
+        baseline: another model, such as a plain one, which rules call `baseline`: `r2 >= baseline - 0.01`.
 
     Raises:
         UsageError: a rule does not fit the model, or no run is under way.
@@ -57,7 +65,7 @@ def gate(model: Model, holdout: ibis.Table, gating: Gating, registered: Register
         raise UsageError(f"gating.name is {gating.name!r}, but the model was registered as {registered.name!r}")
     champion = _champion(gating)
     version = registered.version if registered else None
-    verdict = evaluate_gates(gating, model, champion, holdout, version=version)
+    verdict = evaluate_gates(gating, model, champion, holdout, version=version, baseline=baseline)
     for result in verdict.results:
         log.info("%s %s", "passed:" if result.passed else "FAILED:", result.reason)
     for note in verdict.notes:
@@ -94,7 +102,8 @@ def _champion(gating: Gating) -> Champion | None:
 
 
 def _log_metrics(verdict: Verdict) -> None:
-    for prefix, figures in (("", verdict.metrics), ("champion_", verdict.champion_metrics)):
+    of = {"": verdict.metrics, "champion_": verdict.champion_metrics, "baseline_": verdict.baseline_metrics}
+    for prefix, figures in of.items():
         if verdict.primary in figures:
             log_metric(prefix + verdict.primary, figures[verdict.primary])
     log_metric("rules_failed", len(verdict.failed))

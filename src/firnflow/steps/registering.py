@@ -6,6 +6,7 @@ from typing import Any
 
 from firnflow.context import log_metric
 from firnflow.engine import services
+from firnflow.errors import UsageError
 from firnflow.graph.task import task
 from firnflow.models import lineage
 from firnflow.models.card import Describing
@@ -42,6 +43,7 @@ def register(
     evaluation: Evaluation | None = None,
     tags: dict[str, str] | None = None,
     describing: Describing | None = None,
+    figures: dict[str, float] | None = None,
 ) -> Registered:
     """Store a model under the next version of a name, with where it comes from and how good it is.
 
@@ -54,10 +56,13 @@ def register(
         evaluation: figures that are written down with it.
         tags: name → text.
         describing: what only people know of it, for its card.
+        figures: metric → figure, of a model that `evaluate` does not read; instead of `evaluation`.
 
     Raises:
-        UsageError: the name is none, or no run is under way.
+        UsageError: the name is none, or both evaluation and figures are given, or no run is under way.
     """
+    if evaluation is not None and figures is not None:
+        raise UsageError("steps.register takes an evaluation or figures, not both")
     here, running = services.here("steps.register")
     run = here.state.run(running.run)
     if not run.request.get("register", True):
@@ -68,7 +73,7 @@ def register(
         **model.metadata,
         "lineage": lineage.of_run(here.state, running.run),
         "features": list(model.features),
-        **(_figures(evaluation) if evaluation is not None else {}),
+        **(_figures(evaluation) if evaluation is not None else {"metrics": figures} if figures else {}),
         "describing": describing.model_dump(mode="json") if describing else {},
     }
     version = Registry(here.state, here.stores).register(

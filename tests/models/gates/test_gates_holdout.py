@@ -114,6 +114,31 @@ def test_rows_that_the_champion_may_have_seen_do_not_count(first, second):
     assert f"(without {800 - len(expected)} that the champion could have learnt from)" in verdict.results[0].reason
 
 
+def test_a_baseline_is_compared_on_the_rows_that_nobody_has_seen(first, second):
+    model, test = first
+    plain, other = second
+    rules = gating(rules=("roc_auc >= baseline - 0.5", "roc_auc > baseline + 0.3"), min_rows=100)
+    verdict = evaluate_gates(rules, model, None, test, baseline=plain)
+    use = verdict.holdout
+    assert (use.rows, use.seen_by_baseline) == (len(keys(test) & keys(other)), 800 - use.rows)
+    kept, broken = verdict.results[-2:]
+    assert (kept.passed, broken.passed, verdict.decision) == (True, False, "reject")
+    assert kept.reference == "baseline"
+    assert kept.reference_value == pytest.approx(verdict.baseline_metrics["roc_auc"])
+    assert kept.difference == pytest.approx(verdict.metrics["roc_auc"] - verdict.baseline_metrics["roc_auc"])
+    assert "the baseline model has" in broken.reason
+    same = evaluate_gates(gating(rules=("roc_auc >= baseline",)), model, None, test, baseline=model)
+    assert (same.results[-1].passed, same.results[-1].difference) == (True, 0)
+
+
+def test_a_rule_about_a_baseline_wants_one(first):
+    model, test = first
+    with pytest.raises(
+        UsageError, match=r"`roc_auc >= baseline` needs another model.*Mend: steps\.gate\(…, baseline=model"
+    ):
+        evaluate_gates(gating(rules=("roc_auc >= baseline",)), model, None, test)
+
+
 def test_of_the_same_division_all_rows_count(first):
     model, test = first
     evidence = gather(gating(), model, Champion(1, model), test)

@@ -57,6 +57,7 @@ def evaluate_gates(
     holdout: ibis.Table,
     *,
     version: int | None = None,
+    baseline: Model | None = None,
 ) -> Verdict:
     """Return what the rules say of a model on rows that neither it nor the champion has seen.
 
@@ -66,13 +67,14 @@ def evaluate_gates(
         champion: the one in production; None: there is none.
         holdout: raw rows with key, label and all that the models read.
         version: of the challenger, to be written down.
+        baseline: the model that rules call `baseline`, if there are such.
 
     Raises:
         UsageError: a rule does not fit the model.
         DataError: the holdout lacks a column or has another label.
-        SignatureError: the challenger cannot read the holdout.
+        SignatureError: the challenger or the baseline cannot read the holdout.
     """
-    evidence = gather(gating, challenger, champion, holdout)
+    evidence = gather(gating, challenger, champion, holdout, baseline)
     results = judged(evidence)
     return Verdict(
         decision=DECISIONS[gating.mode] if all(result.passed for result in results) else "reject",
@@ -83,6 +85,7 @@ def evaluate_gates(
         primary=primary(gating, evidence.kind),
         metrics=_figures(evidence.kind, evidence.challenger),
         champion_metrics=_figures(evidence.kind, evidence.champion) if evidence.champion else {},
+        baseline_metrics=_figures(evidence.kind, evidence.baseline) if evidence.baseline else {},
         results=tuple(results),
         holdout=evidence.use,
         notes=evidence.notes,
@@ -98,6 +101,7 @@ def judged(evidence: Evidence) -> list[RuleResult]:
     standard = defaults(gating, evidence.kind)
     for rule in (*standard, *gating.rules):
         _check(rule, evidence.kind, gating)
+        _check_baseline(rule, evidence)
     enough = _enough(evidence)
     if not enough.passed:
         return [enough]
@@ -121,12 +125,21 @@ def _check(rule: AnyRule, kind: Kind, gating: Gating) -> None:
         raise UsageError(f"The rule `{rule}` needs the column that orders rows in time. Mend: gating.time = '…'")
 
 
+def _check_baseline(rule: AnyRule, evidence: Evidence) -> None:
+    if isinstance(rule, MetricRule) and rule.reference == "baseline" and evidence.baseline is None:
+        raise UsageError(f"The rule `{rule}` needs another model to compare with. Mend: steps.gate(…, baseline=model)")
+
+
 def _enough(evidence: Evidence) -> RuleResult:
     """Return whether there are rows enough, of both classes, to judge by."""
     use, least, labels = evidence.use, evidence.gating.min_rows, evidence.labels
     seen = [
         f"{count:,} that the {who} could have learnt from"
-        for who, count in (("model", use.seen_by_challenger), ("champion", use.seen_by_champion))
+        for who, count in (
+            ("model", use.seen_by_challenger),
+            ("champion", use.seen_by_champion),
+            ("baseline", use.seen_by_baseline),
+        )
         if count
     ]
     without = f" (without {', '.join(seen)})" if seen else ""

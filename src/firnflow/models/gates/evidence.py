@@ -42,6 +42,7 @@ class Evidence:
         champion: what the champion does; None: there is none, or it could not be asked.
         trouble: why it could not; None: it was asked, or there is none.
         use: how many rows there were.
+        baseline: what another model says of them, which the challenger must bear comparison with, if there is one.
         notes: what a reader must know.
     """
 
@@ -53,6 +54,7 @@ class Evidence:
     champion: Scored | None
     trouble: str | None
     use: HoldoutUse
+    baseline: Scored | None = None
     notes: tuple[str, ...] = ()
     _draws: dict[tuple[str, str, str], Draws] = field(default_factory=dict)
 
@@ -75,11 +77,13 @@ class Evidence:
 
         Args:
             name: of the metric.
-            reference: of the baseline; the champion must have been asked.
+            reference: of the baseline; champion or baseline model must have been asked.
         """
         where, ours = "", self.challenger
         if reference == "champion" and self.champion is not None:
             theirs = self.champion
+        elif reference == "baseline" and self.baseline is not None:
+            theirs = self.baseline
         elif reference == "last":
             known, before = self._before()
             where, ours, theirs = "known", self.challenger.take(known), Scored(self.labels[known], before[known])

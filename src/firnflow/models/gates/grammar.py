@@ -7,7 +7,7 @@
     sign   = "+" | "-"
 
 METRIC is a name of `firnflow.models.evaluation.catalog`, OPERATOR `>=`, `>`, `<=` or `<`, BASELINE `champion`,
-`majority`, `mean` or `last`.
+`baseline`, `majority`, `mean` or `last`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from firnflow.models.evaluation.catalog import ALIASES, METRICS, NAMES
 
 Operator: TypeAlias = Literal[">=", ">", "<=", "<"]
 OPERATORS: tuple[str, ...] = get_args(Operator)
-BASELINES = ("champion", "majority", "mean", "last")
+BASELINES = ("champion", "baseline", "majority", "mean", "last")
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(?P<name>[^\W\d]\w*)|(?P<sign>[+-])|(?P<other>[<>=!]+|\S))"
 )

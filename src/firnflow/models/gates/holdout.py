@@ -27,33 +27,37 @@ if TYPE_CHECKING:
     from firnflow.values.model import Model
 
 
-def gather(gating: Gating, challenger: Model, champion: Champion | None, table: ibis.Table) -> Evidence:
-    """Return the rows that neither model has seen, scored by both.
+def gather(
+    gating: Gating, challenger: Model, champion: Champion | None, table: ibis.Table, baseline: Model | None = None
+) -> Evidence:
+    """Return the rows that none of the models has seen, scored by all.
 
     Args:
         gating: the settings.
         challenger: the model to judge.
         champion: the one in production, if there is one.
         table: raw rows: key, label, features, and what rules read.
+        baseline: another model to bear comparison with, if there is one.
 
     Raises:
         DataError: the table lacks a column, or its label is none.
-        SignatureError: the challenger cannot read it.
+        SignatureError: the challenger or the baseline cannot read it.
         UsageError: nobody says which column is the key and which the label.
     """
     predictor, columns = Predictor(challenger), columns_of(gating, challenger)
     wanted = [columns.key, columns.label, *_read_by_rules(gating)]
     require(table, wanted, "the holdout")
     labelled, given = _labelled(table, columns, binary=predictor.output.task == "binary")
-    marked, notes = _marked(labelled, columns, challenger, champion)
+    models = {"model": challenger, "champion": champion.model if champion else None, "baseline": baseline}
+    marked, notes = _marked(labelled, columns, models)
     counts = _counts(marked)
-    fresh = marked.filter(~(marked[_BY[0]] | marked[_BY[1]])).drop(*_BY)
+    fresh = marked.filter(~_seen(marked)).drop(*_BY.values())
     if counts["fresh"] > gating.max_rows:
         hashed = with_hash(fresh, columns.key, gating.seed, "gate")
         fresh = hashed.filter(hashed[HASH] < PRIME * gating.max_rows // counts["fresh"]).drop(HASH)
         notes.append(f"A sample of about {gating.max_rows:,} of {counts['fresh']:,} rows was judged: gating.max_rows.")
-    rival = _predictor(champion)
-    reads = [name for each in (predictor, rival) if isinstance(each, Predictor) for name in each.inputs]
+    rival, other = _predictor(champion), Predictor(baseline) if baseline else None
+    reads = [name for each in (predictor, rival, other) if isinstance(each, Predictor) for name in each.inputs]
     names = [name for name in dict.fromkeys([*wanted, *reads]) if name in fresh.columns]
     rows = fresh.select(*names).order_by(columns.key).to_pyarrow()
     labels = rows[columns.label].to_numpy().astype("float64")
@@ -69,11 +73,11 @@ def gather(gating: Gating, challenger: Model, champion: Champion | None, table: 
         use=HoldoutUse(
             rows=rows.num_rows,
             given=given,
-            seen_by_challenger=counts["challenger"],
-            seen_by_champion=counts["champion"],
+            **{f"seen_by_{who}": counts[who] for who in ("challenger", "champion", "baseline")},
             unlabelled=given - counts["all"],
             digest=_digest(rows, columns),
         ),
+        baseline=_scored(other, rows, labels) if other else None,
         notes=tuple(notes),
     )
 
@@ -97,7 +101,7 @@ def _read_by_rules(gating: Gating) -> list[str]:
     return found
 
 
-_BY = ("firnflow_seen_by_challenger", "firnflow_seen_by_champion")
+_BY = {who: f"firnflow_seen_by_{who}" for who in ("challenger", "champion", "baseline")}
 
 
 def _labelled(table: ibis.Table, columns: Columns, *, binary: bool) -> tuple[ibis.Table, int]:
@@ -132,15 +136,12 @@ def _zero_and_one(table: ibis.Table, columns: Columns) -> Any:
     return (label == positive).cast("int8")
 
 
-def _marked(
-    table: ibis.Table, columns: Columns, challenger: Model, champion: Champion | None
-) -> tuple[ibis.Table, list[str]]:
-    """Return the table with two columns that say which model could have seen the row, and what is not known."""
+def _marked(table: ibis.Table, columns: Columns, models: dict[str, Model | None]) -> tuple[ibis.Table, list[str]]:
+    """Return the table with a column for each model, whether it could have seen the row, and what is not known."""
     import ibis
 
     notes = []
-    models = {"model": challenger, "champion": champion.model if champion else None}
-    for mark, (who, model) in zip(_BY, models.items(), strict=True):
+    for mark, (who, model) in zip(_BY.values(), models.items(), strict=True):
         held = holdout_of(model) if model else None
         if held is not None and held.label == columns.label and held.key in table.columns:
             table = held.seen(table, mark)
@@ -155,11 +156,17 @@ def _marked(
 
 
 def _counts(marked: ibis.Table) -> dict[str, int]:
-    first, second = (marked[name] for name in _BY)
-    row = marked.aggregate(
-        all=marked.count(), challenger=first.sum(), champion=second.sum(), fresh=(~(first | second)).sum()
-    )
+    by = {who: marked[name].sum() for who, name in _BY.items()}
+    row = marked.aggregate(all=marked.count(), **by, fresh=(~_seen(marked)).sum())
     return {name: int(value or 0) for name, value in row.to_pyarrow().to_pylist()[0].items()}
+
+
+def _seen(marked: ibis.Table) -> Any:
+    """Return the condition of the rows that any of the models could have seen."""
+    first, *others = (marked[name] for name in _BY.values())
+    for each in others:
+        first |= each
+    return first
 
 
 def _predictor(champion: Champion | None) -> Predictor | FirnflowError | None:

@@ -13,7 +13,7 @@ from firnflow.models.evaluation.fairness import Measure
 from firnflow.models.gates.grammar import Operator, check_metric, parse
 from firnflow.models.section import Section, Share
 
-Reference: TypeAlias = Literal["champion", "majority", "mean", "last"]
+Reference: TypeAlias = Literal["champion", "baseline", "majority", "mean", "last"]
 
 
 class BaseRule(Section):
@@ -46,8 +46,9 @@ class MetricRule(BaseRule):
     Attributes:
         metric: its name.
         op: `>=`, `>`, `<=` or `<`.
-        reference: `champion`; `majority`: the class that is most frequent, always; `mean`: of the label, always;
-            `last`: the label of the row before in time. None: the number stands alone.
+        reference: `champion`; `baseline`: another model, which is given; `majority`: the class that is most frequent,
+            always; `mean`: of the label, always; `last`: the label of the row before in time. None: the number stands
+            alone.
         offset: the number, or what is added to the baseline's figure.
         confident: whether the metric's bound must keep the rule too.
     """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from pydantic import Field
+
 from firnflow.models.gates.grammar import Operator
 from firnflow.models.section import Section
 
@@ -73,6 +75,7 @@ class HoldoutUse(Section):
         given: that were there.
         seen_by_challenger: of those, left out since the model could have learnt from them.
         seen_by_champion: likewise.
+        seen_by_baseline: likewise.
         unlabelled: likewise, without a label.
         digest: hex SHA-256 of the keys and labels used: equal where two verdicts rest on the same rows.
     """
@@ -81,6 +84,7 @@ class HoldoutUse(Section):
     given: int
     seen_by_challenger: int
     seen_by_champion: int
+    seen_by_baseline: int = 0
     unlabelled: int
     digest: str
 
@@ -97,6 +101,7 @@ class Verdict(Section):
         primary: the metric that a challenger must be better in.
         metrics: the model's figures on these rows; what is not defined is left out.
         champion_metrics: the champion's.
+        baseline_metrics: of the baseline model, where one was given.
         results: of each rule.
         holdout: the rows.
         notes: what a reader must know.
@@ -113,6 +118,7 @@ class Verdict(Section):
     primary: str
     metrics: dict[str, float]
     champion_metrics: dict[str, float]
+    baseline_metrics: dict[str, float] = Field(default_factory=dict)
     results: tuple[RuleResult, ...]
     holdout: HoldoutUse
     notes: tuple[str, ...] = ()

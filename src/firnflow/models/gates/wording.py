@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 WORDS = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
 WHAT = {
     "champion": "the champion",
+    "baseline": "the baseline model",
     "majority": "always deciding for the more frequent class",
     "mean": "always predicting the mean",
     "last": "predicting the value before",
@@ -34,7 +35,7 @@ def change(value: float) -> str:
 
 def having(reference: str, value: float) -> str:
     """Return e.g. `the champion has 0.7312`."""
-    return f"{WHAT[reference]} {'has' if reference == 'champion' else 'gives'} {figure(value)}"
+    return f"{WHAT[reference]} {'has' if reference in {'champion', 'baseline'} else 'gives'} {figure(value)}"
 
 
 def cut(text: str, most: int = 24) -> str:
