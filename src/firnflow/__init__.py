@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from firnflow.graph.model import OnUpdate as OnUpdate
     from firnflow.graph.model import Resources as Resources
     from firnflow.graph.params import Params as Params
+    from firnflow.graph.partitions import ByKey as ByKey
+    from firnflow.graph.partitions import Daily as Daily
+    from firnflow.graph.partitions import Hourly as Hourly
+    from firnflow.graph.partitions import Weekly as Weekly
     from firnflow.graph.pipeline import pipeline as pipeline
     from firnflow.graph.placeholders import each as each
     from firnflow.graph.source import source as source
@@ -29,15 +33,19 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "ByKey": "firnflow.graph.partitions",
     "Cron": "firnflow.graph.model",
+    "Daily": "firnflow.graph.partitions",
     "Every": "firnflow.graph.model",
     "Figure": "firnflow.values.figure",
+    "Hourly": "firnflow.graph.partitions",
     "Html": "firnflow.values.html",
     "Model": "firnflow.values.model",
     "OnUpdate": "firnflow.graph.model",
     "Params": "firnflow.graph.params",
     "Resources": "firnflow.graph.model",
     "RunSummary": "firnflow.context",
+    "Weekly": "firnflow.graph.partitions",
     "each": "firnflow.graph.placeholders",
     "log_metric": "firnflow.context",
     "pipeline": "firnflow.graph.pipeline",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.binding import Bound, Value
 from firnflow.graph.joins import decide, reads
-from firnflow.graph.model import FromConstant, FromList, FromParam
+from firnflow.graph.model import FromConstant, FromList, FromParam, FromPartition
 from firnflow.status import TaskStatus
 from firnflow.values import gather
 
@@ -111,6 +111,7 @@ class Scheduler:
             return Value(value)
         if isinstance(wanted, FromList):
             return [item for item in map(self._find, wanted.items) if item is not None]
+        assert not isinstance(wanted, FromPartition)  # noqa: S101 - `partitions.filled` has put its value there
         outputs = self.settled[wanted.task].outputs
         if outputs is None:
             return None

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from firnflow._text import nearest
 from firnflow.errors import GraphError
 from firnflow.graph.joins import find_contradiction
-from firnflow.graph.model import FORMAT, VERSION, FromParam, FromTask, Graph, walk
+from firnflow.graph.model import FORMAT, VERSION, FromParam, FromPartition, FromTask, Graph, walk
 from firnflow.graph.where import quoted
 
 if TYPE_CHECKING:
@@ -107,12 +107,21 @@ def _check_source(graph: Graph, path: str, name: str, source: Input, before: dic
     for part in walk(source):
         if isinstance(part, FromTask):
             _check_reference(graph, path, name, part, before)
+        elif isinstance(part, FromPartition):
+            _check_partition(graph, path, name, part)
         elif isinstance(part, FromParam) and part.path and part.path[0] not in graph.params:
             _fail(
                 path,
                 name,
                 f"reads parameter {part.path[0]!r}, which is not there.{nearest(part.path[0], graph.params)}",
             )
+
+
+def _check_partition(graph: Graph, path: str, name: str, part: FromPartition) -> None:
+    if graph.partition is None:
+        _fail(path, name, "reads the partition, but the pipeline has none")
+    if part.field not in graph.partition.fields:
+        _fail(path, name, f"reads {part.field!r} of the partition, which has {', '.join(graph.partition.fields)}")
 
 
 def _check_reference(

@@ -6,23 +6,29 @@ from typing import TYPE_CHECKING
 
 from firnflow._text import listing
 from firnflow.graph.joins import find_contradiction
-from firnflow.graph.model import FromParam, walk
+from firnflow.graph.model import FromParam, FromPartition, walk
 from firnflow.graph.params import leaves
+from firnflow.graph.source import SOURCE_KEY
 from firnflow.graph.where import fail, quoted
 
 if TYPE_CHECKING:
     from firnflow.graph.builder import Builder
     from firnflow.graph.params import Params
+    from firnflow.graph.partitions import ByKey, Timed
     from firnflow.graph.where import Place
 
 
-def check_finished(builder: Builder, params: type[Params] | None, place: Place) -> None:
-    """Refuse parameters that no task uses, branches that were never entered, and tasks that can never run."""
+def check_finished(
+    builder: Builder, params: type[Params] | None, partition: Timed | ByKey | None, place: Place
+) -> None:
+    """Refuse parameters or a partition that nothing uses, branches never entered, and tasks that can never run."""
     if not builder.nodes:
         fail(f"pipeline {builder.pipeline!r}: calls no task", place)
     _check_branches(builder)
     if params is not None:
         _check_used(builder, params, place)
+    if partition is not None:
+        _check_partition_used(builder, place)
 
 
 def _check_branches(builder: Builder) -> None:
@@ -53,4 +59,17 @@ def _check_used(builder: Builder, params: type[Params], place: Place) -> None:
             f"pipeline {builder.pipeline!r}: no task uses {names} of {params.__name__}",
             place,
             "Pass it to a task, or remove it.",
+        )
+
+
+def _check_partition_used(builder: Builder, place: Place) -> None:
+    """Refuse a partition that makes no difference; a source may have it in its path, which the graph does not know."""
+    nodes = builder.nodes.values()
+    inputs = (source for node in nodes for source in node.inputs.values())
+    used = any(isinstance(part, FromPartition) for source in inputs for part in walk(source))
+    if not used and not any(node.key == SOURCE_KEY for node in nodes):
+        fail(
+            f"pipeline {builder.pipeline!r}: no task uses its partition",
+            place,
+            "Pass `partition.key` to a task, or read a source with `{partition}` in its path.",
         )

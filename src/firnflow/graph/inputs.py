@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -12,7 +13,17 @@ from pydantic.types import JsonValue
 from firnflow.errors import GraphError
 from firnflow.graph.annotations import accepts_none, element, members, plain, readable, shortened
 from firnflow.graph.model import FromConstant, FromList, Input
-from firnflow.graph.placeholders import Each, Output, Outputs, Parameter, Placeholder, Section, whole
+from firnflow.graph.placeholders import (
+    Each,
+    Output,
+    Outputs,
+    Parameter,
+    PartitionPart,
+    PartitionPlaceholder,
+    Placeholder,
+    Section,
+    whole,
+)
 from firnflow.graph.types import adapter, assignable, is_json_like
 from firnflow.graph.where import Place, fail, quoted
 
@@ -41,11 +52,11 @@ def to_input(value: Any, annotation: Any, site: Site) -> Input:
         site.fail("`each` only means something in `.map()`", "Call `task.map(…)`.")
     if isinstance(value, Placeholder):
         source = resolved(value, site)
-        if not assignable(source._annotation, annotation):  # noqa: SLF001 - placeholders have no public attributes
+        if not assignable(given(source), annotation) or _is_moment_for_a_day(source, annotation):
             site.fail(
                 f"wants {readable(annotation)}, but {source!r} is {readable(given(source))}", _hint(source, annotation)
             )
-        return source._input  # noqa: SLF001
+        return source._input  # noqa: SLF001 - placeholders have no public attributes
     if isinstance(value, list | tuple) and holds_placeholder(value):
         return _list_input(list(value), annotation, site)
     return FromConstant(value=constant(value, annotation, site))
@@ -55,6 +66,8 @@ def resolved(value: Placeholder, site: Site) -> Parameter | Output:
     """Return the single value that a placeholder stands for; refuse several outputs, and another pipeline's."""
     if isinstance(value, Section):
         return whole(value)
+    if isinstance(value, PartitionPlaceholder):
+        site.fail("got the partition itself", "Pass a part of it: `partition.key`.")
     if isinstance(value, Outputs):
         names = list(value)
         if not names:
@@ -137,8 +150,17 @@ def _list_input(values: list[Any], annotation: Any, site: Site) -> FromList:
     return FromList(items=tuple(to_input(value, inner, site) for value in values))
 
 
+def _is_moment_for_a_day(source: Parameter | Output, wanted: Any) -> bool:
+    """Whether the begin or end of a partition, to Python a date too, is given to an argument that takes a day only."""
+    kinds = members(wanted)
+    is_day = dt.date in kinds and dt.datetime not in kinds
+    return isinstance(source, PartitionPart) and given(source) is dt.datetime and is_day
+
+
 def _hint(source: Parameter | Output, wanted: Any) -> str:
     have = given(source)
+    if _is_moment_for_a_day(source, wanted):
+        return "The day is `partition.day`."
     inner = element(have)
     if inner is not None and assignable(inner, wanted):
         return f"To run once per element: `.map(…)`. To gather them: annotate `list[{readable(wanted)}]`."

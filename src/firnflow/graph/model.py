@@ -7,15 +7,15 @@ Tasks are named by *key* (`module:function`), looked up among the tasks of the l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from firnflow._text import listing, nearest
-from firnflow.errors import GraphError
 from firnflow.graph.cron import check_cron, check_timezone
 from firnflow.graph.names import KEY, Name, TaskPath
+from firnflow.graph.partitions import Partition
 from firnflow.graph.units import parse_duration, parse_memory
+from firnflow.graph.written import Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,32 +34,6 @@ class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class _Written(_Data):
-    """A record that users write in their pipelines: what is wrong with it is a GraphError that names file and line."""
-
-    def __init__(self, /, **data: Any) -> None:
-        try:
-            super().__init__(**data)
-        except ValidationError as error:
-            _fail(type(self), error.errors()[0])
-
-
-def _fail(cls: type[BaseModel], problem: Any) -> NoReturn:
-    from firnflow.graph.where import fail, here
-
-    field = ".".join(str(part) for part in problem["loc"])
-    message, _, hint = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should").partition(". ")
-    said = f"{cls.__name__}: {field}: {message}"
-    if problem["type"] == "extra_forbidden":
-        said = f"{cls.__name__}: has no argument {field!r}"
-        known = cls.model_fields.keys() - {"kind"}
-        hint = nearest(field, known) or f"It has: {listing(known)}."
-    place = here()
-    if place.module.startswith(("firnflow.", "pydantic.")):  # read from a file, not written by a user
-        raise GraphError(f"{said}.")
-    fail(said, place, hint)
-
-
 class FromParam(_Data):
     """A parameter of the run, or a part of one: `["model", "max_depth"]` is `p.model.max_depth`."""
 
@@ -72,6 +46,13 @@ class FromConstant(_Data):
 
     source: Literal["constant"] = "constant"
     value: JsonValue
+
+
+class FromPartition(_Data):
+    """What the run is for: the key of its partition, or when that begins and ends."""
+
+    source: Literal["partition"] = "partition"
+    field: Literal["key", "day", "start", "end"]
 
 
 class FromTask(_Data):
@@ -92,7 +73,7 @@ class FromList(_Data):
     items: tuple[Input, ...]
 
 
-Input = Annotated[FromParam | FromConstant | FromTask | FromList, Field(discriminator="source")]
+Input = Annotated[FromParam | FromConstant | FromPartition | FromTask | FromList, Field(discriminator="source")]
 
 
 def walk(source: Input) -> Iterator[Input]:
@@ -129,7 +110,7 @@ class Mapping(_Data):
     how: Literal["zip", "cross"] = "zip"
 
 
-class Resources(_Written):
+class Resources(Written):
     """What one attempt of a task may use. `memory` is in bytes; `pool` names a compute pool, queue or warehouse."""
 
     cpu: float | None = Field(default=None, gt=0)
@@ -197,7 +178,7 @@ class Group(_Data):
 CatchUp = Literal["last", "all", "none"]
 
 
-class _Timed(_Written):
+class _Timed(Written):
     """What is due at moments."""
 
     catch_up: CatchUp = "last"
@@ -253,7 +234,7 @@ class _Combined:
         return AnyOf(of=(*_parts(self, AnyOf), *_parts(other, AnyOf)))
 
 
-class OnUpdate(_Combined, _Written):
+class OnUpdate(_Combined, Written):
     """A new version of a named table: `OnUpdate("orders")`."""
 
     kind: Literal["on_update"] = "on_update"
@@ -263,14 +244,14 @@ class OnUpdate(_Combined, _Written):
         super().__init__(table=table, **unknown)
 
 
-class AllOf(_Combined, _Written):
+class AllOf(_Combined, Written):
     """All of these have happened since the last run."""
 
     kind: Literal["all"] = "all"
     of: tuple[Trigger, ...]
 
 
-class AnyOf(_Combined, _Written):
+class AnyOf(_Combined, Written):
     """One of these has happened since the last run."""
 
     kind: Literal["any"] = "any"
@@ -311,3 +292,5 @@ class Graph(_Data):
     groups: dict[TaskPath, Group] = {}
     finalizer: TaskNode | None = None
     schedule: Schedule | None = None
+    partition: Partition | None = None
+    """What each run is for one part of: a day, an hour, a week or a key."""

@@ -19,16 +19,21 @@ from firnflow.graph.finish import check_finished
 from firnflow.graph.model import AllOf, AnyOf, Cron, Every, Graph, OnUpdate, Schedule
 from firnflow.graph.names import NAME
 from firnflow.graph.params import Params, describe
-from firnflow.graph.placeholders import Section
+from firnflow.graph.partitions import ByKey, Daily, Hourly, Weekly
+from firnflow.graph.placeholders import PartitionPlaceholder, Section
 from firnflow.graph.task import Task
 from firnflow.graph.where import definition, fail, here, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firnflow.graph.partitions import Timed
     from firnflow.graph.where import Place
 
 SCHEDULES = (Cron, Every, OnUpdate, AllOf, AnyOf)
+PARTITIONS = (Daily, Hourly, Weekly, ByKey)
+PARTITION = "partition"
+"""The argument that stands for what the run is for, as the first one stands for its parameters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,7 @@ class Pipeline:
         params: the class of its parameters, or None.
         schedule: when it runs by itself, or None.
         finalizer: the task that always runs last and receives a `RunSummary`, or None.
+        partition: what each run is for one part of, or None.
     """
 
     function: Callable[..., Any]
@@ -48,6 +54,7 @@ class Pipeline:
     params: type[Params] | None = None
     schedule: Schedule | None = None
     finalizer: Task[...] | None = None
+    partition: Timed | ByKey | None = None
 
     def __repr__(self) -> str:
         return f"<pipeline {self.key}>"
@@ -64,8 +71,14 @@ class Pipeline:
 
     @property
     def is_part(self) -> bool:
-        """Whether it takes more than its parameters, so that it can only be called in another pipeline."""
-        return len(inspect.signature(self.function).parameters) > (1 if self.params else 0)
+        """Whether it takes more than a run gives it, so that it can only be called in another pipeline."""
+        return bool(self._takes)
+
+    @property
+    def _takes(self) -> list[str]:
+        """The arguments that only another pipeline can pass."""
+        names = [*inspect.signature(self.function).parameters][1 if self.params else 0 :]
+        return [name for name in names if name != PARTITION or self.partition is None]
 
     @property
     def tasks(self) -> dict[str, Task[...]]:
@@ -83,16 +96,16 @@ class Pipeline:
     @cached_property
     def _built(self) -> tuple[Graph, dict[str, Task[...]]]:
         builder, place = Builder(self.name, self.key), definition(self.function)
-        takes = [*inspect.signature(self.function).parameters][1 if self.params else 0 :]
-        if takes:
+        if takes := self._takes:
+            given = "`partition=`" if takes[0] == PARTITION else "`params=`"
             fail(
                 f"pipeline {self.name!r}: takes {takes[0]!r}, but nothing passes it at the top",
                 place,
-                "With `params=` it takes its parameters; more arguments are for a pipeline called in another.",
+                f"With {given} a run passes it; more arguments are for a pipeline called in another.",
             )
         with builder.active():
-            self.function(*([Section(self.params)] if self.params else []))
-        check_finished(builder, self.params, place)
+            self.function(*([Section(self.params)] if self.params else []), **self._given_partition())
+        check_finished(builder, self.params, self.partition, place)
         fields, definitions = describe(self.params) if self.params else ({}, {})
         tasks = dict(builder.tasks)
         if self.finalizer is not None:
@@ -109,8 +122,15 @@ class Pipeline:
             if self.finalizer
             else None,
             schedule=self.schedule,
+            partition=self.partition,
         )
         return graph, tasks
+
+    def _given_partition(self) -> dict[str, PartitionPlaceholder]:
+        """Return `partition`, where there is one and the function takes it."""
+        if self.partition is None or PARTITION not in inspect.signature(self.function).parameters:
+            return {}
+        return {PARTITION: PartitionPlaceholder(self.partition)}
 
     def options(self, *, name: str) -> Pipeline:
         """Return a copy under another name, for calling it twice in one pipeline."""
@@ -167,6 +187,7 @@ def pipeline(
     params: type[Params] | None = None,
     schedule: Schedule | None = None,
     finalizer: Task[...] | None = None,
+    partition: Timed | ByKey | None = None,
     name: str | None = None,
 ) -> Callable[[Callable[..., Any]], Pipeline]: ...
 def pipeline(
@@ -176,6 +197,7 @@ def pipeline(
     params: type[Params] | None = None,
     schedule: Schedule | None = None,
     finalizer: Task[...] | None = None,
+    partition: Timed | ByKey | None = None,
     name: str | None = None,
 ) -> Any:
     """Make a pipeline of a function that wires tasks.
@@ -185,6 +207,8 @@ def pipeline(
         params: the class of its parameters; the function's first argument then stands for them.
         schedule: `Cron`, `Every`, or `OnUpdate` joined by `&` and `|`.
         finalizer: a task that always runs last, with one argument annotated `RunSummary`.
+        partition: `Daily`, `Hourly`, `Weekly` or `ByKey`: what each run is for; the function's argument `partition`
+            then stands for it.
         name: another name than the function's.
 
     Raises:
@@ -206,7 +230,9 @@ def pipeline(
                 place,
                 'Write `ff.Cron("0 6 * * *")`.',
             )
-        return Pipeline(found, name or found.__name__, params, schedule, finalizer)
+        if partition is not None:
+            _check_partition(partition, schedule, found, place)
+        return Pipeline(found, name or found.__name__, params, schedule, finalizer, partition)
 
     return decorate if function is None else decorate(function)
 
@@ -228,6 +254,21 @@ def _check_params(params: Any, function: Callable[..., Any], place: Place) -> No
             f"pipeline {function.__name__!r}: takes no argument for its parameters",
             place,
             f"Write `def {function.__name__}(p):`.",
+        )
+
+
+def _check_partition(partition: Any, schedule: Any, function: Callable[..., Any], place: Place) -> None:
+    if not isinstance(partition, PARTITIONS):
+        fail(
+            f"pipeline {function.__name__!r}: partition={partition!r} is no partition",
+            place,
+            'Write `ff.Daily(start="2026-01-01")`.',
+        )
+    if isinstance(partition, ByKey) and isinstance(schedule, Cron | Every):
+        fail(
+            f"pipeline {function.__name__!r}: {type(schedule).__name__} cannot run ByKey: which key",
+            place,
+            "Run its keys by `firnflow backfill` or `firnflow trigger`.",
         )
 
 

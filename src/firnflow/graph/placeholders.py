@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from firnflow._text import nearest
 from firnflow.graph.annotations import literals, plain, readable
-from firnflow.graph.model import Condition, FromConstant, FromParam, FromTask
+from firnflow.graph.model import Condition, FromConstant, FromParam, FromPartition, FromTask
 from firnflow.graph.params import section
 from firnflow.graph.types import adapter
 from firnflow.graph.where import fail, here
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from firnflow.graph.builder import Builder
+    from firnflow.graph.partitions import ByKey, Timed
     from firnflow.graph.table import Mode
 
 _INSIDE = "Do it inside a task: pass this as an argument."
@@ -44,7 +46,7 @@ class Parameter(Placeholder):
 
     __slots__ = ("_annotation", "_input", "_name")
 
-    def __init__(self, name: str, annotation: Any, source: FromParam | FromConstant) -> None:
+    def __init__(self, name: str, annotation: Any, source: FromParam | FromConstant | FromPartition) -> None:
         self._name, self._annotation, self._input = name, annotation, source
 
     def __repr__(self) -> str:
@@ -53,6 +55,37 @@ class Parameter(Placeholder):
     def case(self, _: object) -> NoReturn:
         """Refuse: a branch is chosen by what a task returns."""
         self._refuse("branched on", "Let a task return it: branches are chosen by what a task returns.")
+
+
+class PartitionPart(Parameter):
+    """`partition.key`: what the run's partition is called, or when it begins and ends."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+class PartitionPlaceholder(Placeholder):
+    """`partition`: what the run is for."""
+
+    __slots__ = ("_partition",)
+    _TYPES = {"key": str, "day": dt.date, "start": dt.datetime, "end": dt.datetime}  # noqa: RUF012 - never changed
+
+    def __init__(self, partition: Timed | ByKey) -> None:
+        self._partition = partition
+
+    def __repr__(self) -> str:
+        return "partition"
+
+    def __getattr__(self, name: str) -> PartitionPart:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        fields = self._partition.fields
+        if name not in fields:
+            hint = nearest(name, fields) or f"It has {', '.join(fields)}."
+            fail(f"a partition of {type(self._partition).__name__} has no {name!r}", here(), hint)
+        return PartitionPart(f"partition.{name}", self._TYPES[name], FromPartition(field=name))  # type: ignore[arg-type]
 
 
 class Section(Placeholder):
