@@ -172,6 +172,7 @@ def test_whole_examples_run_and_come_from_the_cache(text, tmp_path):
     assert "✓" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_plugin_of_the_documents_stores_its_type(tmp_path):
     plugin = next(text for text in blocks(ROOT / "docs/values.md", "python") if text.startswith("# sparse_values.py"))
     entry = next(text for text in blocks(ROOT / "docs/values.md", "toml") if "entry-points" in text)

@@ -27,6 +27,7 @@ def test_it_runs(new):
     assert strict.json["tasks"]["clean"]["cached"]
 
 
+@pytest.mark.slow
 def test_its_tests_pass(new):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
     done = subprocess.run(command, cwd=new.root, capture_output=True, text=True, timeout=120)

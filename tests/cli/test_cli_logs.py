@@ -65,6 +65,7 @@ def test_json_lines(shop):
     ]
 
 
+@pytest.mark.slow
 def test_follow_ends_with_the_run(shop):
     run = shop.start("run", "sleepy", "--set", f"folder={shop.root}", "--set", "seconds=3")
     wait_until((shop.root / "asleep").exists)

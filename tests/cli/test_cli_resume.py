@@ -60,6 +60,7 @@ def test_resume_without_a_run(shop):
     assert not (shop.root / ".firnflow").exists()
 
 
+@pytest.mark.slow
 def test_resume_of_a_run_under_way(shop):
     process = shop.start("run", "sleepy", "--set", f"folder={shop.root}")
     wait_until((shop.root / "asleep").exists)
@@ -74,6 +75,7 @@ def test_resume_of_a_run_under_way(shop):
     assert shop.newest().error == "stopped by firnflow cancel"
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_hangs_can_be_cancelled(shop):
     process = shop.start("run", "sleepy", "--set", f"folder={shop.root}")
     wait_until((shop.root / "asleep").exists)

@@ -212,6 +212,7 @@ def test_a_signal_cancels_and_the_finalizer_still_runs(shop, number, code):
     assert "cleaning up after cancelled" in shop.call("logs", "finalizer").out
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(shop, add):
     add(
         """

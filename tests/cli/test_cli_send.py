@@ -73,6 +73,7 @@ def test_without_a_tracker_nobody_is_told(shop: Shop) -> None:
     assert senders(shop) == []
 
 
+@pytest.mark.slow
 def test_what_waits_is_listed_and_sent(alone: Shop) -> None:
     run = alone.call("run", "flow", "--json").json["run"]
     called = alone.call("send", "--dry-run")

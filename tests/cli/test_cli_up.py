@@ -153,6 +153,7 @@ def test_a_run_that_takes_longer_than_the_grace_goes_on_with_the_next_up(shop, s
     assert process.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_of_two_one_works_and_the_other_takes_over(shop, start):
     one = start()
     read_until(one, "up for environment local")

@@ -221,6 +221,7 @@ def test_the_run_that_gave_an_unfinished_one_its_inputs_stays(project, place):
     assert given.run in {each.id for each in collect.find(place, rule).runs}
 
 
+@pytest.mark.slow
 def test_a_run_beside_it_is_not_harmed(project, place):
     """Runs come and take old results from the cache while old runs are collected all the time."""
     for size in (1000, 1001, 1002):

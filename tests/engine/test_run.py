@@ -390,6 +390,7 @@ def test_a_task_that_asks_for_all_processors_runs_alone(lab):
         ({"start": ("halve",), "stop": ("judge",)}, ["halve", "total", "judge", "finalizer"]),
     ],
 )
+@pytest.mark.slow
 def test_partial_runs_take_inputs_from_the_last_good_run(lab, wish, started):
     project = lab(FLOW)
     good = project.run()
@@ -571,6 +572,7 @@ def _gone(pid):
     return False
 
 
+@pytest.mark.slow
 def test_a_resumed_partial_run_keeps_its_inputs_though_a_newer_run_has_others(lab, tmp_path):
     flag = tmp_path / "mended"
     project = lab(f"""
@@ -601,6 +603,7 @@ def test_a_resumed_partial_run_keeps_its_inputs_though_a_newer_run_has_others(la
     assert (result.status, result.outputs["use"].inline) == ("succeeded", "1")
 
 
+@pytest.mark.slow
 def test_a_file_given_for_a_source_or_a_task_is_found_again_from_elsewhere(lab, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "given.csv").write_text("x\n1\n2\n")

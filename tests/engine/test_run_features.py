@@ -75,6 +75,7 @@ def rewrite(project, source: str):
     return project.again()
 
 
+@pytest.mark.slow
 def test_a_task_joins_features_and_runs_again_only_if_a_view_changes(lab):
     first = lab(flow())
     assert first.run().outputs["amounts"].inline == "[20,null]"

@@ -160,6 +160,7 @@ def install(folder: Path, *wanted: str) -> None:
         (folder / "firnflow").symlink_to(Path(ff.__file__).parent)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_with_only_the_core_and_xgboost_says_the_same_bits(model, path, raw, tmp_path):
     """Acceptance 7: an installation of the core, of XGBoost and of what they depend on, and of nothing else."""
     install(tmp_path / "site", "firnflow", "xgboost-cpu")

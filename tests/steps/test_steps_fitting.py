@@ -243,6 +243,7 @@ class TestNothingLeaks:
         table = make_table(**{name: backwards[name] for name in backwards.column_names})
         assert helpers.fitted(customers, columns) == helpers.fitted(table, columns)
 
+    @pytest.mark.slow
     def test_test_rows_never_influence_statistics(self, customers, columns, helpers):
         """The test rows become absurd; what is learnt, and every training feature, stays bit by bit."""
         parts = steps.split(customers, columns, steps.Splitting())

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import sys, json, warnings, pathlib, importlib.util
 warnings.simplefilter("ignore")
@@ -80,6 +82,7 @@ def started(folder: Path, seed: int) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_digests_do_not_depend_on_the_process(tmp_path):
     found = []
     for process in [started(tmp_path, 1), started(tmp_path, 2)]:

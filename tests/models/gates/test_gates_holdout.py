@@ -247,6 +247,7 @@ def test_the_mode_makes_the_decision_of_a_model_that_passes(first, mode, decisio
     assert evaluate_gates(gating(mode=mode, rules=["auc >= 0.999"]), model, None, test).decision == "reject"
 
 
+@pytest.mark.slow
 def test_how_fast_and_how_large_a_model_is(first):
     model, test = first
     rules = [{"latency_ms": 5000}, {"latency_ms": 0.001}, {"size_mb": 5}, {"size_mb": 0.0001}]

@@ -30,6 +30,7 @@ def made(seed: int = 0, *, of: DetectorSettings = QUICK, **changes: object) -> D
     slots=st.sampled_from([1, 24]),
     gaps=st.sampled_from([0.0, 0.1]),
 )
+@pytest.mark.slow
 def test_the_future_changes_no_earlier_verdict(seed, cut, future, slots, gaps):
     series = made(seed, slots=slots, gaps=gaps)
     changed = series.cells[:cut].copy()
@@ -71,6 +72,7 @@ def test_a_day_that_stands_out_is_flagged_with_its_direction():
         assert found.score > 1
 
 
+@pytest.mark.slow
 def test_a_series_that_ends_anywhere_ends_without_an_alarm():
     quiet = made(2, anomalies=0.0, days=300)
     flags = [verdict.day for verdict in replay(quiet, QUICK) if verdict.anomaly]

@@ -187,6 +187,7 @@ except RunConflictError as error:
 """
 
 
+@pytest.mark.slow
 def test_of_six_processes_that_claim_a_run_one_gets_it(state, url):
     state.create_run(a_run(), "{}")
     state.end_run("run-1", 1, "failed", None)
@@ -315,6 +316,7 @@ def test_a_newer_state_is_refused(url):
         State(url)
 
 
+@pytest.mark.slow
 def test_eight_processes_that_open_a_new_database_at_once(url):
     script = f"from firnflow.stores.state import State; print(len(State({url!r}).runs()))"
     processes = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(8)]

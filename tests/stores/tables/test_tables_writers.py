@@ -70,6 +70,7 @@ def check_appended(place, results, times):
     assert len(rows) == len(set(rows)) == times * len(results)
 
 
+@pytest.mark.slow
 def test_two_processes_append(place, write):
     check_appended(place, write(place, "append", 6), 6)
 
@@ -79,6 +80,7 @@ def test_two_processes_append_a_hundred_times_each(place, write):
     check_appended(place, write(place, "append", 100), 100)
 
 
+@pytest.mark.slow
 def test_two_processes_replace_or_lose(place, write):
     results = write(place, "replace", 8)
     table = place.tables.get("orders")
@@ -87,6 +89,7 @@ def test_two_processes_replace_or_lose(place, write):
     assert len(place.read()) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_replace_partitions_of_their_own(place, write):
     results = write(place, "partition", 5)
     assert results == [(5, 0), (5, 0)]
