@@ -21,7 +21,7 @@ FLOW = """
     def scaled(column):
         return column * FACTOR
 
-    @feature_view(source="orders", entities=[customer], timestamp="at", known_at="known")
+    @feature_view(source="orders", entities=[customer], timestamp="at", known_at="known", ttl="{ttl}")
     def spending(orders):
         # {said}
         return orders.mutate(amount=scaled(orders.amount))
@@ -51,8 +51,8 @@ FLOW = """
 """
 
 
-def flow(factor: int = 10, said: str = "") -> str:
-    return FLOW.format(factor=factor, said=said)
+def flow(factor: int = 10, said: str = "", ttl: str = "9d") -> str:
+    return FLOW.format(factor=factor, said=said, ttl=ttl)
 
 
 def test_a_run_tells_which_versions_of_views_it_joined_also_from_the_cache(lab):
@@ -84,6 +84,8 @@ def test_a_task_joins_features_and_runs_again_only_if_a_view_changes(lab):
     changed = rewrite(first, flow(factor=200))
     states = changed.states(changed.run())
     assert states == {"orders": "cached", "decisions": "cached", "joined": "succeeded", "amounts": "succeeded"}
+    lasting = rewrite(first, flow(factor=200, ttl="8d"))
+    assert lasting.states(lasting.run())["joined"] == "succeeded"
 
 
 NAMED = """
@@ -127,6 +129,7 @@ NAMED = """
 """
 
 
+@pytest.mark.slow
 def test_a_view_reads_the_named_table_as_it_was_when_the_run_began(lab):
     pytest.importorskip("pyiceberg")
     project = lab(NAMED)

@@ -117,6 +117,24 @@ def test_what_is_only_said_of_it_is_not(changes):
     assert view(columns={"a": "new words"}).version == view(columns={"a": ""}).version
 
 
+def test_what_a_decorator_says_of_a_view_is_no_code(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def version(said: str) -> str:
+        name = f"said_{uuid.uuid4().hex[:12]}"
+        lines = (
+            "from firnflow.features import Entity, feature_view",
+            f"@feature_view(source='orders', entities=[Entity('customer', 'id')], timestamp='at', {said})",
+            "def spending(orders):",
+            "    return orders",
+        )
+        (tmp_path / f"{name}.py").write_text("\n".join(lines))
+        return importlib.import_module(name).spending.version
+
+    assert version("ttl='1h', owner='me'") == version("ttl='60m', owner='you', description='of late'")
+    assert version("ttl='1h'") != version("ttl='2h'")
+
+
 def test_equal_lengths_and_layouts_are_equal_versions():
     assert view(ttl="1d").version == view(ttl=86_400).version == view(ttl=dt.timedelta(days=1)).version
     one, two = "SELECT a, 'b  c' FROM orders", "SELECT a , -- why\n 'b  c'\nFROM /* which */ orders;"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VERBS = (
     *("init", "list", "show", "run", "resume", "cancel", "runs", "logs", "output", "sql"),
     *("up", "next", "trigger", "pause", "unpause"),
-    *("models", "data", "send", "clean", "doctor", "exec"),
+    *("models", "data", "features", "label", "send", "clean", "doctor", "exec"),
 )
 
 CallError = cast("type[Exception]", typer.BadParameter.__mro__[2])

@@ -33,7 +33,7 @@ from firnflow.engine.syntax import (
     absolute_module,
     bound_names,
     drop_docstrings,
-    drop_task_options,
+    drop_own_decorators,
     statements,
     take_annotations,
 )
@@ -169,7 +169,7 @@ class Fingerprinter:
             return _Unit(_without_source(thing))
         drop_docstrings(tree)
         scope = _scope(thing)
-        drop_task_options(tree, scope)
+        drop_own_decorators(tree, scope)
         unit = _Unit(f"{getattr(thing, '__qualname__', '')}\n{ast.dump(tree)}")
         home = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
         if isinstance(thing, types.FunctionType):

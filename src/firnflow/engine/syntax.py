@@ -39,13 +39,19 @@ def take_annotations(tree: ast.AST) -> list[ast.expr]:
     return [annotation for annotation in taken if annotation is not None]
 
 
-def drop_task_options(tree: ast.AST, scope: dict[str, Any]) -> None:
-    """Drop the decorator `@task(…)`: how often a task is tried does not change what it computes."""
-    from firnflow.graph.task import task
+def drop_own_decorators(tree: ast.AST, scope: dict[str, Any]) -> None:
+    """Drop `@task(…)`, as how often a task is tried does not change what it computes, and `@feature_view(…)`.
 
+    What a view is told there stands in its definition, as far as it changes what the view computes.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
-            node.decorator_list = [d for d in node.decorator_list if _resolved(d, scope) is not task]
+            node.decorator_list = [d for d in node.decorator_list if not _is_own(_resolved(d, scope))]
+
+
+def _is_own(decorator: object) -> bool:
+    place = (getattr(decorator, "__module__", None), getattr(decorator, "__qualname__", None))
+    return place in {("firnflow.graph.task", "task"), ("firnflow.features.view", "feature_view")}
 
 
 def _resolved(expression: ast.expr, scope: dict[str, Any]) -> object:

@@ -33,12 +33,14 @@ class Project:
         settings: the settings of the chosen environment.
         pipelines: name → pipeline.
         catalog: name → outside source.
+        modules: the modules that hold its pipelines and feature views.
     """
 
     root: Path
     settings: Settings
     pipelines: dict[str, Pipeline]
     catalog: dict[str, Source]
+    modules: tuple[ModuleType, ...] = ()
 
     def pipeline(self, name: str) -> Pipeline:
         """Return the pipeline of this name. Raises NotFoundError."""
@@ -80,7 +82,7 @@ def load_project(root: Path | None = None, environment: str | None = None) -> Pr
                 f"{root / FILE}: [pipelines.{name}]: there is no such pipeline.{nearest(name, pipelines)} "
                 f"Known: {listing(pipelines)}"
             )
-    return Project(root, settings, pipelines, catalog)
+    return Project(root, settings, pipelines, catalog, tuple(modules))
 
 
 def _import_all(root: Path, names: tuple[str, ...]) -> list[ModuleType]:

@@ -1,0 +1,75 @@
+"""What the verbs on feature views share: the project's views, the named tables that they read, the registry."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from firnflow.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import ibis
+
+    from firnflow.features import FeatureView
+    from firnflow.project import Project
+    from firnflow.stores.state import State
+    from firnflow.stores.state.views import Views
+
+
+def complete(incomplete: str) -> list[str]:
+    """Return the applied views whose names begin so."""
+    with contextlib.suppress(Exception):
+        return [name for name in registry(None)[1].current() if name.startswith(incomplete)]
+    return []
+
+
+NAME: Any = typer.Argument(..., metavar="NAME", help="Its name.", autocompletion=complete)
+
+
+def registry(environment: str | None) -> tuple[State, Views]:
+    """Return the state and the registry; no module of the project is imported.
+
+    Raises:
+        NotFoundError: no view was applied yet.
+    """
+    from firnflow.cli import _project
+    from firnflow.stores.state.views import NO_VIEWS, Views
+
+    state = _project.find_state(*_project.settings_of(environment))
+    if state is None:
+        raise NotFoundError(NO_VIEWS)
+    return state, Views(state)
+
+
+def project_views(environment: str | None) -> tuple[Project, dict[str, FeatureView], State]:
+    """Return the project, its views by name, and its state, made where there is none."""
+    from firnflow.cli import _project
+    from firnflow.cli._print import stdout_is_data
+    from firnflow.features.registry import find
+    from firnflow.stores.state import State
+
+    with stdout_is_data():
+        project = _project.load(environment)
+    state = State(project.settings.state.reveal())
+    _project.opened.callback(state.close)
+    return project, find(project), state
+
+
+def sources(project: Project, state: State, views: Iterable[FeatureView]) -> dict[str, ibis.Table]:
+    """Return name → named table, as it is now, of those that views read, as far as they are there."""
+    from firnflow.cli import _project
+    from firnflow.features.sources import read_table
+    from firnflow.stores import Stores
+    from firnflow.stores.tables.catalog import Tables
+
+    stores = Stores.open(project.settings, project.root)
+    _project.opened.callback(stores.close)
+    tables = Tables(state, stores)
+    _project.opened.callback(tables.close)
+    names = sorted({view.source for view in views if isinstance(view.source, str)})
+    read = {name: read_table(tables, name) for name in names}
+    return {name: found[0] for name, found in read.items() if found is not None}
