@@ -1,0 +1,77 @@
+"""`cookies_etl`, `cookies_train`, `cookies_predict`: from the feeds of a day to what new customers will order."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import firnflow as ff
+from cookies import learning
+from cookies.families import ALL, FAMILIES, PLAIN, Learning, roles
+from cookies.joining import join
+from cookies.names import DAY, KEY, TARGETS, TOTAL, model_name
+from cookies.predicting import of_day, predict, together
+from cookies.report import report
+from firnflow import steps
+
+ORDERS, NEWCOMERS, CHAMPIONS, PREDICTIONS = "cookie_orders", "new_customers", "cookie_champions", "cookie_predictions"
+
+
+class DayParams(ff.Params):
+    """The day that a run is about."""
+
+    day: dt.date
+
+
+class TrainParams(ff.Params):
+    """How models are made, and what they must show."""
+
+    splitting: steps.Splitting = steps.Splitting(test_share=0.2, stratify=False, on_failure="warn")
+    imputing: steps.Imputing = steps.Imputing(numeric="median", text="missing")
+    encoding: steps.Encoding = steps.Encoding()
+    learning: Learning = Learning()
+    gating: steps.Gating = steps.Gating(
+        name="cookies", primary="r2", min_rows=100, rules=("r2 >= 0.15", "r2 >= baseline - 0.03")
+    )
+    describing: steps.Describing = steps.Describing(
+        intended_use="Say how many boxes to have ready for those who are trying cookies this week.",
+        out_of_scope="Prices, credit, or who may order.",
+        limits=("Made-up customers: what they order is the generator's.",),
+    )
+
+
+@ff.pipeline(params=DayParams)
+def cookies_etl(p: Any) -> None:
+    """Load the feeds of a day, join them, publish what was ordered and who is new."""
+    found = join(ff.source("orders"), ff.source("trial_customers"), p.day)
+    found.orders.publish(ORDERS, mode="partition", partition=DAY, key=KEY)
+    found.newcomers.publish(NEWCOMERS, mode="partition", partition=DAY, key=KEY)
+
+
+@ff.pipeline(params=TrainParams, schedule=ff.OnUpdate(ORDERS))
+def cookies_train(p: Any) -> None:
+    """Learn each target with the family that cross-validation prefers; what passes its gate becomes champion."""
+    train_set, test_set, quality = steps.split(ff.table(ORDERS), ALL, p.splitting)
+    imputed = steps.impute(train_set, roles(TOTAL), p.imputing)
+    fitted = steps.encode(train_set, roles(TOTAL), p.encoding, imputed)
+    trials = learning.try_out.cross_map(train_set, fitted, list(TARGETS), list(FAMILIES), p.learning)
+    choices = learning.choose(trials)
+    plain_ones = [learning.Choice(target=target, family=PLAIN) for target in TARGETS]
+    fit = learning.fit
+    fitted_models = fit.map(train_set, fitted, choices, quality, p.learning)
+    plain = fit.options(name="fit_plain").map(train_set, fitted, plain_ones, quality, p.learning)
+    figures = learning.measure.map(fitted_models, plain, test_set)
+    names = [model_name(target) for target in TARGETS]
+    registered = steps.register.map(fitted_models, names, figures=figures, describing=p.describing)
+    gated = steps.gate.map(fitted_models, test_set, learning.rules_of(p.gating), registered, plain)
+    promoted = steps.promote.map(registered, gated.verdict)
+    report(choices, gated.verdict, promoted)
+    learning.champions(promoted).publish(CHAMPIONS)
+
+
+@ff.pipeline(params=DayParams)
+def cookies_predict(p: Any) -> None:
+    """Predict what those will order who began their trial on a day."""
+    customers = of_day(ff.table(NEWCOMERS), p.day)
+    predictions = predict.map(customers, list(TARGETS))
+    together(predictions).publish(PREDICTIONS, mode="partition", partition=DAY, key=(DAY, KEY, "target"))
