@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from firnflow.monitoring.anomalies.days import Days, days_of
 from firnflow.monitoring.anomalies.detector import Detector, fit, replay
-from firnflow.monitoring.anomalies.evaluation import Window, compare, evaluate, windows_of
+from firnflow.monitoring.anomalies.evaluation import Contest, Evaluation, Window, compare, evaluate, windows_of
 from firnflow.monitoring.anomalies.settings import DetectorSettings, Holiday
 from firnflow.monitoring.anomalies.verdict import Verdict
 
 __all__ = [
+    "Contest",
     "Days",
     "Detector",
     "DetectorSettings",
+    "Evaluation",
     "Holiday",
     "Verdict",
     "Window",

@@ -195,7 +195,8 @@ class _Publishing:
         for version in versions(table):
             if version.number <= self._seen or (wish.run and version.run == wish.run):
                 continue
-            if wish.mode == "append" or (wish.mode == "partition" and self._leaves_alone(version)):
+            free = wish.mode == "append" and wish.base is None
+            if free or (wish.mode == "partition" and self._leaves_alone(version)):
                 continue
             who = f"run {version.run} (task {version.task!r} of {version.pipeline})" if version.run else version.by
             raise TableConflictError(
