@@ -87,17 +87,20 @@ class ObjectStore:
         with self._reaching() as (filesystem, root):
             filesystem.get_file(f"{root}/{name}", str(path))
 
-    def read(self, name: str) -> bytes:
-        """Return the content of a small object. Raises FileNotFoundError where there is no such object."""
+    def read(self, name: str, first: int | None = None) -> bytes:
+        """Return the content of a small object, or its first bytes. Raises FileNotFoundError where there is none."""
         with self._reaching() as (filesystem, root):
-            content: bytes = filesystem.cat_file(f"{root}/{name}")
+            content: bytes = filesystem.cat_file(f"{root}/{name}", end=first)
             return content
 
     def describe(self, name: str) -> RemoteObject:
         """Return what the store says of an object. Raises FileNotFoundError where there is no such object."""
         with self._reaching() as (filesystem, root):
             filesystem.invalidate_cache()
-            return _described(name, filesystem.info(f"{root}/{name}"))
+            info = filesystem.info(f"{root}/{name}")
+            if info.get("type") == "directory":  # names begin like this; an object it is not
+                raise FileNotFoundError(name)
+            return _described(name, info)
 
     def exists(self, name: str) -> bool:
         """Return whether there is an object `name`, asking the store and no cache."""
@@ -139,13 +142,14 @@ class ObjectStore:
 
     def _unusable(self, error: Exception) -> StoreError:
         return StoreError(
-            f"{self.url} cannot be used: {type(error).__name__}: {error}. Mend: check the URL, and the "
-            "credentials in the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
+            f"{self.url} cannot be used: {type(error).__name__}: {str(error).rstrip('.')}. Mend: check the URL, and "
+            "the credentials in the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
         )
 
 
 def _described(name: str, info: dict[str, Any]) -> RemoteObject:
-    return RemoteObject(name, int(info["size"]), _modified(info), str(info.get("ETag") or info.get("etag") or ""))
+    tag = str(info.get("ETag") or info.get("etag") or "").strip('"')  # quoted in one answer, and not in another
+    return RemoteObject(name, int(info["size"]), _modified(info), tag)
 
 
 def _modified(info: dict[str, Any]) -> float:

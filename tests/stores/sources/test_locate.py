@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from firnflow.errors import ConfigError, DataError, NotFoundError, StoreError
 from firnflow.project.catalog import Source
+from firnflow.stores.remote import ObjectStore
 from firnflow.stores.sources import fingerprint, read_source
+from firnflow.stores.sources.locate import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,10 +125,101 @@ def test_objects(rows: Callable[..., Any], stores: Stores, tmp_path: Path, s3_ur
     assert fingerprint(source, tmp_path) == first
     s3.pipe_file(f"{s3_url}/d/2.csv", b"a\n3\n")
     assert fingerprint(source, tmp_path) != first
-    with pytest.raises(NotFoundError, match=r"there is no object s3://.*/nothing.csv, or it is empty"):
-        rows({}, url=f"{s3_url}/nothing.csv")
     s3.pipe_file(f"{s3_url}/d/3.csv", b"a\nx\n")
     with pytest.raises(DataError, match=r"s3://.*/d/3.csv, line 2: a = 'x' is no int"):
         rows({}, url=f"{s3_url}/d/*.csv", columns={"a": "int"})
-    with pytest.raises((StoreError, NotFoundError), match=r"cannot be used|there is no object"):
-        read_source(Source(name="s", url=f"{s3_url}-not-there/x.csv"), stores, tmp_path)
+
+
+@pytest.mark.server
+def test_any_name_of_an_object_is_a_name(rows: Callable[..., Any], tmp_path: Path, s3_url: str) -> None:
+    import fsspec
+
+    s3 = fsspec.filesystem("s3")
+    names = ["ü ö.csv", "it's [x].csv", "q?.csv", "%41+&=#.csv", "-rf.csv", "$(x).csv"]
+    for number, name in enumerate(names):
+        s3.pipe_file(f"{s3_url}/Grüße an alle/{name}", f"a\n{number}\n".encode())
+    for number, name in enumerate(names):
+        assert rows({}, url=f"{s3_url}/Grüße an alle/{name}") == [(number,)], name
+    assert sorted(rows({}, url=f"{s3_url}/Gr*/*.csv")) == [(number,) for number in range(len(names))]
+    found = listed(Source(name="s", url=f"{s3_url}/**"), tmp_path)
+    assert [each.shown for each in found] == sorted(f"{s3_url}/Grüße an alle/{name}" for name in names)
+    assert all(each.size == 4 and each.tag and time.time() - each.modified < 60 for each in found)
+
+
+@pytest.mark.server
+def test_objects_are_listed_page_after_page(tmp_path: Path, s3_url: str) -> None:
+    import fsspec
+
+    s3 = fsspec.filesystem("s3")
+    s3.pipe({f"{s3_url}/many/{number:04}.csv": b"" for number in range(1203)})
+    page = s3.call_s3("list_objects_v2", Bucket=s3_url.removeprefix("s3://"))
+    assert page["IsTruncated"]
+    assert len(page["Contents"]) == 1000
+    found = listed(Source(name="s", url=f"{s3_url}/many/*.csv"), tmp_path)
+    assert [each.shown for each in found] == [f"{s3_url}/many/{number:04}.csv" for number in range(1203)]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("place", "error", "message"),
+    [
+        ("/orders/custmers.csv", NotFoundError, "there is no object s3://.*custmers.csv. Did you mean 'customers.csv'"),
+        ("/orders/*.parquet", NotFoundError, r"no object matches s3://.*/orders/\*.parquet"),
+        ("/orders", NotFoundError, r"is a folder. Mend: name its objects with a pattern, e.g. orders/\*.csv"),
+        ("-away/x.csv", NotFoundError, "there is no bucket for s3://.*-away/x.csv, or these credentials may not see"),
+        ("-away/*.csv", NotFoundError, "there is no bucket for s3://"),
+        ("/orders/empty.csv", DataError, "empty.csv is empty"),
+    ],
+)
+def test_what_is_no_object(
+    rows: Callable[..., Any], s3_url: str, place: str, error: type[Exception], message: str
+) -> None:
+    import fsspec
+
+    s3 = fsspec.filesystem("s3")
+    s3.pipe({f"{s3_url}/orders/customers.csv": b"a\n1\n", f"{s3_url}/orders/empty.csv": b""})
+    with pytest.raises(error, match=message):
+        rows({}, url=f"{s3_url}{place}")
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "wrong", r"cannot be used: PermissionError: .*signature.* credentials"),
+        ("AWS_ACCESS_KEY_ID", "nobody", r"cannot be used: PermissionError: .*Access Key.* credentials"),
+        ("AWS_ENDPOINT_URL", "nonsense", r"cannot be used: ValueError: Invalid endpoint: nonsense.*AWS_ENDPOINT_URL"),
+    ],
+)
+def test_a_store_that_refuses(
+    tmp_path: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    import s3fs
+
+    monkeypatch.setenv(variable, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    try:
+        with pytest.raises(StoreError, match=message) as raised:
+            listed(Source(name="s", url=f"{s3_url}/*.csv"), tmp_path)
+    finally:
+        s3fs.S3FileSystem.clear_instance_cache()
+    assert "canary-s3-key" not in str(raised.value)
+
+
+@pytest.mark.server
+def test_an_object_that_is_deleted_while_it_is_read(
+    rows: Callable[..., Any], s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    s3 = fsspec.filesystem("s3")
+    s3.pipe_file(f"{s3_url}/x.csv", b"a\n1\n")
+    download = ObjectStore.download
+
+    def too_late(store: ObjectStore, name: str, path: Path) -> None:
+        s3.rm_file(f"{s3_url}/{name}")
+        download(store, name, path)
+
+    monkeypatch.setattr(ObjectStore, "download", too_late)
+    with pytest.raises(DataError, match=r"s3://.*/x.csv was deleted while it was read. Mend: run again"):
+        rows({}, url=f"{s3_url}/*.csv")

@@ -1,13 +1,14 @@
-"""Finding the files of a source: paths, patterns, and objects to download."""
+"""Finding the files of a source: paths, patterns, and objects to list and to download."""
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from firnflow._disk import writing
 from firnflow._text import nearest
@@ -16,6 +17,37 @@ from firnflow.stores.remote import PROTOCOLS, ObjectStore, RemoteObject, is_remo
 
 if TYPE_CHECKING:
     from firnflow.project.catalog import Source
+
+
+class SourceFile(NamedTuple):
+    """One file or object of a source, as a listing tells of it.
+
+    Attributes:
+        shown: how to show it.
+        size: bytes.
+        modified: when it was written, in seconds since 1970.
+        tag: what changes with its content, where the store has such a tag; else "".
+    """
+
+    shown: str
+    size: int
+    modified: float
+    tag: str
+
+
+def listed(spec: Source, root: Path) -> list[SourceFile]:
+    """Return the files or objects of a source that is no query, in order of name; no content is read.
+
+    Raises:
+        NotFoundError: there are none.
+        DataError: what is there is no file, or may not be read.
+        StoreError: the store cannot be reached, or refuses.
+    """
+    if spec.path is not None:
+        found = [(shown, path.stat()) for shown, path in local_files(spec, root)]
+        return [SourceFile(shown, status.st_size, status.st_mtime, "") for shown, status in found]
+    store, objects = remote_objects(spec)
+    return [SourceFile(f"{store.url}/{each.name}", each.size, each.modified, each.etag) for each in objects]
 
 
 def local_files(spec: Source, root: Path) -> list[tuple[str, Path]]:
@@ -43,31 +75,66 @@ def remote_objects(spec: Source) -> tuple[ObjectStore, list[RemoteObject]]:
         NotFoundError: there are none.
         ConfigError: the URL is of no object store.
     """
+    store, pattern = _bucket(spec)
+    if "*" not in pattern:  # `?` and `[` may be meant as they stand
+        with contextlib.suppress(FileNotFoundError):
+            return store, [store.describe(pattern)]
+    found = store.matching(pattern) if glob.has_magic(pattern) else []
+    if not found:
+        raise NotFoundError(f"{spec.name}: {_missing(store, pattern, spec.url.reference if spec.url else '')}")
+    return store, found
+
+
+def _bucket(spec: Source) -> tuple[ObjectStore, str]:
+    """Return the bucket of a source, and the name or pattern of its objects there."""
     url = spec.url.reveal() if spec.url is not None else ""
     protocol, _, place = url.partition("://")
     bucket, _, pattern = place.partition("/")
     if not is_remote(url) or not bucket or not pattern:
         raise ConfigError(f"{spec.name}: the URL is of no object in a store that is known: {', '.join(PROTOCOLS)}")
-    store = ObjectStore(f"{protocol}://{bucket}")
-    try:
-        found = [each for each in store.matching(pattern) if each.size]
-    except FileNotFoundError:  # there is no such bucket
-        found = []
-    if not found:
-        raise NotFoundError(f"{spec.name}: there is no object {spec.url.reference if spec.url else ''}, or it is empty")
-    return store, found
+    return ObjectStore(f"{protocol}://{bucket}"), pattern
+
+
+def _missing(store: ObjectStore, pattern: str, shown: str) -> str:
+    """Return why there are no objects: no such bucket, none below it, or one of another name."""
+    if not store.exists(""):
+        return f"there is no bucket for {shown}, or these credentials may not see it. Mend: `url` in catalog.toml"
+    folder, _, name = pattern.rpartition("/")
+    if glob.has_magic(pattern):
+        return f"no object matches {shown}"
+    if store.exists(pattern):
+        return f"{shown} is a folder. Mend: name its objects with a pattern, e.g. {name or folder}/*.csv"
+    siblings = [each.name.rpartition("/")[2] for each in store.matching(f"{folder}/*" if folder else "*")]
+    return f"there is no object {shown}.{nearest(name, siblings)}"
 
 
 def downloaded(spec: Source, scratch: Path) -> list[tuple[str, Path]]:
-    """Return the objects of `spec.url` as local files in `scratch`, each as (how to show it, path)."""
+    """Return the objects of `spec.url` as local files in `scratch`, each as (how to show it, path).
+
+    Raises:
+        As `remote_objects`; DataError where an object is deleted meanwhile.
+    """
     store, objects = remote_objects(spec)
     files = []
     for number, found in enumerate(objects):
         path = scratch / f"object-{number}"
-        with writing(path):
-            store.download(found.name, path)
-        files.append((f"{store.url}/{found.name}", path))
+        shown = f"{store.url}/{found.name}"
+        try:
+            with writing(path):
+                store.download(found.name, path)
+        except FileNotFoundError:
+            raise DataError(f"{spec.name}: {shown} was deleted while it was read. Mend: run again") from None
+        files.append((shown, path))
     return files
+
+
+def open_one(spec: Source, file: SourceFile) -> None:
+    """Read a byte of an object: who may list a bucket need not be allowed to read. Raises as `remote_objects`."""
+    store, _ = _bucket(spec)
+    try:
+        store.read(file.shown.removeprefix(f"{store.url}/"), first=1)
+    except FileNotFoundError:
+        raise NotFoundError(f"{spec.name}: {file.shown} was just deleted. Mend: look again") from None
 
 
 def digest_of_files(files: list[tuple[str, Path]]) -> str:

@@ -81,6 +81,12 @@ def version(spec: Source) -> str | None:
         return repr(session.execute(spec.version).fetchall())
 
 
+def check(spec: Source) -> None:
+    """Let the database prepare the query, which does not run it. Raises as `read`."""
+    with _transaction(spec) as session:
+        _describe(session, spec)
+
+
 @contextlib.contextmanager
 def _transaction(spec: Source) -> Iterator[Any]:
     """Give a connection in a transaction that can only read; name what goes wrong in it."""
