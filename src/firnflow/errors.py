@@ -33,7 +33,7 @@ An exception raised by a user's function is never replaced: it is the ``__cause_
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from firnflow._install import how_to_install
 
@@ -81,7 +81,13 @@ class MissingExtraError(UsageError):
 
 
 class DataError(FirnflowError):
-    """Outside data is not what was declared."""
+    """Outside data is not what was declared.
+
+    Attributes:
+        checks: where checks have found that, their result as plain data.
+    """
+
+    checks: dict[str, Any] | None = None
 
 
 class BadRowsError(DataError):

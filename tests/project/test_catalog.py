@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from firnflow.errors import ConfigError, NotFoundError
-from firnflow.project.catalog import Source, duckdb_type, format_of, load_catalog
+from firnflow.graph.rules import duckdb_type
+from firnflow.project.catalog import Source, format_of, load_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictStr
 from pydantic import model_validator as validator
 
-from firnflow._text import nearest
 from firnflow.errors import NotFoundError
 from firnflow.graph.names import Name
+from firnflow.graph.rules import Checks, Column, listed
 from firnflow.project.secrets import Secret, hide_all
 from firnflow.project.toml import STRICT, read_toml, validated
 
@@ -19,25 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "catalog.toml"
-
-TYPES = {
-    "string": "VARCHAR",
-    "bool": "BOOLEAN",
-    "int": "BIGINT",
-    "int8": "TINYINT",
-    "int16": "SMALLINT",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "float": "DOUBLE",
-    "float32": "FLOAT",
-    "float64": "DOUBLE",
-    "date": "DATE",
-    "time": "TIME",
-    "timestamp": "TIMESTAMP",
-    "timestamptz": "TIMESTAMPTZ",
-    "json": "JSON",
-}
-"""The types of the catalog, and what the warehouse calls them; besides `decimal(precision, scale)`."""
 
 FORMATS = {
     ".csv": "csv",
@@ -53,32 +32,6 @@ FORMATS = {
     ".ndjson.gz": "jsonl",
 }
 
-_DECIMAL = re.compile(r"decimal\((\d{1,2}), ?(\d{1,2})\)")
-
-
-def duckdb_type(name: str) -> str:
-    """Return what the warehouse calls a type of the catalog. Raises ValueError where it is none."""
-    if name in TYPES:
-        return TYPES[name]
-    match = _DECIMAL.fullmatch(name)
-    if match is None or not 1 <= int(match[1]) <= 38 or int(match[2]) > int(match[1]):
-        known = f"{', '.join(TYPES)}, decimal(precision, scale)"
-        raise ValueError(f"{name!r} is no type.{nearest(name, TYPES)} Known: {known}")
-    return name.upper()
-
-
-def _type(name: str) -> str:
-    duckdb_type(name)
-    return name
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from error
-    return text
-
 
 def _encoding(name: str) -> str:
     try:
@@ -88,61 +41,7 @@ def _encoding(name: str) -> str:
     return name
 
 
-def _listed(value: Any) -> Any:
-    return {"type": value} if isinstance(value, str) else value
-
-
-Scalar = StrictBool | StrictInt | StrictFloat | dt.datetime | dt.date | StrictStr
-Bound = StrictInt | StrictFloat | dt.datetime | dt.date
 Letter = Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[^\r\n\x00]$")]
-
-
-class Column(BaseModel):
-    """What a column must be. `pattern` must match a text from its beginning to its end.
-
-    Attributes:
-        null_values: texts that stand for null, besides those of the source.
-        format: how dates and times are written, as strftime: `%d.%m.%Y`.
-    """
-
-    model_config = STRICT
-
-    type: Annotated[str, AfterValidator(_type)] | None = None
-    null: StrictBool = True
-    null_values: tuple[StrictStr, ...] = ()
-    format: str | None = None
-    min: Bound | None = None
-    max: Bound | None = None
-    values: tuple[Scalar, ...] | None = Field(default=None, min_length=1)
-    pattern: Annotated[str, AfterValidator(_pattern)] | None = None
-    unique: StrictBool = False
-
-    @validator(mode="after")
-    def _consistent(self) -> Column:
-        if self.format and self.type not in {"date", "time", "timestamp"}:
-            raise ValueError("`format` needs type = 'date', 'time' or 'timestamp'")
-        if self.pattern and self.type not in {None, "string"}:
-            raise ValueError("`pattern` needs type = 'string'")
-        for bound in (self.min, self.max):
-            dated = isinstance(bound, dt.date)
-            if bound is not None and self.type is not None and dated != self.type.startswith(("date", "timestamp")):
-                raise ValueError(f"the bound {bound} does not fit type = {self.type!r}")
-        return self
-
-
-class Checks(BaseModel):
-    """What the table as a whole must be.
-
-    Attributes:
-        min_rows: the fewest rows; 0 lets an empty table pass.
-        unique: columns that together tell rows apart.
-    """
-
-    model_config = STRICT
-
-    min_rows: StrictInt = Field(default=1, ge=0)
-    max_rows: StrictInt | None = Field(default=None, ge=1)
-    unique: tuple[str, ...] = ()
 
 
 class Source(BaseModel):
@@ -177,7 +76,7 @@ class Source(BaseModel):
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
     decimal: Literal[".", ","] = "."
     null_values: tuple[StrictStr, ...] = Field(default=("",), min_length=1)
-    columns: dict[str, Annotated[Column, BeforeValidator(_listed)]] = {}
+    columns: dict[str, Annotated[Column, BeforeValidator(listed)]] = {}
     checks: Checks = Checks()
 
     @validator(mode="after")
@@ -190,7 +89,14 @@ class Source(BaseModel):
             raise ValueError("`version` belongs to a `query`")
         if not self.header and not self.columns:
             raise ValueError("header = false needs the names of all columns, in order, under `columns`")
+        if self.checks.columns:
+            raise ValueError("`checks.columns` is not known: the rules of columns stand under `columns`")
         return self
+
+    @property
+    def rules(self) -> Checks:
+        """All rules of the table: those of its columns too."""
+        return self.checks.model_copy(update={"columns": self.columns})
 
     def at(self, place: str) -> Source:
         """Return the source with its data taken from another path or URL, as `--input name=PATH` asks for."""

@@ -7,6 +7,7 @@ What is read is copied first (Parquet files apart), typed and checked then: noth
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +17,31 @@ from firnflow._text import listing, nearest
 from firnflow.context import scratch_dir
 from firnflow.errors import DataError, NotFoundError
 from firnflow.project.catalog import Source, format_of
+from firnflow.stores.checks.judge import Circumstances, judge
 from firnflow.stores.sources import checks, csv, jsonl, locate, parquet, postgres, types
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import ibis
 
     from firnflow.stores import Stores
+    from firnflow.stores.checks.judge import Judgement
     from firnflow.stores.sources.raw import Raw
 
 _READERS = {"csv": csv.read, "jsonl": jsonl.read, "parquet": parquet.read}
 
 
 def read_source(
-    spec: Source | None, stores: Stores, root: Path, override: str | None = None, *, name: str = ""
+    spec: Source | None,
+    stores: Stores,
+    root: Path,
+    override: str | None = None,
+    *,
+    name: str = "",
+    about: Circumstances | None = None,
+    judged: Callable[[Judgement], Judgement] | None = None,
 ) -> ibis.Table:
     """Return a source as a table, in the order of its rows, each declared type and check fulfilled.
 
@@ -42,6 +53,8 @@ def read_source(
         root: the project's folder.
         override: a path or URL to read instead of what `spec` says, its types and checks kept.
         name: the source's name, where `spec` is None.
+        about: what checks ask for besides the rows; without it the clock is looked at, and nothing else.
+        judged: is told what the checks have found, before wrong rows are an error.
 
     Raises:
         NotFoundError: there is no such file, object or source.
@@ -55,7 +68,7 @@ def read_source(
     scratch = scratch_dir() / f"source-{uuid.uuid4().hex[:12]}"
     scratch.mkdir(parents=True)
     try:
-        return _table(spec, stores, root, scratch)
+        return _table(spec, stores, root, scratch, about or Circumstances(at=time.time()), judged)
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
@@ -65,18 +78,29 @@ def read_source(
         raise DataError(f"{spec.name} cannot be read: {said}. Mend: see [{spec.name}] in catalog.toml") from error
 
 
-def _table(spec: Source, stores: Stores, root: Path, scratch: Path) -> ibis.Table:
+def _table(
+    spec: Source,
+    stores: Stores,
+    root: Path,
+    scratch: Path,
+    about: Circumstances,
+    judged: Callable[[Judgement], Judgement] | None,
+) -> ibis.Table:
     connection = stores.warehouse.connection
     raw = _read(connection, spec, root, scratch)
     _check_declared(spec, raw)
     if raw.inferred:
         raw = types.inferred(connection, raw, spec.columns, spec.decimal)
-    checks.check(connection, spec, raw)
+    found = judge(connection, checks.subject_of(spec, raw), spec.rules, about)
+    found = judged(found) if judged is not None else found
+    if found.result.outcome == "stopped":
+        found.refuse()
     columns = ", ".join(
         f"{types.value(column, spec.columns.get(column.name), spec.decimal, checked=True)} AS {identifier(column.name)}"
         for column in raw.columns
     )
-    return stores.warehouse.sql(f"SELECT {columns} FROM ({raw.relation})", {})
+    rows = found.good if found.result.outcome == "quarantined" else raw.relation
+    return stores.warehouse.sql(f"SELECT {columns} FROM ({rows})", {})
 
 
 def fingerprint(spec: Source | None, root: Path, override: str | None = None, *, name: str = "") -> str:
@@ -129,7 +153,7 @@ def _check_declared(spec: Source, raw: Raw) -> None:
     found = [column.name for column in raw.columns]
     if not all(map(str.strip, found)):
         raise DataError(f"{spec.name} ({raw.parts[0].shown}) has a column without a name")
-    missing = [name for name in (*spec.columns, *spec.checks.unique) if name not in found]
+    missing = [name for name in spec.rules.named if name not in found]
     if missing:
         raise DataError(
             f"{spec.name} ({raw.parts[0].shown}) has no column {', '.join(map(repr, missing))}."

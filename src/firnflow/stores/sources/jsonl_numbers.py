@@ -11,7 +11,7 @@ from firnflow.stores.sources.raw import Raw
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from firnflow.project.catalog import Column
+    from firnflow.graph.rules import Column
     from firnflow.stores.sources.raw import Part
 
 EXACT = "DECIMAL(38,0)"

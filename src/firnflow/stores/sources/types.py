@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from firnflow._sql import literal
-from firnflow.project.catalog import duckdb_type
+from firnflow.graph.rules import duckdb_type
 
 if TYPE_CHECKING:
-    from firnflow.project.catalog import Column
+    from firnflow.graph.rules import Column
     from firnflow.stores.sources.raw import Raw, RawColumn
 
 _INT = r"\s*[+-]?\d+(\.0*)?\s*"
