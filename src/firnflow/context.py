@@ -43,6 +43,7 @@ class RunSummary:
         seconds: time since the run began.
         tasks: task → `succeeded`, `cached`, `failed`, `skipped`, `cancelled` or `upstream_failed`.
         error: the first failure in one line, or None.
+        partition: the key of what it was for, or None.
     """
 
     run: str
@@ -51,6 +52,7 @@ class RunSummary:
     seconds: float
     tasks: dict[str, str]
     error: str | None = None
+    partition: str | None = None
 
 
 def _no_wishes() -> Resources:

@@ -75,6 +75,8 @@ def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
     say()
     say(f"{result.pipeline} {result.status} in {took}", STYLES.get(result.status, ""))
     rows = [("run", result.run), ("tasks", _tasks(result))]
+    if result.partition is not None:
+        rows.insert(1, ("partition", result.partition))
     peak = max(((task.peak_memory or 0, name) for name, task in result.tasks.items()), default=(0, ""))
     if peak[0]:
         rows.append(("peak memory", f"{_format.size(peak[0])} ({peak[1]})"))

@@ -15,6 +15,7 @@ _TASK = typer.Option(..., "--task", metavar="NAME", help="The task; `finalizer` 
 _RUN = typer.Option(..., "--run", metavar="ID", help="The run; the first call makes it.")
 _ELEMENT = typer.Option(None, "--element", metavar="N", help="Of a map, one element, from 0; default: all.")
 _ASSIGNMENTS = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="Set a parameter of a new run.")
+_PARTITION = typer.Option(None, "--partition", metavar="KEY", help="What a new run is for. Default: as of `run`.")
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take what is there already.")  # noqa: FBT003 - Typer's way
 _EXIT_CODES = {"stopped by SIGINT": 130, "stopped by SIGTERM": 143}
 
@@ -25,6 +26,7 @@ def command(
     run: str = _RUN,
     element: int | None = _ELEMENT,
     assignments: list[str] = _ASSIGNMENTS,
+    partition: str | None = _PARTITION,
     cache: bool = _CACHE,
     environment: str | None = _options.ENVIRONMENT,
 ) -> int:
@@ -44,7 +46,7 @@ def command(
         from firnflow.engine.external.plan import Wish
         from firnflow.engine.external.task import execute_task
 
-        wish = Wish(read, run, task, element, tuple(assignments), cache)
+        wish = Wish(read, run, task, element, tuple(assignments), cache, partition)
         answer = execute_task(project, wish, sys.stderr)
     print_json(answer)
     if answer.get("status") != RunStatus.FAILED and answer["state"] in {*COMMITTED, TaskStatus.SKIPPED}:

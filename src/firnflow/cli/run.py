@@ -24,6 +24,10 @@ _TO = typer.Option([], "--to", metavar="TASKS", help="Run nothing beyond these."
 _ONLY = typer.Option([], "--only", metavar="TASKS", help="Run just these.", autocompletion=_complete.tasks)
 _ID = typer.Option(None, "--id", metavar="ID", help="The run's id; one that is taken is an error. Default: a new one.")
 _REGISTER = typer.Option(True, "--register/--no-register", help="Register and promote models.")  # noqa: FBT003
+_PARTITION = typer.Option(
+    None, "--partition", metavar="KEY", help="What to run it for, e.g. 2026-01-05. Default: the newest complete one."
+)
+_UNLESS_DONE = typer.Option(False, "--unless-done", help="Not if the partition has succeeded.")  # noqa: FBT003 - Typer's way
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take results of earlier runs.")  # noqa: FBT003 - Typer's way
 
 
@@ -37,6 +41,8 @@ def command(
     only: list[str] = _ONLY,
     cache: bool = _CACHE,
     register: bool = _REGISTER,
+    partition: str | None = _PARTITION,
+    unless_done: bool = _UNLESS_DONE,
     workers: int | None = _options.WORKERS,
     inline: bool = _options.INLINE,
     run_id: str | None = _ID,
@@ -64,20 +70,24 @@ def command(
         register=register,
         workers=workers,
         inline=inline,
+        partition=partition,
     )
 
     def go(project: Project, listeners: Sequence[Listener]) -> RunResult:
         _project.named(project, pipeline, "run")
-        return _run(project, request, listeners, chosen)
+        return _run(project, request, listeners, chosen, unless_done=unless_done)
 
     shown = _running.Shown(as_json=as_json, quiet=quiet, plain=inline)
     return _running.perform(lambda: _project.load(environment), go, shown)
 
 
-def _run(project: Project, request: RunRequest, listeners: Sequence[Listener], run_id: str | None) -> RunResult:
+def _run(
+    project: Project, request: RunRequest, listeners: Sequence[Listener], run_id: str | None, *, unless_done: bool
+) -> RunResult:
     from firnflow.engine.run import run
 
-    return run(project, request, listeners, sys.stderr if request.inline else None, run_id)
+    echo = sys.stderr if request.inline else None
+    return run(project, request, listeners, echo, run_id, unless_done=unless_done)
 
 
 def _names(given: list[str]) -> tuple[str, ...]:

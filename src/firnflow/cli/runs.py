@@ -63,12 +63,14 @@ def _print(found: list[Run]) -> None:
     from firnflow.cli._print import print_table
     from firnflow.project import redact
 
-    rows = []
+    rows, partitioned = [], any(run.partition is not None for run in found)
     for run in found:
         took = _format.seconds((run.ended_at or time.time()) - run.started_at)
         error = redact(run.error or "").partition("\n")[0]
-        rows.append((run.id, run.pipeline, run.status, _format.when(run.started_at), took, error))
-    print_table(("run", "pipeline", "status", "started", "took", "error"), rows, states="status")
+        what = (run.partition or "",) if partitioned else ()
+        rows.append((run.id, run.pipeline, *what, run.status, _format.when(run.started_at), took, error))
+    head = ("run", "pipeline", *(("partition",) if partitioned else ()), "status", "started", "took", "error")
+    print_table(head, rows, states="status")
 
 
 def _data(run: Run) -> dict[str, Any]:
@@ -76,6 +78,8 @@ def _data(run: Run) -> dict[str, Any]:
         "run": run.id,
         "pipeline": run.pipeline,
         "environment": run.environment,
+        "partition": run.partition,
+        "due": run.due,
         "status": run.status,
         "started_at": run.started_at,
         "ended_at": run.ended_at,

@@ -23,7 +23,7 @@ def command(
     from firnflow.engine.origin import new_id
     from firnflow.engine.run import params_of
     from firnflow.engine.schedules.up import CHANCE
-    from firnflow.stores.state.ledger import Ledger
+    from firnflow.stores.state.ledger import Ledger, Planned
 
     with stdout_is_data():
         project = _project.load(environment)
@@ -32,7 +32,7 @@ def command(
     now, chosen = time.time(), project.settings.environment
     run = new_id(name, now, CHANCE)
     state = _schedules.open_state(project.settings)
-    Ledger(state, chosen).trigger(name, now, run, assignments)
+    Ledger(state, chosen).trigger(name, Planned(now, run), assignments)
     is_up = _schedules.is_up(state, chosen)
     if as_json:
         print_json({"pipeline": name, "run": run, "up": is_up})

@@ -34,7 +34,7 @@ def finished(state: State, run: Run) -> RunResult:
         for name, ref in (refs or {}).items()
     }
     seconds = (run.ended_at or run.started_at) - run.started_at
-    return RunResult(run.id, run.pipeline, run.status, seconds, tasks, outputs, metrics, run.error)
+    return RunResult(run.id, run.pipeline, run.status, seconds, tasks, outputs, metrics, run.error, run.partition)
 
 
 def _result(attempts: list[Attempt], standing: Collection[Attempt]) -> TaskResult:

@@ -71,6 +71,7 @@ def new_run(
         started_at=time.time(),
         ended_at=None,
         error=None,
+        partition=request.partition,
     )
 
 

@@ -29,6 +29,8 @@ class RunRequest:
         register: whether models may be registered and promoted; False: the run leaves the registry alone.
         tables: task → table, version and digest of the named tables that it reads: settled when the run starts.
         given_by: the run whose outputs stand for tasks that are not chosen; `run` writes it down for `resume`.
+        partition: the key of what the run is for; None: the newest complete one, where the pipeline has partitions.
+        settles: whether the partition is done when the run has succeeded: all of it runs, on all of its data.
     """
 
     pipeline: str
@@ -43,6 +45,8 @@ class RunRequest:
     register: bool = True
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     given_by: str | None = None
+    partition: str | None = None
+    settles: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -93,6 +97,7 @@ class RunResult:
     outputs: dict[str, Ref]
     metrics: dict[str, float]
     error: str | None = None
+    partition: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `run --json` prints."""
@@ -100,6 +105,7 @@ class RunResult:
             "run": self.run,
             "pipeline": self.pipeline,
             "status": self.status,
+            "partition": self.partition,
             "seconds": round(self.seconds, 3),
             "error": self.error,
             "tasks": {

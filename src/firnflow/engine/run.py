@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow._crash import crash_point
 from firnflow._text import listing
 from firnflow.context import RunSummary
-from firnflow.engine import sources, tables
+from firnflow.engine import partitions, sources, tables
 from firnflow.engine.driver import FINALIZER, Driver
 from firnflow.engine.eventlog import EventLog
 from firnflow.engine.events import Event
@@ -50,6 +50,8 @@ def run(
     listeners: Sequence[Listener] = (),
     echo: Any = None,
     run_id: str | None = None,
+    *,
+    unless_done: bool = False,
 ) -> RunResult:
     """Run a pipeline and return how it went; a failed run is a result, not an exception.
 
@@ -59,21 +61,26 @@ def run(
         listeners: who is told of events while it runs.
         echo: with `inline`, where a task's output is shown as well as logged.
         run_id: its id, where the caller has chosen one.
+        unless_done: refuse a partition that has succeeded.
 
     Raises:
         UsageError: the request cannot be carried out; nothing was started.
-        RunConflictError: another process has taken over the run, or there is a run of this id.
+        RunConflictError: another process has taken over the run, there is a run of this id, or its partition is
+            another run's.
     """
-    pipeline = project.pipeline(request.pipeline)
+    pipeline, now = project.pipeline(request.pipeline), time.time()
     request = dataclasses.replace(request, inputs=sources.absolute(request.inputs, Path.cwd()))
     graph = sources.replace_given(pipeline.build(), request.inputs)
     params = params_of(project, pipeline, request.assignments)
     chosen = select(graph, request)
     sources.check(graph, project, chosen)
+    request = partitions.settled(graph, request, now)
+    request = dataclasses.replace(request, settles=partitions.counts(graph, request, now))
+    graph = partitions.filled(graph, project.catalog, request.partition, chosen)
     with open_workplace(project, echo) as place:
         place.state.reap()
         register(place, project)
-        given, given_by = given_outputs(graph, chosen, place.state)
+        given, given_by = given_outputs(graph, chosen, place.state, partition=request.partition)
         settled = tables.settle(graph, chosen, place.state, place.stores)
         request = dataclasses.replace(request, given_by=given_by, tables=settled)
         graph = tables.pinned(graph, settled)
@@ -81,7 +88,7 @@ def run(
         until = time.time() + project.settings.lease
         name = run_id or new_id(graph.pipeline, time.time())
         record = new_run(project, request, name, digest, params, this_process(), until)
-        place.state.create_run(record, text)
+        place.state.create_run(record, text, unless_done=unless_done)
         return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given)
 
 
@@ -121,6 +128,9 @@ def resume(
         pipeline = project.pipeline(record.pipeline)
         graph = sources.replace_given(pipeline.build(), request.inputs)
         chosen = select(graph, request)
+        if request.partition is not None:
+            partitions.checked(graph, request.partition, time.time())
+        graph = partitions.filled(graph, project.catalog, request.partition, chosen)
         given, _ = given_outputs(graph, chosen, place.state, request.given_by)
         settled = tables.settle(graph, chosen - request.tables.keys(), place.state, place.stores)
         graph = tables.pinned(graph, {**settled, **request.tables})
@@ -184,6 +194,8 @@ class _Session:
         """Run to the end and write down how it ended."""
         job, record = self._job, self._record
         job.scheduler = Scheduler(self._graph, chosen, given, record.params, job.read_json)
+        if record.partition is not None:
+            job.tell(Event("notice", data={"message": self._partition_said()}))
         job.tell(Event("run_started", data={"run": record.id, "tasks": job.scheduler.selected, "epoch": record.epoch}))
         if given:
             said = f"inputs from run {self._request.given_by}: {listing(given)}"
@@ -197,9 +209,7 @@ class _Session:
                 driver.drive()
                 why = lease.cancelled
                 status, error = self._verdict(why)
-                driver.finalize(
-                    RunSummary(record.id, record.pipeline, status, self._seconds(), {**self._states()}, error)
-                )
+                driver.finalize(self._summary(status, error))
                 self._finalized = driver.finalized
                 if driver.finalized in BROKEN and status == RunStatus.SUCCEEDED:
                     status, error = RunStatus.FAILED, f"the finalizer {driver.finalized}"
@@ -217,6 +227,16 @@ class _Session:
         crash_point("run.ended")
         job.tell(Event("run_finished", data={"status": status, "seconds": self._seconds()}))
         return self._result(status, error)
+
+    def _summary(self, status: RunStatus, error: str | None) -> RunSummary:
+        record, states = self._record, {task: str(state) for task, state in self._states().items()}
+        return RunSummary(record.id, record.pipeline, status, self._seconds(), states, error, record.partition)
+
+    def _partition_said(self) -> str:
+        said = f"partition {self._record.partition}"
+        return (
+            said if self._request.settles else f"{said}, which this run does not settle: it is a part of it, or early"
+        )
 
     def _pool(self) -> Pool | InlinePool:
         if self._request.inline:
@@ -264,6 +284,7 @@ class _Session:
             for name, ref in (settled[task].outputs or {}).items()
         }
         ordered = {task: results[task] for task in [*states, FINALIZER] if task in results}
+        record, metrics = self._record, self._job.metrics
         return RunResult(
-            self._record.id, self._record.pipeline, status, self._seconds(), ordered, outputs, self._job.metrics, error
+            record.id, record.pipeline, status, self._seconds(), ordered, outputs, metrics, error, record.partition
         )

@@ -42,7 +42,7 @@ def select(graph: Graph, request: RunRequest) -> set[str]:
 
 
 def given_outputs(
-    graph: Graph, chosen: set[str], state: State, given_by: str | None = None
+    graph: Graph, chosen: set[str], state: State, given_by: str | None = None, partition: str | None = None
 ) -> tuple[dict[str, Outputs | None], str | None]:
     """Return the outputs that the chosen tasks read and do not make, from the newest run that committed them all.
 
@@ -51,6 +51,7 @@ def given_outputs(
         chosen: the tasks that run.
         state: where runs are looked up.
         given_by: the run to take them from; None: the newest that has them all.
+        partition: what it must be for; None: the pipeline has no partitions.
 
     Returns:
         task → outputs (None for one that was skipped there), and the run that they come from.
@@ -61,7 +62,10 @@ def given_outputs(
     wanted = {other for task in chosen for other in reads(graph.tasks[task])} - chosen
     if not wanted:
         return {}, None
-    for run in [state.run(given_by)] if given_by else state.runs(pipeline=graph.pipeline, limit=1000):
+    runs = [state.run(given_by)] if given_by else state.runs(pipeline=graph.pipeline, limit=1000)
+    for run in runs:
+        if not given_by and run.partition != partition:
+            continue
         found = committed(graph, state.attempts(run.id))
         if wanted <= set(found):
             return {task: found[task] for task in wanted}, run.id

@@ -13,6 +13,7 @@ from firnflow.graph.kinds import KINDS
 from firnflow.graph.model import FromConstant, Graph, Port, TaskNode
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.graph.task import Task
+from firnflow.project.partitioned import of_partition
 from firnflow.project.secrets import has_password
 
 if TYPE_CHECKING:
@@ -21,18 +22,19 @@ if TYPE_CHECKING:
     from firnflow.engine.attempt import Workplace
     from firnflow.graph.pipeline import Pipeline
     from firnflow.project import Project
+    from firnflow.project.catalog import Source
 
 
 def with_builtins(pipeline: Pipeline, project: Project, place: Workplace) -> dict[str, Task[...]]:
     """Return the tasks of a pipeline by key, and those that read sources, and read and publish named tables."""
 
-    def source(name: str, path: str | None = None, expected: str | None = None) -> Any:
+    def source(name: str, path: str | None = None, expected: str | None = None, partition: str | None = None) -> Any:
         from firnflow.stores import sources
 
-        here = context.current()
+        here, spec = context.current(), _spec(project, name, partition)
         if expected is not None and here is not None:  # a table may be read as late as it is stored
-            here.before_commit.append(lambda: _check_unchanged(project, name, path, expected))
-        return sources.read_source(project.catalog.get(name), place.stores, project.root, path, name=name)
+            here.before_commit.append(lambda: _check_unchanged(project, name, path, partition, expected))
+        return sources.read_source(spec, place.stores, project.root, path, name=name)
 
     own = {task.key: task for task in pipeline.tasks.values()}
     return {**own, SOURCE_KEY: Task(source, "source"), **tables.tasks(place.stores)}
@@ -98,21 +100,28 @@ def check(graph: Graph, project: Project, chosen: set[str]) -> None:
 
 def fingerprint(node: TaskNode, project: Project) -> str:
     """Return the digest of what a source holds now and of how it is declared."""
-    return _digest(project, _constant(node, "name"), _constant(node, "path") if "path" in node.inputs else None)
+    path, partition = (_constant(node, each) if each in node.inputs else None for each in ("path", "partition"))
+    return _digest(project, _constant(node, "name"), path, partition)
 
 
-def _digest(project: Project, name: str, path: str | None) -> str:
+def _spec(project: Project, name: str, partition: str | None) -> Source | None:
+    """Return a source of the catalog, of one partition where the run is for one and it differs."""
+    spec = project.catalog.get(name)
+    return of_partition(spec, partition) if spec is not None and partition is not None else spec
+
+
+def _digest(project: Project, name: str, path: str | None, partition: str | None) -> str:
     from firnflow.stores import sources
 
-    found = sources.fingerprint(project.catalog.get(name), project.root, path, name=name)
+    found = sources.fingerprint(_spec(project, name, partition), project.root, path, name=name)
     return hashlib.sha256(f"source\n{found}".encode()).hexdigest()
 
 
-def _check_unchanged(project: Project, name: str, path: str | None, expected: str) -> None:
+def _check_unchanged(project: Project, name: str, path: str | None, partition: str | None, expected: str) -> None:
     """Raise DataError where a source is not any more what it was when the key of its result was made."""
     spec = project.catalog.get(name)
     told = path is not None or spec is None or spec.query is None or spec.version is not None
-    if told and _digest(project, name, path) != expected:
+    if told and _digest(project, name, path, partition) != expected:
         raise DataError(f"{name} changed while it was read, so nothing of it is kept. Mend: run again")
 
 

@@ -64,7 +64,7 @@ class _Timed(Written):
         super().__init__(start=self._first(start), timezone=timezone, **unknown)
 
     def check(self, key: str) -> str:
-        """Return the key. Raises ValueError where there is no such partition."""
+        """Return the key. Raises ValueError where there is no such partition, or the clock never shows it."""
         if self.span(key).start < self._span(self.start).start:
             raise ValueError(f"{key} is before the first partition, {self.start}")
         return key
@@ -85,6 +85,10 @@ class _Timed(Written):
     def is_over(self, key: str, now: float) -> bool:
         """Return whether a partition is complete at a moment (seconds since 1970)."""
         return self.span(key).end <= now
+
+    def moment(self, at: float) -> str:
+        """Return a moment (seconds since 1970) as the clock of the time zone shows it."""
+        return self._zoned(at).isoformat(sep=" ", timespec="minutes")
 
     def newest(self, now: float) -> str | None:
         """Return the newest partition that is complete at a moment, or None."""
@@ -270,13 +274,6 @@ class ByKey(Written):
 
 Timed = Daily | Hourly | Weekly
 Partition = Annotated[Daily | Hourly | Weekly | ByKey, Field(discriminator="kind")]
-
-
-def example(partition: Timed | ByKey) -> str:
-    """Return a key for a message."""
-    if isinstance(partition, ByKey):
-        return next(iter(partition.keys), "KEY")
-    return partition.start
 
 
 def _check_key(key: str) -> str:

@@ -34,13 +34,14 @@ class Secret:
         reference: what stands in the configuration; fit to be shown.
     """
 
-    __slots__ = ("_root", "reference")
+    __slots__ = ("_change", "_root", "reference")
 
-    def __init__(self, reference: str, root: Path | None = None) -> None:
+    def __init__(self, reference: str, root: Path | None = None, change: tuple[str, str] = ("", "")) -> None:
         if not is_reference(reference) and has_password(reference):
             raise ValueError("holds a password. Write a reference instead: 'env:NAME' or 'file:PATH'")
         self.reference = reference
         self._root = root
+        self._change = change
 
     def reveal(self) -> str:
         """Return the text itself; from then on `redact` removes it.
@@ -49,10 +50,14 @@ class Secret:
             ConfigError: the environment variable is not set, or the file cannot be read.
         """
         if not is_reference(self.reference):
-            return self.reference
+            return self.reference.replace(*self._change) if self._change[0] else self.reference
         text = _resolve(self.reference, self._root or Path())
         hide(text)
-        return text
+        return text.replace(*self._change) if self._change[0] else text
+
+    def replaced(self, old: str, new: str) -> Secret:
+        """Return the secret in whose text `old` is replaced by `new`, which is not secret."""
+        return Secret(self.reference, self._root, (old, new))
 
     def place_digest(self) -> str:
         """Return the SHA-256 of the text, a URL, without its password: it tells places apart and gives no secret away.
@@ -66,7 +71,7 @@ class Secret:
         return HIDDEN
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self.reference == other.reference
+        return isinstance(other, Secret) and (self.reference, self._change) == (other.reference, other._change)
 
     def __hash__(self) -> int:
         return hash(self.reference)

@@ -15,7 +15,7 @@ from firnflow.engine.schedules.calendar import moments
 from firnflow.errors import StateError
 from firnflow.graph.model import Cron, Every, OnUpdate
 from firnflow.status import RunStatus
-from firnflow.stores.state.ledger import DueStatus
+from firnflow.stores.state.ledger import DueStatus, Planned
 
 HOUR, DAY = 3600.0, 86_400.0
 START = 1_780_000_000.0  # when the world begins
@@ -228,7 +228,7 @@ def test_pause(world):
     world.pass_by(up, 5 * HOUR, step=600)
     assert len(world.started) == 1
     assert len(world.dues("missed")) == 1
-    world.ledger.trigger("a", world.now, "by-trigger", ["x=1"])
+    world.ledger.trigger("a", Planned(world.now, "by-trigger"), ["x=1"])
     up.round()
     assert world.started[-1] == ("by-trigger", False)
     world.end_all()
@@ -254,8 +254,8 @@ def test_a_pause_before_anything_was_up_holds(world):
 
 def test_a_trigger_waits_for_its_turn_and_needs_no_schedule(world):
     up = world.up()
-    world.ledger.trigger("a", world.now, "first", [])
-    world.ledger.trigger("a", world.now + 0.5, "second", [])
+    world.ledger.trigger("a", Planned(world.now, "first"), [])
+    world.ledger.trigger("a", Planned(world.now + 0.5, "second"), [])
     up.round()
     assert world.started == [("first", False)]
     world.end("first")

@@ -9,7 +9,7 @@ import pytest
 from firnflow.errors import StateError
 from firnflow.stores.lock import lock
 from firnflow.stores.state import State
-from firnflow.stores.state.ledger import Cause, DueStatus, Ledger
+from firnflow.stores.state.ledger import Cause, DueStatus, Ledger, Planned
 
 
 @pytest.fixture
@@ -21,8 +21,10 @@ def ledger(state):
 
 def test_moments_and_how_far_they_are_written_are_one(ledger):
     standing = ledger.standings()["etl"]
-    assert ledger.add(standing, 300.0, [(200.0, "run-2"), (300.0, "run-3")])
-    assert not ledger.add(standing, 300.0, [(200.0, "other-2"), (300.0, "other-3")])  # as it was seen before
+    assert ledger.add(standing, 300.0, [Planned(200.0, "run-2"), Planned(300.0, "run-3")])
+    assert not ledger.add(
+        standing, 300.0, [Planned(200.0, "other-2"), Planned(300.0, "other-3")]
+    )  # as it was seen before
     assert [(each.due, each.run, each.status) for each in ledger.open()] == [
         (200.0, "run-2", DueStatus.WAITING),
         (300.0, "run-3", DueStatus.WAITING),
@@ -31,17 +33,17 @@ def test_moments_and_how_far_they_are_written_are_one(ledger):
 
 
 def test_environments_do_not_see_each_other(ledger, state):
-    ledger.trigger("etl", 200.0, "run-1", [])
+    ledger.trigger("etl", Planned(200.0, "run-1"), [])
     other = Ledger(state, "prod")
     assert (other.open(), other.standings(), other.last()) == ([], {}, {})
-    other.trigger("etl", 200.0, "run-2", [])
+    other.trigger("etl", Planned(200.0, "run-2"), [])
     assert [each.run for each in ledger.open()] == ["run-1"]
 
 
 def test_an_update_and_what_was_seen_are_one(ledger):
     standing = ledger.standings()["etl"]
-    assert ledger.add_update(standing, {"orders": 3}, 200.0, "run-1")
-    assert not ledger.add_update(standing, {"orders": 3}, 201.0, "run-2")
+    assert ledger.add_update(standing, {"orders": 3}, 200.0, [Planned(200.0, "run-1")])
+    assert not ledger.add_update(standing, {"orders": 3}, 201.0, [Planned(201.0, "run-2")])
     (row,) = ledger.open()
     assert (row.cause, row.run) == (Cause.UPDATE, "run-1")
     assert ledger.standings()["etl"].seen == {"orders": 3}
@@ -50,14 +52,14 @@ def test_an_update_and_what_was_seen_are_one(ledger):
 def test_nothing_is_written_for_what_was_paused_meanwhile(ledger):
     standing = ledger.standings()["etl"]
     ledger.pause("etl", 150.0, "me")
-    assert not ledger.add(standing, 200.0, [(200.0, "run-1")])
+    assert not ledger.add(standing, 200.0, [Planned(200.0, "run-1")])
     assert ledger.open() == []
     assert ledger.standings()["etl"].paused_by == "me"
 
 
 def test_one_of_several_takes_a_moment(ledger, url):
     standing = ledger.standings()["etl"]
-    ledger.add(standing, 300.0, [(200.0, "run-2"), (300.0, "run-3")])
+    ledger.add(standing, 300.0, [Planned(200.0, "run-2"), Planned(300.0, "run-3")])
     first, second = ledger.open()
     states = [State(url) for _ in range(6)]
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
@@ -76,7 +78,7 @@ def test_of_two_moments_that_are_taken_at_once_only_one_is_without_overlap(ledge
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for turn in range(10):
             since = 1000.0 * (turn + 1)
-            ledger.add(ledger.standings()["etl"], since, [(since, f"a-{turn}"), (since - 1, f"b-{turn}")])
+            ledger.add(ledger.standings()["etl"], since, [Planned(since, f"a-{turn}"), Planned(since - 1, f"b-{turn}")])
             pairs = list(zip(states, ledger.open(), strict=True))
             took = list(pool.map(lambda pair: Ledger(pair[0], "local").claim(pair[1], overlap=False), pairs))
             assert sorted(took) == [False, True]
@@ -87,7 +89,7 @@ def test_of_two_moments_that_are_taken_at_once_only_one_is_without_overlap(ledge
 
 
 def test_what_is_settled_stays_so_until_it_is_forgotten(ledger):
-    ledger.trigger("etl", 200.0, "run-1", ["n=1"])
+    ledger.trigger("etl", Planned(200.0, "run-1"), ["n=1"])
     (row,) = ledger.open()
     assert row.assignments == ["n=1"]
     ledger.settle(row, DueStatus.ENDED, "succeeded", 300.0)
@@ -113,7 +115,7 @@ def test_a_lock_is_of_one_until_it_is_let_go(state, url):
 
 
 def test_a_status_that_is_none_is_damage(ledger, state):
-    ledger.trigger("etl", 200.0, "run-1", [])
+    ledger.trigger("etl", Planned(200.0, "run-1"), [])
     with state.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE due SET cause = 'whim'")
     with pytest.raises(StateError, match="the state database is damaged: cause of due None is 'whim'"):

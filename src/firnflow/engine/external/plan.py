@@ -40,6 +40,7 @@ class Wish:
         element: of a map, the index of the element; None: all, one after the other.
         assignments: `name=value` as typed after `--set`.
         cache: take what this run or an earlier one has made of the same code and inputs.
+        partition: what a new run is for; None: the newest complete one, where the pipeline has partitions.
     """
 
     graph: Graph
@@ -48,6 +49,7 @@ class Wish:
     element: int | None = None
     assignments: tuple[str, ...] = ()
     cache: bool = True
+    partition: str | None = None
 
 
 class Plan:

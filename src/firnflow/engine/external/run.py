@@ -14,11 +14,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.origin import check_id, new_run, written
-from firnflow.engine.request import RunRequest
 from firnflow.errors import NotFoundError, RunCancelledError, RunConflictError, UsageError
 from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
+    from firnflow.engine.request import RunRequest
     from firnflow.graph.model import Graph
     from firnflow.project import Project
     from firnflow.stores.state import Run, State
@@ -73,7 +73,7 @@ def join(
     graph: Graph,
     run_id: str,
     params: dict[str, Any],
-    tables: dict[str, dict[str, Any]],
+    request: RunRequest,
 ) -> Run:
     """Return the run of this id, made if need be, under way and open to this process. Raises as `check`.
 
@@ -83,12 +83,11 @@ def join(
         graph: what the run is of.
         run_id: its id, chosen by the scheduler.
         params: its parameters.
-        tables: the versions of named tables that a new run reads.
+        request: what a new run is asked for.
     """
     run = find(state, run_id)
     if run is None:
         digest, text = written(graph)
-        request = RunRequest(graph.pipeline, tables=tables)
         new = new_run(project, request, run_id, digest, params, owner=EXTERNAL, lease_until=time.time() + PATIENCE)
         with contextlib.suppress(RunConflictError):  # another process has just made it
             state.create_run(new, text)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from firnflow.context import RunSummary
-from firnflow.engine import limits, sources, tables
+from firnflow.engine import limits, partitions, sources, tables
 from firnflow.engine.attempt import Outcome, execute_attempt
 from firnflow.engine.binding import Value
 from firnflow.engine.driver import FINALIZER
@@ -23,11 +23,12 @@ from firnflow.engine.external import run as runs
 from firnflow.engine.external.plan import Plan
 from firnflow.engine.lease import Lease
 from firnflow.engine.logs import attempt_file
+from firnflow.engine.request import RunRequest
 from firnflow.engine.run import params_of
 from firnflow.engine.selection import gather_outputs, outputs_of
 from firnflow.engine.units import make_unit
 from firnflow.engine.workplace import open_workplace, register
-from firnflow.errors import RunConflictError
+from firnflow.errors import RunConflictError, UsageError
 from firnflow.status import BROKEN, COMMITTED, RunStatus, TaskStatus, overall
 from firnflow.stores.state import Attempt
 from firnflow.values import Ref
@@ -64,27 +65,37 @@ def execute_task(project: Project, wish: Wish, echo: Any = None) -> dict[str, An
         params = _params(project, pipeline, wish, known)
         graphs.check_params(wish.graph, params)
         runs.check(known, wish.graph, params)
-        settled = _settled(known) if known else tables.settle(wish.graph, wish.graph.tasks, place.state, place.stores)
-        graph, wish = wish.graph, _pinned(wish, settled)
+        request = _request(known) if known else _new_request(wish, place)
+        graph, wish = wish.graph, _pinned(wish, request, project)
         plan = Plan(project, wish, place, tasks, known, params)
         register(place, project)
-        run = runs.join(place.state, project, graph, wish.run, params, settled)
-        if _settled(run) != settled:  # another process has just made the run, which reads the versions that it has seen
-            wish = _pinned(replace(wish, graph=graph), _settled(run))
+        run = runs.join(place.state, project, graph, wish.run, params, request)
+        if _request(run) != request:  # another process has just made the run, which reads the versions that it has seen
+            wish = _pinned(replace(wish, graph=graph), _request(run), project)
             plan = Plan(project, wish, place, tasks, run, params)
         lease = Lease(place.state, run.id, run.epoch, runs.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with lease, lease.signals(at_once=True):
             return _Execution(wish, plan, place, tasks, run, lease).answer()
 
 
-def _settled(run: Run) -> dict[str, dict[str, Any]]:
-    """Return the versions of named tables that a run reads."""
-    found: dict[str, dict[str, Any]] = run.request.get("tables", {})
-    return found
+def _request(run: Run) -> RunRequest:
+    return RunRequest.from_json(run.request)
 
 
-def _pinned(wish: Wish, settled: dict[str, dict[str, Any]]) -> Wish:
-    return replace(wish, graph=tables.pinned(wish.graph, settled))
+def _new_request(wish: Wish, place: Workplace) -> RunRequest:
+    """Return what a new run is asked for: which versions of named tables it reads, and for which partition it is."""
+    graph, now = wish.graph, time.time()
+    settled = tables.settle(graph, graph.tasks, place.state, place.stores)
+    request = partitions.settled(graph, RunRequest(graph.pipeline, tables=settled, partition=wish.partition), now)
+    return replace(request, settles=partitions.counts(graph, request, now))
+
+
+def _pinned(wish: Wish, request: RunRequest, project: Project) -> Wish:
+    """Return the wish with a graph that names what is read. Raises UsageError where the run is for another."""
+    if wish.partition not in {None, request.partition}:
+        raise UsageError(f"--partition {wish.partition}: run {wish.run} is for {request.partition}")
+    graph = partitions.filled(wish.graph, project.catalog, request.partition, wish.graph.tasks)
+    return replace(wish, graph=tables.pinned(graph, request.tables))
 
 
 def _params(project: Project, pipeline: Pipeline, wish: Wish, known: Run | None) -> dict[str, Any]:
@@ -160,7 +171,9 @@ class _Execution:
         answer = self._as_json(TaskStatus.SKIPPED)
         if node is not None:
             seconds = time.time() - self._run.started_at
-            summary = RunSummary(self._run.id, self._run.pipeline, status, seconds, {**states}, error)
+            summary = RunSummary(
+                self._run.id, self._run.pipeline, status, seconds, {**states}, error, self._run.partition
+            )
             plain = {name: getattr(summary, name) for name in summary.__dataclass_fields__}
             wanted = next(name for name, port in node.arguments.items() if "RunSummary" in port.type)
             answer = self._unit(make_unit(FINALIZER, node, self._job.code(node), {wanted: Value(plain)}))

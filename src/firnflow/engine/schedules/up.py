@@ -20,7 +20,7 @@ from firnflow.errors import FirnflowError, NotFoundError
 from firnflow.graph.model import Cron, Every
 from firnflow.project import redact
 from firnflow.status import RunStatus
-from firnflow.stores.state.ledger import Cause, DueStatus, Ledger
+from firnflow.stores.state.ledger import Cause, DueStatus, Ledger, Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -200,12 +200,12 @@ class Up:
     def _write_moments(self, schedule: Cron | Every, standing: Standing, now: float) -> None:
         found = due(schedule, standing.since, now)
         if found:
-            self._ledger.add(standing, found[-1], [(at, new_id(standing.pipeline, at, CHANCE)) for at in found])
+            self._ledger.add(standing, found[-1], [Planned(at, new_id(standing.pipeline, at, CHANCE)) for at in found])
 
     def _write_update(self, schedule: Schedule, standing: Standing, newest: dict[str, int], now: float) -> None:
         if has_happened(schedule, standing.seen, newest):
             seen = {table: newest[table] for table in tables_of(schedule)}
-            self._ledger.add_update(standing, seen, now, new_id(standing.pipeline, now, CHANCE))
+            self._ledger.add_update(standing, seen, now, [Planned(now, new_id(standing.pipeline, now, CHANCE))])
 
     # -- what was started ---------------------------------------------------------------------------------------------
 

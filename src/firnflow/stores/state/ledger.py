@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum, auto
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -46,6 +46,14 @@ class DueStatus(StrEnum):
 OPEN = (DueStatus.WAITING, DueStatus.STARTED)
 
 
+class Planned(NamedTuple):
+    """A run to come: when it is due, in seconds since 1970, its id, and the key of what it is for."""
+
+    at: float
+    run: str
+    partition: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """One moment at which a pipeline is to run. Times are seconds since 1970."""
@@ -60,6 +68,7 @@ class Due:
     tries: int
     settled_at: float | None
     outcome: str | None
+    partition: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +129,21 @@ class Ledger:
 
         transact(self._engine, work)
 
-    def add(self, standing: Standing, since: float, moments: Iterable[tuple[float, str]]) -> bool:
+    def add(self, standing: Standing, since: float, moments: Iterable[Planned]) -> bool:
         """Write down moments of a schedule, and that they are; return False where another process was faster.
 
         Args:
             standing: how far it was written down.
             since: up to when it is now.
-            moments: when, and the id of the run.
+            moments: the runs; no two of a pipeline are due at once.
         """
-        rows = [self._row(standing.pipeline, at, Cause.SCHEDULE, run) for at, run in moments]
+        rows = [self._row(standing.pipeline, each, Cause.SCHEDULE) for each in moments]
         return self._advance(standing, {"since": since}, rows)
 
-    def add_update(self, standing: Standing, seen: dict[str, int], now: float, run: str) -> bool:
-        """Write down that tables have new versions, and a run for them; return False where another one was faster."""
-        row = self._row(standing.pipeline, now, Cause.UPDATE, run)
-        return self._advance(standing, {"since": now, "seen": seen}, [row])
+    def add_update(self, standing: Standing, seen: dict[str, int], now: float, runs: Iterable[Planned]) -> bool:
+        """Write down that tables have new versions, and the runs for them; return False where another was faster."""
+        rows = [self._row(standing.pipeline, each, Cause.UPDATE) for each in runs]
+        return self._advance(standing, {"since": now, "seen": seen}, rows)
 
     def _advance(self, standing: Standing, values: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
         as_seen = (*self._of(_schedule, standing.pipeline), _schedule.c.since == standing.since)
@@ -149,9 +158,9 @@ class Ledger:
 
         return transact(self._engine, work)
 
-    def trigger(self, pipeline: str, now: float, run: str, assignments: Iterable[str]) -> None:
+    def trigger(self, pipeline: str, wanted: Planned, assignments: Iterable[str]) -> None:
         """Write down that somebody wants a run."""
-        row = self._row(pipeline, now, Cause.TRIGGER, run) | {"assignments": list(assignments)}
+        row = self._row(pipeline, wanted, Cause.TRIGGER) | {"assignments": list(assignments)}
         transact(self._engine, lambda connection: self._insert(connection, row))
 
     def claim(self, due: Due, *, overlap: bool) -> bool:
@@ -212,9 +221,10 @@ class Ledger:
             rows = connection.execute(query.order_by(_due.c.due, _due.c.pipeline))
             return [from_row(Due, row._mapping) for row in rows]  # noqa: SLF001 - public there
 
-    def _row(self, pipeline: str, at: float, cause: Cause, run: str) -> dict[str, Any]:
-        row = {"pipeline": pipeline, "environment": self._environment, "due": at, "cause": cause, "run": run}
-        return {**row, "status": DueStatus.WAITING, "assignments": [], "tries": 0}
+    def _row(self, pipeline: str, planned: Planned, cause: Cause) -> dict[str, Any]:
+        row = {"pipeline": pipeline, "environment": self._environment, "due": planned.at, "cause": cause}
+        what = {"run": planned.run, "partition": planned.partition}
+        return {**row, **what, "status": DueStatus.WAITING, "assignments": [], "tries": 0}
 
     def _insert(self, connection: sa.Connection, row: dict[str, Any]) -> None:
         if connection.dialect.name == "postgresql":

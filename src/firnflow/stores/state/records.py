@@ -25,7 +25,12 @@ _DAMAGE = ("malformed", "not a database", "no such column", "no such table", "al
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a graph. Times are seconds since 1970."""
+    """One execution of a graph. Times are seconds since 1970.
+
+    Attributes:
+        partition: the key of what it is for.
+        due: the moment of the schedule that it was started for.
+    """
 
     id: str
     pipeline: str
@@ -42,6 +47,8 @@ class Run:
     started_at: float
     ended_at: float | None
     error: str | None
+    partition: str | None = None
+    due: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

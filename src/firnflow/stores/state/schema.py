@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy.types import JSON, TypeDecorator
 
-REVISION = "0005"
+REVISION = "0006"
 """The migration that made the tables as they are below."""
 
 metadata = MetaData(
@@ -65,6 +65,8 @@ run = Table(
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("error", Text),
+    Column("partition", String(100)),  # the key of what it is for
+    Column("due", Float),  # the moment of the schedule that it was started for, in seconds since 1970
     Index(None, "pipeline", "started_at"),
     Index(None, "status"),
 )
@@ -225,6 +227,7 @@ due = Table(
     Column("tries", Integer, nullable=False),  # how often its process died
     Column("settled_at", Float),
     Column("outcome", Text),  # how its run ended, or why there is none
+    Column("partition", String(100)),  # the key of what the run is for
     Index(None, "environment", "status"),
     Index(None, "run", unique=True),
 )
@@ -240,4 +243,18 @@ feature_view = Table(
     Column("made_at", Float, nullable=False),  # when the version was applied first, in seconds since 1970
     Column("applied_at", Float, nullable=False),
     Column("applied_by", String(200), nullable=False),
+)
+
+# The ledger of partitions: of each the run that is for it, and how that stands. It outlives the run.
+partition_ledger = Table(
+    "partition_ledger",
+    metadata,
+    Column("pipeline", String(200), primary_key=True),
+    Column("environment", String(100), primary_key=True),
+    Column("partition", String(100), primary_key=True),
+    Column("status", String(20), nullable=False),  # running, succeeded, failed, cancelled, crashed, outdated
+    Column("run", String(80), nullable=False),
+    Column("since", Float, nullable=False),  # seconds since 1970
+    Column("error", Text),
+    Index(None, "run"),
 )

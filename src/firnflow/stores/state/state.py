@@ -21,7 +21,7 @@ from firnflow._text import listing
 from firnflow.errors import NotFoundError, RunConflictError, StateError
 from firnflow.status import COMMITTED, RunStatus, TaskStatus
 from firnflow.stores.state import metrics as course
-from firnflow.stores.state import schema
+from firnflow.stores.state import partitions, schema
 from firnflow.stores.state.connect import connect
 from firnflow.stores.state.owner import is_alive
 from firnflow.stores.state.records import DAMAGED, Attempt, Run, from_row, request_of, run_from_row
@@ -53,11 +53,17 @@ class State:
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
-    def create_run(self, run: Run, graph_json: str) -> None:
-        """Write a new run that its `owner` holds until `lease_until`.
+    def create_run(self, run: Run, graph_json: str, *, unless_done: bool = False) -> None:
+        """Write a new run that its `owner` holds until `lease_until`; the moment that it is due for is added.
+
+        Args:
+            run: the run.
+            graph_json: what it runs.
+            unless_done: refuse a partition that has succeeded.
 
         Raises:
-            RunConflictError: there is a run of this id, or the run that it takes inputs from was forgotten meanwhile.
+            RunConflictError: there is a run of this id, or the run that it takes inputs from was forgotten meanwhile,
+                or its partition is another run's.
         """
         values = {name: getattr(run, name) for name in Run.__dataclass_fields__} | {"request": request_of(run)}
 
@@ -68,8 +74,9 @@ class State:
             if there is not None:
                 raise RunConflictError(f"there is a run {run.id} already")
             _hold_given(connection, run)
+            partitions.take(connection, run, unless_done=unless_done)
             _add_graph(connection, run.graph, graph_json)
-            connection.execute(_run.insert().values(values))
+            connection.execute(_run.insert().values({**values, "due": partitions.due_moment(connection, run.id)}))
 
         transact(self.engine, work)
         crash_point("run.created")
@@ -84,9 +91,10 @@ class State:
             graph: digest and JSON of the graph that goes on, where the code has changed since the run began.
 
         Raises:
-            RunConflictError: a living process holds it.
+            RunConflictError: a living process holds it, or its partition is another run's by now.
         """
         self.reap(must=True)
+        run = self._find(run_id)
         taken = {
             "status": RunStatus.RUNNING,
             "owner": owner,
@@ -102,7 +110,8 @@ class State:
             free = (_run.c.id == run_id, _run.c.status != RunStatus.RUNNING)
             if graph is not None:
                 _add_graph(connection, *graph)
-            connection.execute(_run.update().where(*free).values(taken))
+            if connection.execute(_run.update().where(*free).values(taken)).rowcount and run is not None:
+                partitions.take(connection, run, unless_done=True)
             row = connection.execute(sa.select(_run.c.epoch, _run.c.owner).where(_run.c.id == run_id)).one()
             if row.owner != owner:
                 raise RunConflictError(
@@ -156,6 +165,7 @@ class State:
                 row = connection.execute(sa.select(_run.c.epoch, _run.c.ended_at).where(_run.c.id == run_id)).one()
                 if (row.epoch, row.ended_at) != (epoch, now):
                     raise _taken_over(run_id)
+            partitions.settle(connection, run_id, status, error, now)
             _end_attempts(connection, [run_id], TaskStatus.CANCELLED, now)
 
         transact(self.engine, work)
@@ -193,6 +203,7 @@ class State:
                 _run.update().where(*as_seen).values(status=RunStatus.CRASHED, ended_at=now, error=said)
             )
             if marked.rowcount:
+                partitions.settle(connection, row.id, RunStatus.CRASHED, said, now)
                 _end_attempts(connection, [row.id], TaskStatus.LOST, now)
             return marked.rowcount > 0
 

@@ -1,0 +1,27 @@
+"""Sources of catalog.toml that are other data for each partition: with `{partition}` in their path or URL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from firnflow.project.catalog import Source
+
+MARK = "{partition}"
+"""What stands for the key of a run's partition."""
+
+
+def is_partitioned(source: Source) -> bool:
+    """Return whether a source has the mark in its path or URL. Raises ConfigError where a reference leads nowhere."""
+    if source.path is not None:
+        return MARK in source.path
+    return source.url is not None and MARK in source.url.reveal()
+
+
+def of_partition(source: Source, key: str) -> Source:
+    """Return the source of one partition; its key was checked by the pipeline's partition, and escapes no path."""
+    if source.path is not None:
+        return source.model_copy(update={"path": source.path.replace(MARK, key)})
+    if source.url is not None:
+        return source.model_copy(update={"url": source.url.replaced(MARK, key)})
+    return source
