@@ -7,6 +7,7 @@ import logging
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import firnflow as ff
 from cookies.names import DAY, KEY, model_name
@@ -33,22 +34,22 @@ def of_day(newcomers: ibis.Table, day: dt.date) -> ibis.Table:
 def predict(customers: ibis.Table, target: str) -> pa.Table:
     """Return how many boxes each customer will order, by the champion with the preprocessing that it was stored with.
 
-    A target without a champion has no rows, and the log says so: the others are predicted all the same.
+    What a linear model says below 0 is 0. A target without a champion has no rows, and the log says so: the others are
+    predicted all the same.
     """
     here, _ = services.here("predict")
-    registry = Registry(here.state, here.stores)
-    champion = registry.champion(model_name(target))
+    registry, name = Registry(here.state, here.stores), model_name(target)
+    champion = registry.champion(name)
     if champion is None:
         log.warning(
-            "%s is not predicted: no model %s has passed its gate yet. See: firnflow models history %s",
-            target,
-            model_name(target),
-            model_name(target),
+            "%s is not predicted: no %s has passed its gate. See: firnflow models history %s", target, name, name
         )
         return SCHEMA.empty_table()
     said = models.predict(registry.load(champion), customers, keep=[DAY])
-    columns = [said[DAY], said[KEY], *(pa.repeat(target, said.num_rows),), said["prediction"]]
-    return pa.table([*columns, pa.repeat(champion.place, said.num_rows)], schema=SCHEMA)
+    rows = said.num_rows
+    boxes = pc.max_element_wise(said["prediction"], 0.0)
+    columns = [said[DAY], said[KEY], pa.repeat(target, rows), boxes, pa.repeat(champion.place, rows)]
+    return pa.table(columns, schema=SCHEMA)
 
 
 @ff.task
