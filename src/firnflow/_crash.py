@@ -37,6 +37,10 @@ POINTS = frozenset(
         "schedule.claimed",  # one is taken, its run has not begun
         "schedule.started",  # the process of its run is there
         "schedule.settled",  # the ledger says how it ended
+        "apply.locked",  # this process holds the deployment, nothing has changed
+        "apply.begun",  # it is written down that an action begins
+        "apply.done",  # it is done, the state does not know
+        "apply.recorded",  # the state knows
         "model.registered",  # a version of a model is written down, the task that did so is under way
         "model.promoted",  # likewise, an alias has moved
     }

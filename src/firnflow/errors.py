@@ -25,7 +25,8 @@
         ├── RunCancelledError        somebody asked the run to stop
         ├── RunConflictError         another process holds the run, or has taken it over
         ├── ModelConflictError       an alias was moved meanwhile, or a version is still needed
-        └── TableConflictError       a named table got a version meanwhile that this one would undo
+        ├── TableConflictError       a named table got a version meanwhile that this one would undo
+        └── DeployConflictError      somebody else deploys, or has changed what a plan has seen
 
 A message says what is wrong, where, and the command or setting that mends it.
 An exception raised by a user's function is never replaced: it is the ``__cause__`` of a TaskFailedError.
@@ -162,3 +163,7 @@ class ModelConflictError(RunError):
 
 class TableConflictError(RunError):
     """Somebody else has published a version of a named table meanwhile that this one would undo; nothing changed."""
+
+
+class DeployConflictError(RunError):
+    """Somebody else deploys to the environment, or has changed what the plan has seen; what is there stays so."""

@@ -277,7 +277,7 @@ def test_migrations_make_the_tables_that_the_code_has(state):
     assert ScriptDirectory.from_config(alembic_config()).get_current_head() == schema.REVISION
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0004", "0005"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0004", "0006"])
 def test_a_state_of_an_earlier_version_is_migrated_and_keeps_what_it_has(url, monkeypatch, revision):
     monkeypatch.setattr(schema, "REVISION", revision)
     old = State(url)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy.types import JSON, TypeDecorator
 
-REVISION = "0006"
+REVISION = "0007"
 """The migration that made the tables as they are below."""
 
 metadata = MetaData(
@@ -257,4 +257,52 @@ partition_ledger = Table(
     Column("since", Float, nullable=False),  # seconds since 1970
     Column("error", Text),
     Index(None, "run"),
+)
+
+# What an environment has deployed to a target. Who applies takes it by compare and swap of the serial.
+deployment = Table(
+    "deployment",
+    metadata,
+    Column("project", String(100), primary_key=True),
+    Column("environment", String(100), primary_key=True),
+    Column("target", String(20), primary_key=True),
+    Column("serial", Integer, nullable=False),  # counts how often it was taken: the fencing token
+    Column("owner", String(200)),  # the process that applies; null: none does
+    Column("lease_until", Float),  # seconds since 1970
+    Column("at", Float, nullable=False),  # when it was taken last, in seconds since 1970
+    Column("by", String(200), nullable=False),
+)
+
+deployed_resource = Table(
+    "deployed_resource",
+    metadata,
+    Column("project", String(100), primary_key=True),
+    Column("environment", String(100), primary_key=True),
+    Column("target", String(20), primary_key=True),
+    Column("kind", String(40), primary_key=True),
+    Column("name", String(300), primary_key=True),
+    Column("digest", String(64), nullable=False),  # of what was applied
+    Column("facts", JSON, nullable=False),  # what people want to know of it
+    Column("position", Integer, nullable=False),  # in the order in which resources are made
+    Column("applied", Integer, nullable=False),  # 0: an apply has begun to make it
+    Column("at", Float, nullable=False),
+    Column("by", String(200), nullable=False),
+)
+
+# The audit: rows are added, never changed.
+deployment_change = Table(
+    "deployment_change",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("project", String(100), nullable=False),
+    Column("environment", String(100), nullable=False),
+    Column("target", String(20), nullable=False),
+    Column("serial", Integer, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("name", String(300), nullable=False),
+    Column("action", String(20), nullable=False),  # create, change, adopt, remove, forget
+    Column("digest", String(64)),  # null: it is gone
+    Column("at", Float, nullable=False),
+    Column("by", String(200), nullable=False),
+    Index(None, "project", "environment", "target", "id"),
 )
