@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cookies.names import DAY, KEY, TARGETS, TOTAL, model_name
+from cookies.names import DAY, KEY, PREDICTIONS, SCORES, TARGETS, TOTAL, model_name
 from firnflow import data
 from firnflow.errors import FirnflowError, NotFoundError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from firnflow.stores.tables.versions import Version
 
 PROJECT = Path(__file__).parent
-PREDICTIONS, CHAMPIONS = "cookie_predictions", "cookie_champions"
 EVEN = 0.0005  # what is shown as +0.000
 
 
@@ -29,16 +28,16 @@ def predictions(version: int) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=64)
-def champions(version: int) -> pd.DataFrame:
-    """Return what was in production once."""
-    return data.read(CHAMPIONS, version, project=PROJECT).to_pandas()
+def trained(version: int) -> pd.DataFrame:
+    """Return what came of one training."""
+    return data.read(SCORES, version, project=PROJECT).to_pandas()
 
 
 def scores(models: set[str]) -> dict[str, dict[str, object]]:
     """Return model → family, R² and R² of the plain lasso, of those that made the predictions."""
     found: dict[str, dict[str, object]] = {}
-    for version in reversed(data.versions(CHAMPIONS, project=PROJECT)):
-        found |= {row["model"]: row for row in champions(version.number).to_dict("records") if row["model"] in models}
+    for version in reversed(data.versions(SCORES, project=PROJECT)):
+        found |= {row["model"]: row for row in trained(version.number).to_dict("records") if row["model"] in models}
         if models <= found.keys():
             break
     return found

@@ -10,11 +10,9 @@ import firnflow as ff
 from cookies.families import FAMILIES, Family, Learning, cross_validated, examples, fresh, roles
 from cookies.names import TARGETS, model_name
 from firnflow import models, steps
-from firnflow.engine import services
 from firnflow.models.evaluation.base import Scored
 from firnflow.models.evaluation.catalog import values
 from firnflow.models.preprocessing import Preprocessing
-from firnflow.models.registry import Registry
 from firnflow.models.signature import Output, Signature
 
 
@@ -114,28 +112,25 @@ def rules_of(gating: steps.Gating) -> list[steps.Gating]:
     return [gating.model_copy(update={"name": model_name(target)}) for target in TARGETS]
 
 
-@ff.task(cache=False)
-def champions(promoted: list[steps.Promoted]) -> pa.Table:
-    """Return the model in production of each target that has one: what it is, and how good it was when it came.
+@ff.task
+def score(choices: list[Choice], figures: list[dict[str, float]], promoted: list[steps.Promoted]) -> pa.Table:
+    """Return how good the model of each target is, what became of it, and which one is in production now.
 
-    Columns: target, model (`cookies_laeckerli/3`), family, r2, plain_r2.
+    Columns: target, model (`cookies_laeckerli/3`), family; on customers that it does not know r2 and plain_r2; action,
+    champion (null: there is none).
     """
-    here, _ = services.here("champions")
-    registry = Registry(here.state, here.stores)
-    rows = []
-    for each in promoted:
-        found = registry.champion(each.name)
-        if found is not None:
-            about, figures = found.metadata, found.metadata["metrics"]
-            rows.append(
-                {
-                    "target": about["target"],
-                    "model": found.place,
-                    "family": about["family"],
-                    "r2": figures["r2"],
-                    "plain_r2": figures["plain_r2"],
-                }
-            )
     text, number = pa.string(), pa.float64()
     kinds = {"target": text, "model": text, "family": text, "r2": number, "plain_r2": number}
-    return pa.Table.from_pylist(rows, schema=pa.schema(kinds))
+    rows = [
+        {
+            "target": choice.target,
+            "model": f"{done.name}/{done.version}",
+            "family": choice.family,
+            "r2": found["r2"],
+            "plain_r2": found["plain_r2"],
+            "action": done.action,
+            "champion": None if done.champion is None else f"{done.name}/{done.champion}",
+        }
+        for choice, found, done in zip(choices, figures, promoted, strict=True)
+    ]
+    return pa.Table.from_pylist(rows, schema=pa.schema({**kinds, "action": text, "champion": text}))

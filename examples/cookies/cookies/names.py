@@ -20,6 +20,9 @@ COOKIES = {
 TOTAL = "total"
 TARGETS = (*COOKIES, TOTAL)
 """What is predicted: boxes of each cookie, and of all together."""
+ORDERS, NEWCOMERS = "cookie_orders", "new_customers"
+SCORES, PREDICTIONS = "cookie_scores", "cookie_predictions"
+"""The named tables."""
 
 
 def model_name(target: str) -> str:

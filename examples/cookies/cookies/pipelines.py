@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 import firnflow as ff
 from cookies import learning
 from cookies.families import ALL, FAMILIES, PLAIN, Learning, roles
 from cookies.joining import join
-from cookies.names import DAY, KEY, TARGETS, TOTAL, model_name
+from cookies.names import DAY, KEY, NEWCOMERS, ORDERS, PREDICTIONS, SCORES, TARGETS, TOTAL, model_name
 from cookies.predicting import of_day, predict, together
 from cookies.report import report
 from firnflow import steps
 
-ORDERS, NEWCOMERS, CHAMPIONS, PREDICTIONS = "cookie_orders", "new_customers", "cookie_champions", "cookie_predictions"
-
-
-class DayParams(ff.Params):
-    """The day that a run is about."""
-
-    day: dt.date
+DAYS = ff.Daily(start="2026-01-01")
 
 
 class TrainParams(ff.Params):
@@ -40,10 +33,10 @@ class TrainParams(ff.Params):
     )
 
 
-@ff.pipeline(params=DayParams)
-def cookies_etl(p: Any) -> None:
+@ff.pipeline(partition=DAYS)
+def cookies_etl(partition: Any) -> None:
     """Load the feeds of a day, join them, publish what was ordered and who is new."""
-    found = join(ff.source("orders"), ff.source("trial_customers"), p.day)
+    found = join(ff.source("orders"), ff.source("trial_customers"), partition.day)
     found.orders.publish(ORDERS, mode="partition", partition=DAY, key=KEY)
     found.newcomers.publish(NEWCOMERS, mode="partition", partition=DAY, key=KEY)
 
@@ -66,12 +59,12 @@ def cookies_train(p: Any) -> None:
     gated = steps.gate.map(fitted_models, test_set, learning.rules_of(p.gating), registered, plain)
     promoted = steps.promote.map(registered, gated.verdict)
     report(choices, gated.verdict, promoted)
-    learning.champions(promoted).publish(CHAMPIONS)
+    learning.score(choices, figures, promoted).publish(SCORES)
 
 
-@ff.pipeline(params=DayParams)
-def cookies_predict(p: Any) -> None:
+@ff.pipeline(partition=DAYS, schedule=ff.OnUpdate(NEWCOMERS) & ff.OnUpdate(SCORES))
+def cookies_predict(partition: Any) -> None:
     """Predict what those will order who began their trial on a day."""
-    customers = of_day(ff.table(NEWCOMERS), p.day)
+    customers = of_day(ff.table(NEWCOMERS), partition.day)
     predictions = predict.map(customers, list(TARGETS))
     together(predictions).publish(PREDICTIONS, mode="partition", partition=DAY, key=(DAY, KEY, "target"))

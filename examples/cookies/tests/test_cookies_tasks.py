@@ -13,7 +13,7 @@ import firnflow as ff
 from cookies import families, learning, pipelines
 from cookies.generator import feeds
 from cookies.joining import join
-from cookies.names import COOKIES, DAY, KEY, TARGETS, TOTAL, TRAITS
+from cookies.names import COOKIES, DAY, KEY, ORDERS, TARGETS, TOTAL, TRAITS
 from cookies.predicting import of_day
 from cookies.report import report
 from firnflow import models, steps
@@ -118,6 +118,6 @@ def test_boosting_finds_what_a_line_does_not_and_the_gate_sees_it(learnt):
 
 def test_training_starts_when_there_are_new_orders():
     graph = pipelines.cookies_train.build()
-    assert graph.schedule == ff.OnUpdate(pipelines.ORDERS)
+    assert graph.schedule == ff.OnUpdate(ORDERS)
     assert graph.tasks["try_out"].mapping.how == "cross"
     assert graph.tasks["gate"].mapping.arguments == ("model", "gating", "registered", "baseline")
