@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from firnflow.graph.partitions import Weekly as Weekly
     from firnflow.graph.pipeline import pipeline as pipeline
     from firnflow.graph.placeholders import each as each
+    from firnflow.graph.rules import Checks as Checks
+    from firnflow.graph.rules import Column as Column
     from firnflow.graph.source import source as source
     from firnflow.graph.table import table as table
     from firnflow.graph.task import task as task
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Checks": "firnflow.graph.rules",
+    "Column": "firnflow.graph.rules",
     "ByKey": "firnflow.graph.partitions",
     "Cron": "firnflow.graph.model",
     "Daily": "firnflow.graph.partitions",

@@ -17,7 +17,14 @@ from firnflow import context, values
 from firnflow._crash import crash_point
 from firnflow.engine import logs, peak
 from firnflow.engine.binding import Bound, Value, from_json, stored, to_json
-from firnflow.errors import DamagedArtifactError, FirnflowError, RunConflictError, StoreError, TaskFailedError
+from firnflow.errors import (
+    DamagedArtifactError,
+    DataError,
+    FirnflowError,
+    RunConflictError,
+    StoreError,
+    TaskFailedError,
+)
 from firnflow.graph.model import Resources
 from firnflow.status import TaskStatus
 from firnflow.values.ref import Ref
@@ -238,6 +245,7 @@ def describe(error: BaseException, redact: Callable[[str], str]) -> dict[str, An
         "message": redact(str(cause)),
         "traceback": redact(shown),
         "mendable": isinstance(error, FirnflowError) and not isinstance(error, TaskFailedError),
+        **({"checks": cause.checks} if isinstance(cause, DataError) and cause.checks else {}),
     }
 
 

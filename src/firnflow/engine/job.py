@@ -15,7 +15,7 @@ from firnflow.engine.selection import outputs_of
 from firnflow.engine.units import make_unit
 from firnflow.errors import DamagedArtifactError
 from firnflow.graph.source import SOURCE_KEY
-from firnflow.graph.table import PUBLISH_KEY, TABLE_KEY
+from firnflow.graph.table import CHECK_KEY, PUBLISH_KEY, TABLE_KEY
 from firnflow.project import redact
 from firnflow.status import COMMITTED
 from firnflow.values import json
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from firnflow.stores.state import Attempt, State
 
 
-_OURS = {SOURCE_KEY, TABLE_KEY, PUBLISH_KEY}
+_OURS = {SOURCE_KEY, TABLE_KEY, PUBLISH_KEY, CHECK_KEY}
 
 
 class Job:
@@ -136,7 +136,7 @@ class Job:
         watches = self._tasks[node.key].watches if node.key in self._tasks else None
 
         def read(arguments: dict[str, Bound], name: str) -> Any:
-            bound = arguments[name]
+            bound = arguments.get(name)
             return self.read_json(bound) if isinstance(bound, Ref) else getattr(bound, "json", None)
 
         return lambda digests, arguments: watches(self.state, digests, partial(read, arguments)) if watches else None

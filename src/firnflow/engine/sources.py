@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow import context
 from firnflow._text import listing, nearest
-from firnflow.engine import tables
+from firnflow.engine import checking, tables
 from firnflow.errors import DataError, NotFoundError, UsageError
 from firnflow.graph.kinds import KINDS
 from firnflow.graph.model import FromConstant, Graph, Port, TaskNode
+from firnflow.graph.rules import Checks
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.graph.task import Task
 from firnflow.project.partitioned import of_partition
 from firnflow.project.secrets import has_password
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from firnflow.engine.attempt import Workplace
     from firnflow.graph.pipeline import Pipeline
     from firnflow.project import Project
     from firnflow.project.catalog import Source
+    from firnflow.stores.state import State
 
 
 def with_builtins(pipeline: Pipeline, project: Project, place: Workplace) -> dict[str, Task[...]]:
@@ -34,10 +37,26 @@ def with_builtins(pipeline: Pipeline, project: Project, place: Workplace) -> dic
         here, spec = context.current(), _spec(project, name, partition)
         if expected is not None and here is not None:  # a table may be read as late as it is stored
             here.before_commit.append(lambda: _check_unchanged(project, name, path, partition, expected))
-        return sources.read_source(spec, place.stores, project.root, path, name=name)
+        rules = spec.rules if spec is not None else Checks()
+        if here is None or rules == Checks():
+            return sources.read_source(spec, place.stores, project.root, path, name=name)
+        about, seen = checking.circumstances(name, rules), checking.Seen()
+        rows = sources.read_source(spec, place.stores, project.root, path, name=name, about=about, judged=seen.settle)
+        return seen.told(rows, place.stores)
+
+    def watch(state: State, _: dict[str, str], argument: Callable[[str], Any]) -> str:
+        """Return what the checks of a source compare it with: it is read again when that changes."""
+        name = argument("name")
+        spec = project.catalog.get(name)
+        return checking.watched(state, place.stores, name, spec.rules, []) if spec is not None else ""
 
     own = {task.key: task for task in pipeline.tasks.values()}
-    return {**own, SOURCE_KEY: Task(source, "source"), **tables.tasks(place.stores)}
+    return {
+        **own,
+        SOURCE_KEY: Task(source, "source").watching(watch),
+        **tables.tasks(place.stores),
+        **checking.tasks(place.stores),
+    }
 
 
 def absolute(inputs: dict[str, str], folder: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import datetime as dt
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from firnflow.graph.mapping import plan_map
 from firnflow.graph.model import Condition, FromConstant, Group, Input, Location, Mapping, Port, TaskNode
 from firnflow.graph.names import PATH
 from firnflow.graph.placeholders import Case, Output, Outputs
+from firnflow.graph.rules import Checks
 from firnflow.graph.types import SourceTable
 from firnflow.graph.where import Place, fail, here, quoted
 
@@ -90,6 +92,40 @@ class Builder:
         given: dict[str, str | int] = {argument: value for argument, value in which.items() if value is not None}
         suffix = "".join(f"_{argument}_{value}" for argument, value in given.items())
         return self._leaf(f"{name}{re.sub(_NO_NAME, '_', suffix)}", key, {"name": name, **given}, "table")
+
+    def check(
+        self, output: Output, name: str, checks: Any, moment: Any, references: dict[str, Any], key: str
+    ) -> Output:
+        """Add the task that checks a table before it is published."""
+        task, place = f"check_{name}", here()
+        path = self._path(task)
+
+        def given(argument: str, value: Any, annotation: Any) -> Input:
+            return to_input(value, annotation, Site(self, task, argument, place))
+
+        inputs = {
+            "data": given("data", output, SourceTable),
+            "name": FromConstant(value=name),
+            "checks": given("checks", checks, Checks),
+        }
+        if moment is not None:
+            inputs["moment"] = given("moment", moment, str | dt.date | dt.datetime)
+        if references:
+            inputs["names"] = FromConstant(value=list(references))
+            inputs["tables"] = given("references", list(references.values()), list[SourceTable])  # type: ignore[valid-type]
+        self._claim(path, task, place)
+        table = readable(SourceTable)
+        types = {"data": table, "name": "str", "checks": "Checks", "names": "list[str]", "tables": f"list[{table}]"}
+        self.nodes[path] = TaskNode(
+            key=key,
+            doc=f"Checks what is to be published as {name}",
+            location=place.location(),
+            inputs=inputs,
+            arguments={argument: Port(type=types.get(argument, "str")) for argument in inputs},
+            outputs={"result": Port(type=table)},
+            when=tuple(self.conditions),
+        )
+        return Output(self, path, None, SourceTable, mapped=False)
 
     def publish(self, output: Output, name: str, mode: str, columns: dict[str, list[str]], key: str) -> Output:
         """Add the task that publishes a table."""

@@ -13,13 +13,14 @@ from firnflow.graph.types import adapter
 from firnflow.graph.where import fail, here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from pydantic import BaseModel
 
     from firnflow.graph.builder import Builder
     from firnflow.graph.partitions import ByKey, Timed
+    from firnflow.graph.rules import Checks
     from firnflow.graph.table import Mode
 
 _INSIDE = "Do it inside a task: pass this as an argument."
@@ -154,6 +155,9 @@ class Output(Placeholder):
         *,
         key: str | Sequence[str] | None = None,
         partition: str | Sequence[str] | None = None,
+        checks: Checks | None = None,
+        moment: Any = None,
+        references: Mapping[str, Any] | None = None,
     ) -> Any:
         """Publish this table as the next version of a named one, and return that version for tasks below.
 
@@ -163,13 +167,19 @@ class Output(Placeholder):
                 `partition`: these in place of those of the partitions that they are in.
             key: columns that no two rows may have in common; they are kept with the table, and checked from then on.
             partition: the columns of the partitions; set by the first publication.
+            checks: what the rows must be; a task of its own, `check_NAME`, looks before anything is published.
+            moment: by which the checks measure freshness: a day, which stands for its end, or a moment; default: when
+                the run started.
+            references: table → the table that stands for it in the rules' `references`; default: the named table as it
+                is then.
 
         Raises:
             GraphError: this is no table, or an argument is wrong.
         """
-        from firnflow.graph.table import publish
+        from firnflow.graph.table import check, publish
 
-        return publish(self, name, mode, key, partition)
+        output = self if checks is None else check(self, name, checks, moment, references)
+        return publish(output, name, mode, key, partition)
 
     def __iter__(self) -> Iterator[Any]:
         remedy = _MAP

@@ -20,6 +20,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     ValidationError,
+    model_serializer,
 )
 from pydantic import model_validator as validator
 
@@ -129,6 +130,11 @@ class _Rules(BaseModel):
             hint = nearest(word, WORDS) if problem["type"] == "extra_forbidden" else ""
             said = problem["msg"].removeprefix("Value error, ")
             fail(f"{'.'.join([type(self).__name__, *map(str, problem['loc'])])}: {said}", place, hint)
+
+    @model_serializer(mode="wrap")
+    def _short(self, plain: Any) -> dict[str, Any]:
+        """Return what is said, and not what goes without saying."""
+        return {name: value for name, value in plain(self).items() if name in self.model_fields_set}
 
 
 class ColumnRules(_Rules):

@@ -6,15 +6,17 @@ import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from firnflow._text import nearest
+from firnflow._text import listing, nearest
 from firnflow.graph.annotations import readable
 from firnflow.graph.builder import current
 from firnflow.graph.names import NAME
+from firnflow.graph.placeholders import Placeholder
+from firnflow.graph.rules import Checks
 from firnflow.graph.types import is_table
 from firnflow.graph.where import Place, fail, here
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from firnflow.graph.placeholders import Output
 
@@ -22,6 +24,8 @@ TABLE_KEY: Final = "firnflow:table"
 """The key of a node that reads the named table of its constant input `name`."""
 PUBLISH_KEY: Final = "firnflow:publish"
 """The key of a node that publishes its input `data` under the name of its constant input `name`."""
+CHECK_KEY: Final = "firnflow:check"
+"""The key of a node that holds its input `data` against the rules in its input `checks`."""
 
 Mode = Literal["replace", "append", "partition"]
 MODES: Final = get_args(Mode)
@@ -63,14 +67,7 @@ def publish(
 ) -> Any:
     """Add the task that publishes what a task returns; see `Output.publish`."""
     place = here()
-    _check_name(name, place)
-    annotation = output._annotation  # noqa: SLF001 - placeholders have no public attributes
-    if not is_table(annotation):
-        fail(
-            f"table {name!r}: only a table can be published, but {output!r} is {readable(annotation)}",
-            place,
-            "Let a task join a list of tables into one." if "list[" in readable(annotation) else "",
-        )
+    _check_table(output, name, place)
     if mode not in MODES:
         known = nearest(str(mode), MODES) or f" It is one of {', '.join(MODES)}."
         fail(f"table {name!r}: mode={mode!r} is no way to publish", place, known)
@@ -79,6 +76,21 @@ def publish(
         fail(f"table {name!r}: mode='partition' replaces partitions by a column", place, "Name it: `partition='day'`.")
     given = {argument: names for argument, names in columns.items() if names}
     return output._builder.publish(output, name, mode, given, PUBLISH_KEY)  # noqa: SLF001
+
+
+def check(output: Output, name: str, checks: Any, moment: Any, references: Mapping[str, Any] | None) -> Output:
+    """Add the task that checks what a task returns before it is published; see `Output.publish`."""
+    place = here()
+    _check_table(output, name, place)
+    if not isinstance(checks, Checks | Placeholder):
+        hint = "Write `ff.Checks(…)`."
+        fail(f"table {name!r}: checks= is a {type(checks).__name__}, no rules", place, hint)
+    given = dict(references or {})
+    for each in given:
+        if isinstance(checks, Checks) and each not in checks.referenced:
+            known = f"They name: {listing(checks.referenced)}."
+            fail(f"table {name!r}: no rule references {each!r}", place, nearest(each, checks.referenced) or known)
+    return output._builder.check(output, name, checks, moment, given, CHECK_KEY)  # noqa: SLF001
 
 
 def parse_moment(text: str) -> float:
@@ -95,6 +107,17 @@ def parse_moment(text: str) -> float:
 def _check_name(name: Any, place: Place) -> None:
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         fail(f"table {name!r}: a name is letters, digits and `_`, a letter first", place)
+
+
+def _check_table(output: Output, name: str, place: Place) -> None:
+    _check_name(name, place)
+    annotation = output._annotation  # noqa: SLF001 - placeholders have no public attributes
+    if not is_table(annotation):
+        fail(
+            f"table {name!r}: only a table can be published, but {output!r} is {readable(annotation)}",
+            place,
+            "Let a task join a list of tables into one." if "list[" in readable(annotation) else "",
+        )
 
 
 def _check_version(name: str, version: Any, place: Place) -> None:

@@ -65,6 +65,7 @@ class Wish:
         pipeline: the run's pipeline.
         by: who.
         base: the version that the rows were made from: it must be the newest still, but for the run's own.
+        identity: what tells these rows from others, of which a task publishes each once; "": all that is in them.
     """
 
     table: str
@@ -76,6 +77,7 @@ class Wish:
     pipeline: str = ""
     by: str = ""
     base: int | None = None
+    identity: str = ""
 
 
 def publish(tables: Tables, load: Ref, wish: Wish) -> Ref:
@@ -119,6 +121,7 @@ class _Publishing:
 
     def __init__(self, tables: Tables, load: Ref, wish: Wish, seen: int) -> None:
         self._tables, self._load, self._wish, self._seen = tables, load, wish, seen
+        self._identity = wish.identity or load.digest
         self._stores = tables.stores
         self._rows: ibis.Table = values.load(load, ibis.Table, self._stores)
         self._columns = columns_of(self._rows, self._connection)
@@ -156,7 +159,7 @@ class _Publishing:
 
     def _done(self, table: Table) -> Version | None:
         """Return the version that has these rows by this task: of this run, or of an earlier one and still there."""
-        wish, load = self._wish, self._load.digest
+        wish, load = self._wish, self._identity
         mine = of_task(table, wish.run, wish.task)
         if mine is not None and (mine.load, mine.mode) == (load, wish.mode):
             return mine
@@ -308,8 +311,9 @@ class _Publishing:
             number=number,
             at=0.0,
             rows=0,
+            loaded=int((self._load.meta or {}).get("rows") or 0),
             **{name: getattr(wish, name) for name in ("mode", "run", "task", "pipeline", "by")},
-            load=self._load.digest,
+            load=self._identity,
             digest=self._digest(None if whole else {*stays, *(file.where for file in written)}),
             partitions=None if whole or not transaction.table_metadata.spec().fields else self._partitions(),
             restored=None,

@@ -44,6 +44,7 @@ def restore(tables: Tables, name: str, number: int, by: str) -> Version:
     version = replace(
         old,
         number=last.number + 1,
+        loaded=old.rows,
         mode="restore",
         run="",
         task="",

@@ -33,6 +33,7 @@ class Version:
         number: 1, 2, 3, …
         at: when it was committed, in seconds since 1970.
         rows: how many it has.
+        loaded: how many were published as it.
         mode: `replace`, `append`, `partition` or `restore`.
         run: the run that published it; "": somebody did by hand.
         task: the task there.
@@ -49,6 +50,7 @@ class Version:
     number: int
     at: float
     rows: int
+    loaded: int
     mode: str
     run: str
     task: str
@@ -62,7 +64,11 @@ class Version:
 
     def properties(self) -> dict[str, str]:
         """Return what is written into the snapshot."""
-        said = {"version": str(self.number), **{name: str(getattr(self, name)) for name in _TEXTS}}
+        said = {
+            "version": str(self.number),
+            "loaded": str(self.loaded),
+            **{name: str(getattr(self, name)) for name in _TEXTS},
+        }
         if self.partitions is not None:
             said["partitions"] = json.dumps(list(self.partitions))
         if self.restored is not None:
@@ -146,6 +152,7 @@ def _read(name: str, snapshot: int, at: int, summary: Mapping[str, str] | Any) -
         number=int(said("version") or 0),
         at=float(said("at") or at / 1000),
         rows=int(summary.get("total-records") or 0),
+        loaded=int(said("loaded") or summary.get("added-records") or 0),
         **{key: said(key) or "" for key in _TEXTS},
         partitions=None if partitions is None else tuple(json.loads(partitions)),
         restored=int(restored) if restored is not None else None,
