@@ -91,6 +91,21 @@ def test_weekends_are_no_news_but_the_first_time():
     assert warned(broken) == [5, 33]
 
 
+def test_a_weekday_is_known_by_any_of_the_four_weeks_before():
+    week = [100.0] * 5 + [40.0] * 2
+    values: list[float | None] = [*week * 6]
+    values[32] = None  # the Friday before the fifth Saturday
+    values[25] = 40.0  # and a Friday off, the week before
+    assert warned(values) == [5, 25]
+
+
+def test_a_day_off_that_comes_back_to_any_of_what_it_was_compared_with_is_no_news():
+    week = [260.0] * 5 + [65.0] * 2
+    values = week * 6
+    values[33] = 20.0  # a Saturday; the Sunday after it is like any other, and so is the next Saturday
+    assert warned(values) == [5, 33]
+
+
 def test_unknown_days_are_skipped():
     assert warned([100.0, None, 200.0], ONE) == []
     assert warned([100.0, None, math.nan, 200.0], WarningSettings(against=(3,))) == [3]

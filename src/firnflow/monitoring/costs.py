@@ -5,20 +5,22 @@ A rule of thumb beside the detector of `anomalies`: it needs no history to learn
 A day *differs* from another where the difference is above `amount`, in currency, and above `share` of the other day. It
 is warned of where it differs from one of the days that it is compared with, except that
 
-- a **rebound** is no news: where the other day is *off*, and the day does not differ from what was there before that;
-- a **weekday** is no news: a change against yesterday that the same weekday of the week before has made too, in the
-  same direction, so that the day does not differ from that one. Where that one was off, what was there before it counts
-  as well.
+- a **rebound** is no news: where the other day is *off*, and the day does not differ from something that was there
+  before;
+- a **weekday** is no news: a change against yesterday that the same weekday of one of the four weeks before has made
+  too, in the same direction, so that the day does not differ from that one. Of a day that was off, what was there
+  before it counts as well.
 
-A day that is warned of is off. So are the days after it, until one does not differ from what was there before, or until
-`memory` days have passed: then the new level is the level.
+A day that is warned of is off. So are the days after it, until one does not differ from something that was there
+before, or until `memory` days have passed: then the new level is the level. What was there before is what the days that
+are off were compared with; of a day that was off itself, what was there before that.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -29,7 +31,7 @@ from firnflow.monitoring.anomalies.scale import rounded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_WEEK = 7
+_WEEKS = 4
 _LARGEST = 1e15
 
 
@@ -106,58 +108,74 @@ def cost_warnings(values: Mapping[dt.date, float | None], settings: WarningSetti
     return tuple(warning for day in sorted(series.values) if (warning := series.look(day)) is not None)
 
 
+class _Off(NamedTuple):
+    """A day that is off: since when, and what was there before."""
+
+    since: dt.date
+    before: tuple[float, ...]
+
+
 class _Series:
-    """The days that were looked at so far: the values, and of each day that is off since when, and what was before."""
+    """The days that were looked at so far: the values, and which days are off."""
 
     def __init__(self, values: dict[dt.date, float], settings: WarningSettings) -> None:
         self.values, self._settings, self._differ = values, settings, settings.differs
-        self._off: dict[dt.date, tuple[dt.date, float]] = {}
+        self._off: dict[dt.date, _Off] = {}
         self._last: dt.date | None = None
 
     def look(self, day: dt.date) -> CostWarning | None:
         """Return the warning of a day, if there is one; days are to come in their order."""
         value = self.values[day]
-        changes = [change for days in self._settings.against if (change := self._change(day, days)) is not None]
-        still = self._off.get(self._last) if self._last is not None else None
-        since, before = still or (day, changes[0].before if changes else value)
-        young = (day - since).days < self._settings.memory
-        if changes and not young:  # the level had been taken over, and has changed again
-            since, before = day, changes[0].before
-        if changes or (still and young and self._differ(value, before)):
-            self._off[day] = since, before
+        changes = tuple(change for days in self._settings.against if (change := self._change(day, days)) is not None)
+        episode = self._off.get(self._last) if self._last is not None else None
+        if episode is not None and (day - episode.since).days >= self._settings.memory:
+            episode = None
+        since, before = episode or (day, ())
+        if changes:
+            compared = [each for change in changes for each in self._before(_earlier(day, change.days))]
+            self._off[day] = _Off(since, tuple(dict.fromkeys([*before, *compared])))
+        elif episode is not None and all(self._differ(value, each) for each in before):
+            self._off[day] = episode
         self._last = day
-        return CostWarning(day=day, value=value, changes=tuple(changes)) if changes else None
+        return CostWarning(day=day, value=value, changes=changes) if changes else None
 
     def _change(self, day: dt.date, days: int) -> Change | None:
         """Return the change against an earlier day, or None where it is small, unknown or no news."""
-        other, value = day - dt.timedelta(days=days), self.values[day]
+        other, value = _earlier(day, days), self.values[day]
         before = self.values.get(other)
         if before is None or not self._differ(value, before):
             return None
-        if other in self._off and not self._differ(value, self._off[other][1]):
+        if other in self._off and not all(self._differ(value, each) for each in self._off[other].before):
             return None
-        if days == 1 and self._settings.weekdays and self._weekly(day):
+        if days == 1 and self._settings.weekdays and any(self._weekly(day, weeks) for weeks in range(1, _WEEKS + 1)):
             return None
         difference = rounded(value - before)
         ratio = difference / abs(before) if before else math.inf
         share = rounded(ratio) if math.isfinite(ratio) else None
         return Change(days=days, before=before, difference=difference, share=share)
 
-    def _weekly(self, day: dt.date) -> bool:
-        """Return whether the same weekday of the week before has made the same change against its yesterday."""
-        yesterday = self.values.get(day - dt.timedelta(days=1))
-        places = [day - dt.timedelta(days=days) for days in (_WEEK, _WEEK + 1)]
-        for then, before_then in (map(self.values.get, places), map(self._usual, places)):
-            if yesterday is None or then is None or before_then is None:
-                continue
-            same_way = (then > before_then) == (self.values[day] > yesterday)
-            if same_way and self._differ(then, before_then) and not self._differ(self.values[day], then):
-                return True
-        return False
+    def _weekly(self, day: dt.date, weeks: int) -> bool:
+        """Return whether the same weekday some weeks before has made the same change against its yesterday."""
+        up = self.values[day] > self.values[_earlier(day, 1)]
+        return any(
+            (then > before) == up and self._differ(then, before) and not self._differ(self.values[day], then)
+            for then in self._seen(_earlier(day, 7 * weeks))
+            for before in self._seen(_earlier(day, 7 * weeks + 1))
+        )
 
-    def _usual(self, day: dt.date) -> float | None:
-        """Return a day's value, or what was there before it was off."""
-        return self._off[day][1] if day in self._off else self.values.get(day)
+    def _before(self, day: dt.date) -> tuple[float, ...]:
+        """Return a day's value, or what was there before where it is off."""
+        return self._off[day].before if day in self._off else (self.values[day],)
+
+    def _seen(self, day: dt.date) -> tuple[float, ...]:
+        """Return a day's value, where it is known, and what was there before where it is off."""
+        if day not in self.values:
+            return ()
+        return (self.values[day], *self._before(day))
+
+
+def _earlier(day: dt.date, days: int) -> dt.date:
+    return day - dt.timedelta(days=days)
 
 
 def _known(values: Mapping[dt.date, float | None]) -> dict[dt.date, float]:
