@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from firnflow.stores.checks.judge import Circumstances, Judgement, Past
     from firnflow.stores.state import State
     from firnflow.stores.tables.catalog import Tables
+    from firnflow.stores.tables.versions import Version
 
 log = logging.getLogger("firnflow.checks")
 
@@ -219,12 +220,21 @@ def watched(
             table = tables.find(each)
             found[each] = newest(table).digest if table is not None else None
         own = tables.find(name) if checks.looks_back else None
-        if own is not None:
-            last = newest(own)
-            found[""] = last.number - (last.load == digest)
+        last = newest(own) if own is not None else None
+        found[""] = last.number - _made_of(state, last, digest) if last is not None else 0
         return json.dumps(found, sort_keys=True)
     finally:
         tables.close()
+
+
+def _made_of(state: State, version: Version, digest: str | None) -> bool:
+    """Return whether a version is of just these rows, or of those of them that its run has let go on."""
+    if version.load == digest:
+        return True
+    return digest is not None and any(
+        attempt.inputs.get("data") == digest and (attempt.outputs or {}).get("result", {}).get("digest") == version.load
+        for attempt in (state.attempts(version.run) if version.run else ())
+    )
 
 
 def _referenced(tables: Tables, table: str, name: str) -> Any:

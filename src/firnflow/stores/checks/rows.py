@@ -87,7 +87,7 @@ def _of_column(
     if wanted.referenced is not None:
         table, column = wanted.referenced
         there = f"SELECT k FROM ({tables[f'{table}.{column}']}) WHERE k IS NOT NULL"
-        yield rule("references", f"{value} IS NOT NULL AND {value} NOT IN ({there})", f"is no {wanted.references}")
+        yield rule("references", f"{value} IS NOT NULL AND {value} NOT IN ({there})", f"is not in {wanted.references}")
 
 
 def _of_keys(subject: Subject, checks: Checks, without: Collection[str]) -> Iterator[Rule]:
