@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 VERBS = (
-    *("init", "list", "show", "run", "resume", "cancel", "runs", "logs", "output", "sql"),
+    *("init", "list", "show", "run", "resume", "cancel", "runs", "logs", "output", "sql", "sources"),
     *("up", "next", "trigger", "pause", "unpause"),
     *("models", "data", "features", "label", "send", "clean", "doctor", "exec"),
 )

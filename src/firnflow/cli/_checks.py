@@ -42,13 +42,15 @@ class Finding:
 def project_files(root: Path, environment: str | None) -> Iterator[Finding]:
     """Look at firnflow.toml and catalog.toml."""
     from firnflow.project import load_catalog, load_settings
+    from firnflow.project.partitioned import of_partition
 
     found = yield from _try("firnflow.toml", lambda: load_settings(root, environment))
     if found is not None:
         yield Finding("firnflow.toml", "ok", f"project {found.project!r}, environment {found.environment!r}")
     catalog = yield from _try("catalog.toml", lambda: load_catalog(root))
     for name, source in (catalog or {}).items():
-        if source.path is not None and not _matches(root, source.path):
+        there = source.path is None or source.revision is not None or source.repo is not None
+        if not there and not _matches(root, of_partition(source, "*").path or ""):
             mend = f"put it there, or give another: --input {name}=PATH"
             yield Finding("catalog.toml", "warning", f"[{name}]: there is no file {source.path}", mend)
     if catalog is not None:

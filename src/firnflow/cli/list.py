@@ -10,7 +10,7 @@ from firnflow.cli import _options
 
 if TYPE_CHECKING:
     from firnflow.graph.model import Graph
-    from firnflow.project import Project, Source
+    from firnflow.project import Project
 
 
 def command(environment: str | None = _options.ENVIRONMENT, as_json: bool = _options.JSON) -> None:
@@ -39,11 +39,12 @@ def _data(project: Project, graphs: dict[str, Graph]) -> dict[str, Any]:
                 "tasks": list(graph.tasks),
                 "params": {key: field.default for key, field in graph.params.items()},
                 "schedule": graph.schedule.model_dump(mode="json") if graph.schedule else None,
+                "partition": graph.partition.model_dump(mode="json") if graph.partition else None,
             }
             for name, graph in graphs.items()
         ],
         "sources": [
-            {"name": name, "description": source.description, "from": _origin(source)}
+            {"name": name, "description": source.description, "from": source.place}
             for name, source in sorted(project.catalog.items())
         ],
     }
@@ -65,11 +66,4 @@ def _print(project: Project, graphs: dict[str, Graph]) -> None:
     if project.catalog:
         typer.echo()
         sources = sorted(project.catalog.items())
-        print_table(("source", "from", ""), [(name, _origin(source), source.description) for name, source in sources])
-
-
-def _origin(source: Source) -> str:
-    """Return where a source is, as it stands in the catalog: a secret stays a reference."""
-    if source.query is not None:
-        return f"query at {source.connection.reference}" if source.connection else "query"
-    return source.path or (source.url.reference if source.url else "")
+        print_table(("source", "from", ""), [(name, source.place, source.description) for name, source in sources])

@@ -10,7 +10,7 @@ from pydantic import model_validator as validator
 from firnflow.errors import NotFoundError
 from firnflow.graph.names import Name
 from firnflow.graph.rules import Checks, Column, listed
-from firnflow.project.secrets import Secret, hide_all
+from firnflow.project.secrets import Secret, has_password, hide_all
 from firnflow.project.toml import STRICT, read_toml, validated
 
 if TYPE_CHECKING:
@@ -41,6 +41,15 @@ def _encoding(name: str) -> str:
     return name
 
 
+def _repository(place: str) -> str:
+    scheme, found, _ = place.partition("://")
+    if (found and scheme not in {"https", "http", "ssh", "git", "file"}) or "::" in scheme:
+        raise ValueError(f"{place!r} is no git repository: a path, https://…, ssh://… or git@host:path")
+    if has_password(place):
+        raise ValueError("holds a password. Mend: let git's credential helper know it")
+    return place
+
+
 Letter = Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[^\r\n\x00]$")]
 
 
@@ -53,6 +62,8 @@ class Source(BaseModel):
         url: an object or a pattern in an object store.
         query: a SELECT; `connection` is the database's URL, by reference: `env:CRM_URL`.
         version: a SELECT whose answer changes when that of `query` does; without it the source is read in each run.
+        revision: a tag, branch or commit of git: `path` is what DVC keeps there.
+        repo: the git repository of `path`, a path or a URL; default: the one that the project is in.
         format: default: by the file's suffix.
         delimiter: what separates the fields of a CSV file; default: a comma, or a tab in `.tsv`.
         header: whether the first line of a CSV file names the columns; if not, `columns` does, in order.
@@ -69,6 +80,8 @@ class Source(BaseModel):
     query: Annotated[str, Field(min_length=1)] | None = None
     connection: Secret | None = None
     version: Annotated[str, Field(min_length=1)] | None = None
+    revision: Annotated[str, Field(pattern=r"^[^-\s][^\s]*$")] | None = None
+    repo: Annotated[str, Field(pattern=r"^[^-\s\x00][^\x00]*$"), AfterValidator(_repository)] | None = None
     format: Literal["csv", "parquet", "jsonl"] | None = None
     delimiter: Letter | None = None
     quote: Letter = '"'
@@ -87,6 +100,8 @@ class Source(BaseModel):
             raise ValueError("`query` and `connection` belong together")
         if self.version is not None and self.query is None:
             raise ValueError("`version` belongs to a `query`")
+        if self.path is None and (self.revision is not None or self.repo is not None):
+            raise ValueError("`revision` and `repo` belong to a `path`")
         if not self.header and not self.columns:
             raise ValueError("header = false needs the names of all columns, in order, under `columns`")
         if self.checks.columns:
@@ -98,9 +113,19 @@ class Source(BaseModel):
         """All rules of the table: those of its columns too."""
         return self.checks.model_copy(update={"columns": self.columns})
 
+    @property
+    def place(self) -> str:
+        """Where it is, as it stands in the catalog: a secret stays a reference."""
+        if self.query is not None:
+            return f"query at {self.connection.reference}" if self.connection else "query"
+        if self.path is None:
+            return self.url.reference if self.url else ""
+        return " ".join(filter(None, [self.repo, f"{self.revision}:{self.path}" if self.revision else self.path]))
+
     def at(self, place: str) -> Source:
         """Return the source with its data taken from another path or URL, as `--input name=PATH` asks for."""
-        moved: dict[str, Any] = {"path": place, "url": None, "query": None, "connection": None, "version": None}
+        moved: dict[str, Any] = dict.fromkeys(("url", "query", "connection", "version", "revision", "repo"))
+        moved |= {"path": place}
         if "://" in place:
             moved |= {"path": None, "url": Secret(place)}
         return self.model_copy(update=moved)

@@ -87,10 +87,10 @@ class ObjectStore:
         with self._reaching() as (filesystem, root):
             filesystem.get_file(f"{root}/{name}", str(path))
 
-    def read(self, name: str, first: int | None = None) -> bytes:
-        """Return the content of a small object, or its first bytes. Raises FileNotFoundError where there is none."""
+    def read(self, name: str) -> bytes:
+        """Return the content of a small object. Raises FileNotFoundError where there is no such object."""
         with self._reaching() as (filesystem, root):
-            content: bytes = filesystem.cat_file(f"{root}/{name}", end=first)
+            content: bytes = filesystem.cat_file(f"{root}/{name}")
             return content
 
     def describe(self, name: str) -> RemoteObject:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from firnflow._disk import disk_full, is_disk_full
@@ -18,7 +19,7 @@ from firnflow.context import scratch_dir
 from firnflow.errors import DataError, NotFoundError
 from firnflow.project.catalog import Source, format_of
 from firnflow.stores.checks.judge import Circumstances, judge
-from firnflow.stores.sources import checks, csv, jsonl, locate, parquet, postgres, types
+from firnflow.stores.sources import checks, csv, dvc, jsonl, locate, parquet, postgres, types
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +107,8 @@ def _table(
 def fingerprint(spec: Source | None, root: Path, override: str | None = None, *, name: str = "") -> str:
     """Return a text that changes when what `read_source` would return changes.
 
-    Files: their names and the SHA-256 of their bytes. Objects: where they are, names, sizes and the store's tags. A
+    Files: their names and the SHA-256 of their bytes; what DVC keeps: names and its MD5, without a look at the bytes.
+    Objects: where they are, names, sizes and the store's tags. A
     query: where the database is, and the answer of `version` in the catalog; without that it differs at every call, so
     that the source is read in every run.
 
@@ -114,11 +116,13 @@ def fingerprint(spec: Source | None, root: Path, override: str | None = None, *,
         As `read_source`, where the source cannot be reached.
     """
     spec = _overridden(spec, override, name)
-    declared = spec.model_dump(mode="json", exclude={"description", "path"}, exclude_defaults=True)
+    declared = spec.model_dump(mode="json", exclude={"description", "path", "revision", "repo"}, exclude_defaults=True)
     return json.dumps([declared, _content(spec, root)], sort_keys=True)
 
 
 def _content(spec: Source, root: Path) -> Any:
+    if dvc.is_kept(spec):
+        return [[PurePosixPath(each.path).name, each.md5] for each in dvc.kept(spec, root)]
     if spec.path is not None:
         return locate.digest_of_files(locate.local_files(spec, root))
     if spec.url is not None:
@@ -141,11 +145,17 @@ def _overridden(spec: Source | None, override: str | None, name: str) -> Source:
 def _read(connection: Any, spec: Source, root: Path, scratch: Path) -> Raw:
     if spec.query is not None:
         return postgres.read(connection, spec, scratch)
-    files = locate.local_files(spec, root) if spec.path is not None else locate.downloaded(spec, scratch)
+    files = _files(spec, root, scratch)
     kinds = {shown: format_of(shown, spec.format) for shown, _ in files}
     if len(set(kinds.values())) > 1:
         raise DataError(f"{spec.name}: the files are of several formats: {listing(kinds)}. Mend: a narrower pattern")
     return _READERS[next(iter(kinds.values()))](connection, spec, files, scratch)
+
+
+def _files(spec: Source, root: Path, scratch: Path) -> list[tuple[str, Path]]:
+    if dvc.is_kept(spec):
+        return dvc.fetched(spec, root, scratch)
+    return locate.local_files(spec, root) if spec.path is not None else locate.downloaded(spec, scratch)
 
 
 def _check_declared(spec: Source, raw: Raw) -> None:

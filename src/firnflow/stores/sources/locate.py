@@ -14,6 +14,7 @@ from firnflow._disk import writing
 from firnflow._text import nearest
 from firnflow.errors import ConfigError, DataError, NotFoundError
 from firnflow.stores.remote import PROTOCOLS, ObjectStore, RemoteObject, is_remote
+from firnflow.stores.sources import dvc
 
 if TYPE_CHECKING:
     from firnflow.project.catalog import Source
@@ -25,7 +26,7 @@ class SourceFile(NamedTuple):
     Attributes:
         shown: how to show it.
         size: bytes.
-        modified: when it was written, in seconds since 1970.
+        modified: when it was written, in seconds since 1970; 0: nobody says.
         tag: what changes with its content, where the store has such a tag; else "".
     """
 
@@ -36,13 +37,15 @@ class SourceFile(NamedTuple):
 
 
 def listed(spec: Source, root: Path) -> list[SourceFile]:
-    """Return the files or objects of a source that is no query, in order of name; no content is read.
+    """Return the files or objects of a source that is no query, in order of name; no content is read or fetched.
 
     Raises:
         NotFoundError: there are none.
         DataError: what is there is no file, or may not be read.
         StoreError: the store cannot be reached, or refuses.
     """
+    if dvc.is_kept(spec):
+        return [SourceFile(each.path, each.size or 0, 0.0, each.md5) for each in dvc.kept(spec, root)]
     if spec.path is not None:
         found = [(shown, path.stat()) for shown, path in local_files(spec, root)]
         return [SourceFile(shown, status.st_size, status.st_mtime, "") for shown, status in found]
@@ -128,11 +131,11 @@ def downloaded(spec: Source, scratch: Path) -> list[tuple[str, Path]]:
     return files
 
 
-def open_one(spec: Source, file: SourceFile) -> None:
-    """Read a byte of an object: who may list a bucket need not be allowed to read. Raises as `remote_objects`."""
+def check_readable(spec: Source, file: SourceFile) -> None:
+    """Ask for the head of an object: who may list a bucket need not be allowed to read. Raises as `remote_objects`."""
     store, _ = _bucket(spec)
     try:
-        store.read(file.shown.removeprefix(f"{store.url}/"), first=1)
+        store.describe(file.shown.removeprefix(f"{store.url}/"))
     except FileNotFoundError:
         raise NotFoundError(f"{spec.name}: {file.shown} was just deleted. Mend: look again") from None
 

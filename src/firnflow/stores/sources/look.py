@@ -1,0 +1,69 @@
+"""What can be said of a source without reading it: its files, and whether it may be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from firnflow.errors import FirnflowError
+from firnflow.project.catalog import format_of
+from firnflow.project.partitioned import of_partition
+from firnflow.stores.sources import locate, postgres
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from firnflow.project.catalog import Source
+    from firnflow.stores.sources.locate import SourceFile
+
+
+@dataclass(frozen=True)
+class Look:
+    """A source as it stands now.
+
+    Attributes:
+        format: csv, parquet, jsonl, or query.
+        files: its files or objects, in order of name; of all partitions; none of a query.
+        problem: why it cannot be read; None: it can.
+    """
+
+    format: str
+    files: tuple[SourceFile, ...] = ()
+    problem: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def newest(self) -> float:
+        """When the newest file was written, in seconds since 1970; 0: nobody says."""
+        return max((file.modified for file in self.files), default=0.0)
+
+
+def look(spec: Source, root: Path) -> Look:
+    """Return how a source stands: objects are listed, and the head of one is read; a query is prepared, and not run.
+
+    Of what DVC keeps, its list is read; whether the content can be fetched, only fetching says.
+    """
+    if spec.query is not None:
+        return Look("query", problem=_problem_of_query(spec))
+    files: tuple[SourceFile, ...] = ()
+    kind: str = spec.format or ""
+    try:
+        files = tuple(locate.listed(of_partition(spec, "*"), root))
+        kind = format_of(files[0].shown, spec.format)
+        if spec.url is not None:
+            locate.check_readable(spec, files[0])
+    except FirnflowError as error:
+        return Look(kind, files, str(error))
+    return Look(kind, files)
+
+
+def _problem_of_query(spec: Source) -> str | None:
+    try:
+        postgres.check(spec)
+    except FirnflowError as error:
+        return str(error)
+    return None
