@@ -73,12 +73,19 @@ class Sender:
         elif event.kind == "task_started" and event.task != FINALIZER and self._run and self._process is None:
             self._start(self._run)
 
-    def _start(self, run: str) -> None:
+    def send(self) -> None:
+        """Start it now, for what stands in the state and is of no run."""
+        self._start(None)
+        if self._process is not None:
+            self._process.returncode = 0  # as in `finish`
+
+    def _start(self, run: str | None) -> None:
         with contextlib.suppress(OSError):  # no room for a process: the next run sends
             self._process = self._sender(run)
 
-    def _sender(self, run: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "firnflow", "send", "--env", self._settings.environment, "--follow", run]
+    def _sender(self, run: str | None) -> subprocess.Popen[bytes]:
+        follow = ["--follow", run] if run is not None else []
+        command = [sys.executable, "-m", "firnflow", "send", "--env", self._settings.environment, *follow]
         path = self._root / ".firnflow" / "sender.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = "ab" if path.exists() and path.stat().st_size < _MOST_LOG else "wb"

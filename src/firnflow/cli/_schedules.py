@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from firnflow.cli._deliverers import Sender, anybody
 from firnflow.errors import ConfigError, FirnflowError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from firnflow.graph.model import Schedule
+    from firnflow.graph.partitions import ByKey, Timed
     from firnflow.project import Project, Settings
     from firnflow.stores.state import State
     from firnflow.stores.state.ledger import Due
@@ -74,7 +76,11 @@ class Schedules:
         self._root, self._environment, self._tell = root, environment, tell
         self._files = self._look()
         self._looked_at = time.monotonic()
-        self._known = self._read()
+        self._known, self._partitions = self._read()
+
+    def partitions(self) -> dict[str, Timed | ByKey]:
+        """Return pipeline → partition, as they were read last."""
+        return self._partitions
 
     def __call__(self) -> dict[str, Schedule]:
         """Return pipeline → schedule; while the project cannot be loaded, what it was before."""
@@ -85,16 +91,17 @@ class Schedules:
         if files != self._files:
             self._files = files
             try:
-                self._known = self._read()
+                self._known, self._partitions = self._read()
                 self._tell("the project has changed: its schedules were read again")
             except FirnflowError as error:
                 self._tell(f"the project has changed, and cannot be loaded; its schedules stay as they were. {error}")
         return self._known
 
-    def _read(self) -> dict[str, Schedule]:
+    def _read(self) -> tuple[dict[str, Schedule], dict[str, Timed | ByKey]]:
         from pydantic import TypeAdapter
 
         from firnflow.graph.model import Schedule
+        from firnflow.graph.partitions import Partition
 
         command = [sys.executable, "-m", "firnflow", "list", "--json", "--env", self._environment]
         done = subprocess.run(command, cwd=self._root, capture_output=True, text=True, check=False)  # noqa: S603 - ours
@@ -102,9 +109,13 @@ class Schedules:
             printed, _, said = f"\n{done.stderr.strip()}".rpartition("\nError: ")
             _, trace, frames = printed.partition("Traceback (most recent call last):\n")
             raise ConfigError(f"{said}:\n{frames.rstrip()}" if trace else said)
-        read: TypeAdapter[Any] = TypeAdapter(Schedule)
         pipelines = json.loads(done.stdout)["pipelines"]
-        return {each["name"]: read.validate_python(each["schedule"]) for each in pipelines if each["schedule"]}
+        schedule: TypeAdapter[Any] = TypeAdapter(Schedule)
+        partition: TypeAdapter[Any] = TypeAdapter(Partition)
+        return (
+            {each["name"]: schedule.validate_python(each["schedule"]) for each in pipelines if each["schedule"]},
+            {each["name"]: partition.validate_python(each["partition"]) for each in pipelines if each["partition"]},
+        )
 
     def _look(self) -> dict[str, tuple[int, int]]:
         """Return of each of the project's files when it was written, and its size."""
@@ -149,19 +160,24 @@ class _Run:
 class Runs:
     """Starts `firnflow run` and `firnflow resume`, each in a session of its own: Ctrl-C is for `up`, not for them.
 
-    What one says on stderr is in `.firnflow/up/RUN.log`, which goes when all went well.
+    What one says on stderr is in `.firnflow/up/RUN.log`, which goes when all went well, else after 90 days.
     """
 
-    def __init__(self, root: Path, environment: str) -> None:
-        self._root, self._environment = root, environment
+    def __init__(self, root: Path, settings: Settings) -> None:
+        self._root, self._settings, self._environment = root, settings, settings.environment
+        self._logs = root / ".firnflow" / "up"
 
     def start(self, due: Due, *, resume: bool) -> _Run:
         """Start a run, or go on with it."""
+        from firnflow.stores.state.ledger import Cause
+
         what = ["resume", due.run] if resume else ["run", due.pipeline, "--id", due.run]
+        if due.partition is not None and not resume:
+            what += ["--partition", due.partition, *(["--unless-done"] if due.cause == Cause.SCHEDULE else [])]
         for text in () if resume else due.assignments:
             what += ["--set", str(text)]
         command = [sys.executable, "-m", "firnflow", *what, "--env", self._environment, "--quiet"]
-        log = self._root / ".firnflow" / "up" / f"{due.run}.log"
+        log = self._logs / f"{due.run}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = {name: text for name, text in os.environ.items() if name != "FIRNFLOW_CRASH"}
         with log.open("wb") as stream:
@@ -175,3 +191,15 @@ class Runs:
                 start_new_session=True,
             )
         return _Run(process, log)
+
+    def tidy(self, before: float) -> None:
+        """Delete what was said before a moment, in seconds since 1970."""
+        for log in self._logs.glob("*.log"):
+            with contextlib.suppress(OSError):  # it is gone
+                if log.stat().st_mtime < before:
+                    log.unlink()
+
+    def tell(self) -> None:
+        """Have people told of what could not start: no run is there whose sender would do it."""
+        if anybody(self._settings):
+            Sender(self._root, self._settings).send()

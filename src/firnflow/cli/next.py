@@ -69,7 +69,8 @@ def _found(schedules: dict[str, Schedule], state: State | None, environment: str
 
 def _due(due: Due) -> dict[str, Any]:
     moment = dt.datetime.fromtimestamp(due.due, dt.UTC).isoformat(timespec="seconds")
-    return {"due": moment, "cause": due.cause, "status": due.status, "run": due.run, "outcome": due.outcome}
+    what = {"partition": due.partition, "run": due.run}
+    return {"due": moment, "cause": due.cause, **what, "status": due.status, "outcome": due.outcome}
 
 
 def _text(schedule: Schedule, moment: float) -> str:

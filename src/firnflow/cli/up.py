@@ -36,12 +36,13 @@ def command(environment: str | None = _options.ENVIRONMENT, runs: int = _RUNS, g
     name = settings.environment
     schedules = _schedules.Schedules(root, name, _tell)
     state = _schedules.open_state(settings)
+    known = schedules.partitions
     tables = NamedTables(state, Stores.open(settings, root))
-    up = Up(state, name, schedules, _schedules.Runs(root, name), tables, _tell, most=runs)
+    up = Up(state, name, schedules, _schedules.Runs(root, settings), tables, _tell, most=runs, partitions=known)
     with _asked_to_stop() as stop, _alone(state.engine, name, stop):
         if not stop.is_set():
-            known = ", ".join(schedules()) or "no pipeline has a schedule yet"
-            _tell(f"up for environment {name}: {known}")
+            names = ", ".join(schedules()) or "no pipeline has a schedule yet"
+            _tell(f"up for environment {name}: {names}")
         up.go(stop, grace)
     return 0
 

@@ -17,6 +17,7 @@ from firnflow.errors import UsageError
 from firnflow.monitoring import wording
 from firnflow.project.settings import ALERT_KINDS, AlertKind
 from firnflow.status import RunStatus
+from firnflow.stores.state.ledger import Ledger
 from firnflow.stores.state.models import Models
 from firnflow.stores.state.outbox import Outbox
 
@@ -96,7 +97,8 @@ def alert(title: str, body: str = "", *, kind: Kind = "anomaly", figure: Any = N
 def collect(state: State, settings: Settings) -> int:
     """Write down, for each channel, what is new in the state; return how many messages that were."""
     since = time.time() - RECENT
-    news = [*_failures(state, settings, since), *reversed([*_audit(state, since)])]
+    failures = [*_failures(state, settings, since), *_not_started(state, settings, since)]
+    news = [*failures, *reversed([*_audit(state, since)])]
     return sum(_write(state, settings, found) for found in sorted(news, key=lambda found: found.at))
 
 
@@ -107,6 +109,12 @@ def _failures(state: State, settings: Settings, since: float) -> Iterator[Alert]
             if run.environment == settings.environment and ended >= since:
                 title, body = wording.failure(run, settings.project)
                 yield Alert(f"run:{run.id}:{ended:.3f}", "failure", run.pipeline, title, body, ended)
+
+
+def _not_started(state: State, settings: Settings, since: float) -> Iterator[Alert]:
+    for due in Ledger(state, settings.environment).not_started(since):
+        title, body = wording.not_started(due, settings.project)
+        yield Alert(f"due:{due.run}", "failure", due.pipeline, title, body, due.settled_at or due.due)
 
 
 def _audit(state: State, since: float) -> Iterator[Alert]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from firnflow.stores.state import Run
+    from firnflow.stores.state.ledger import Due
     from firnflow.stores.state.models import Promotion
 
 _MOST = 1500  # characters of an error
@@ -34,6 +35,20 @@ def failure(run: Run, project: str) -> tuple[str, str]:
         f"- go on from where it stopped: {code(f'firnflow resume {run.id}')}",
     ]
     return f"{run.pipeline} {run.status}", "\n".join(lines)
+
+
+def not_started(due: Due, project: str) -> tuple[str, str]:
+    """Return title and body for a run that `firnflow up` could not start."""
+    where = f"{code(due.pipeline)} in {code(project)} ({code(due.environment)})"
+    what = f", for {code(due.partition)}" if due.partition is not None else ""
+    lines = [
+        f"What was due at {moment(due.due)} of {where}{what} could not start: there is no run.",
+        "",
+        fenced((due.outcome or "").partition(": ")[2] or "no reason was written down"),
+        "",
+        f"- try: {code(f'firnflow run {due.pipeline}')}",
+    ]
+    return f"{due.pipeline} could not start", "\n".join(lines)
 
 
 def decision(row: Promotion) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from firnflow.engine.schedules.up import Up
 from firnflow.errors import RunConflictError
 from firnflow.status import RunStatus
 from firnflow.stores.state import Run, State, this_process
-from firnflow.stores.state.ledger import Ledger
+from firnflow.stores.state.ledger import Cause, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +54,8 @@ class World:
         self.started: list[tuple[str, bool]] = []
         self.processes: dict[str, Process] = {}
         self.cannot_start: set[str] = set()
+        self.partitions: dict[str, Any] = {}
+        self.tidied, self.told = 0.0, 0
 
     def newest(self, tables):
         return {table: self.versions.get(table, 0) for table in tables}
@@ -67,16 +68,25 @@ class World:
         elif resume:
             self.state.claim(due.run, this_process(), self.now + 1e9)
         else:
-            with contextlib.suppress(RunConflictError):
-                self.create(due.pipeline, due.run)
+            try:
+                self.create(due.pipeline, due.run, due.partition, unless_done=due.cause == Cause.SCHEDULE)
+            except RunConflictError:
+                process.exit = 1
         return process
 
-    def create(self, pipeline: str, run: str) -> None:
+    def tidy(self, before: float) -> None:
+        self.tidied = before
+
+    def tell(self) -> None:
+        self.told += 1
+
+    def create(self, pipeline: str, run: str, partition: str | None = None, *, unless_done: bool = False) -> None:
         graph = "{}"
         digest = hashlib.sha256(graph.encode()).hexdigest()
         held = (this_process(), 1, 1e12, 0)
+        what = ("local", RunStatus.RUNNING, digest, {}, {"settles": partition is not None}, {})
         self.state.create_run(
-            Run(run, pipeline, "local", RunStatus.RUNNING, digest, {}, {}, {}, *held, 0, None, None), graph
+            Run(run, pipeline, *what, *held, 0, None, None, partition), graph, unless_done=unless_done
         )
 
     def end(self, run: str, status: RunStatus = RunStatus.SUCCEEDED, error: str | None = None) -> None:
@@ -96,7 +106,8 @@ class World:
     def up(self, most: int = 10) -> Up:
         """Return what a process that has just begun would work with."""
         self.processes = {}
-        return Up(self.state, "local", lambda: self.schedules, self, self, self.said.append, lambda: self.now, most)
+        say, now, partitions = self.said.append, lambda: self.now, lambda: self.partitions
+        return Up(self.state, "local", lambda: self.schedules, self, self, say, now, most, partitions)
 
     def pass_by(self, up: Up, seconds: float, step: float = 60.0) -> None:
         """Let time pass, a round each step; runs take less than a step."""

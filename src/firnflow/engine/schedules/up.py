@@ -15,18 +15,20 @@ from firnflow._crash import crash_point
 from firnflow._text import counted
 from firnflow.engine.origin import new_id
 from firnflow.engine.schedules.calendar import LATE, due
+from firnflow.engine.schedules.partitions import DuePartitions, is_under_way
 from firnflow.engine.schedules.updates import has_happened, tables_of
 from firnflow.errors import FirnflowError, NotFoundError
 from firnflow.graph.model import Cron, Every
 from firnflow.project import redact
 from firnflow.status import RunStatus
-from firnflow.stores.state.ledger import Cause, DueStatus, Ledger, Planned
+from firnflow.stores.state.ledger import NOT_STARTED, Cause, DueStatus, Ledger, Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from firnflow.engine.schedules.updates import Versions
     from firnflow.graph.model import Schedule
+    from firnflow.graph.partitions import ByKey, Timed
     from firnflow.stores.state import Run, State
     from firnflow.stores.state.ledger import Due, Standing
 
@@ -60,6 +62,12 @@ class Starter(Protocol):
     def start(self, due: Due, *, resume: bool) -> Process:
         """Start a process that runs what is due, or goes on with it, under the run id that is fixed for it."""
 
+    def tidy(self, before: float) -> None:
+        """Delete what processes said before a moment, in seconds since 1970."""
+
+    def tell(self) -> None:
+        """Have people told of what could not start."""
+
 
 class Up:
     """Runs the pipelines of one environment by their schedules.
@@ -73,6 +81,7 @@ class Up:
         tell: takes a line for people.
         now: the clock, in seconds since 1970.
         most: how many runs may be under way at once.
+        partitions: returns pipeline → partition, likewise.
     """
 
     def __init__(
@@ -85,10 +94,12 @@ class Up:
         tell: Callable[[str], None],
         now: Callable[[], float] = time.time,
         most: int = 2,
+        partitions: Callable[[], Mapping[str, Timed | ByKey]] = dict,
     ) -> None:
         self._state, self._environment, self._ledger = state, environment, Ledger(state, environment)
         self._schedules, self._starter, self._tables = schedules, starter, tables
         self._tell, self._now, self._most = tell, now, most
+        self._partitions = DuePartitions(state, environment, partitions)
         self._processes: dict[str, Process] = {}
         self._tables_at = self._forgotten_at = float("-inf")
         self._unreadable = ""  # what was said of the named tables
@@ -156,6 +167,7 @@ class Up:
         now, standings = self._now(), self._ledger.standings()
         if not self._forgotten_at <= now < self._forgotten_at + 86_400:
             self._ledger.forget(now - _KEPT)
+            self._starter.tidy(now - _KEPT)
             self._forgotten_at = now
         newest = self._newest(schedules, now)
         for pipeline, schedule in schedules.items():
@@ -200,12 +212,16 @@ class Up:
     def _write_moments(self, schedule: Cron | Every, standing: Standing, now: float) -> None:
         found = due(schedule, standing.since, now)
         if found:
-            self._ledger.add(standing, found[-1], [Planned(at, new_id(standing.pipeline, at, CHANCE)) for at in found])
+            planned = self._partitions.at_moments(schedule, standing, found)
+            self._ledger.add(standing, found[-1], [_planned(standing.pipeline, at, key) for at, key in planned])
 
     def _write_update(self, schedule: Schedule, standing: Standing, newest: dict[str, int], now: float) -> None:
         if has_happened(schedule, standing.seen, newest):
             seen = {table: newest[table] for table in tables_of(schedule)}
-            self._ledger.add_update(standing, seen, now, [Planned(now, new_id(standing.pipeline, now, CHANCE))])
+            key = self._partitions.now(standing.pipeline, now)
+            is_for_nothing = key is None and self._partitions.has(standing.pipeline)
+            runs = [] if is_for_nothing else [_planned(standing.pipeline, now, key)]
+            self._ledger.add_update(standing, seen, now, runs)
 
     # -- what was started ---------------------------------------------------------------------------------------------
 
@@ -216,8 +232,11 @@ class Up:
             return
         self._processes.pop(each.run, None)
         run = self._run(each.run)
+        if run is None and self._is_elsewhere(each):
+            return
         if run is None and process is not None and code is not None and code >= 0:
-            self._settle(each, DueStatus.ENDED, "could not start", process.said())
+            self._settle(each, DueStatus.ENDED, NOT_STARTED, process.said())
+            self._starter.tell()
         elif run is not None and _has_ended(run):
             self._settle(each, DueStatus.ENDED, run.status, run.error)
         elif start and (run is None or run.status != RunStatus.RUNNING):  # else a process of an earlier `up` is at it
@@ -250,25 +269,35 @@ class Up:
         self._ledger.settle(each, status, f"{outcome}: {why}" if why else str(outcome), self._now())
         crash_point("schedule.settled")
         first = (why or "").partition("\n")[0]
-        self._tell(f"{each.pipeline}  {outcome}" + (f": {first}" if first else "") + f"  ({each.run})")
+        self._tell(f"{_name(each)}  {outcome}" + (f": {first}" if first else "") + f"  ({each.run})")
 
     # -- what may start -----------------------------------------------------------------------------------------------
 
     def _start(self, schedules: Mapping[str, Schedule]) -> None:
         there = self._ledger.open()
-        busy = {each.pipeline for each in there if each.status != DueStatus.WAITING}
+        started = {each.run for each in there if each.status != DueStatus.WAITING}
+        busy = {each.pipeline for each in there if each.run in started}
         running = self._state.runs(status=RunStatus.RUNNING, limit=1000)
-        busy |= {run.pipeline for run in running if run.environment == self._environment}
+        here = [run for run in running if run.environment == self._environment]
+        # a backfill of other partitions goes on beside
+        busy |= {run.pipeline for run in here if run.partition is None or run.id in started}
         free = self._most - sum(each.status != DueStatus.WAITING for each in there)
         for each in self._wanted([each for each in there if each.status == DueStatus.WAITING], schedules):
             overlap = getattr(schedules.get(each.pipeline), "overlap", False)
-            if free <= 0 or (each.pipeline in busy and not overlap):
+            if free <= 0 or (each.pipeline in busy and not overlap) or self._is_elsewhere(each):
                 continue
             if self._ledger.claim(each, overlap=overlap):
                 crash_point("schedule.claimed")
                 self._go(each, resume=False)
                 busy.add(each.pipeline)
                 free -= 1
+
+    def _is_elsewhere(self, each: Due) -> bool:
+        """Return whether another run has the partition; what is done by one is settled."""
+        other = self._partitions.other(each)
+        if other is not None and not is_under_way(other):
+            self._settle(each, DueStatus.ENDED, f"partition {each.partition} is done by run {other.run}")
+        return other is not None
 
     def _wanted(self, waiting: list[Due], schedules: Mapping[str, Schedule]) -> list[Due]:
         """Return what is to run of what waits, the oldest first; the rest is missed, as `catch_up` says."""
@@ -288,9 +317,17 @@ class Up:
         return wanted
 
     def _go(self, each: Due, *, resume: bool) -> None:
-        self._tell(f"{each.pipeline}  {'goes on' if resume else 'starts'}  ({each.run})")
+        self._tell(f"{_name(each)}  {'goes on' if resume else 'starts'}  ({each.run})")
         self._processes[each.run] = self._starter.start(each, resume=resume)
         crash_point("schedule.started")
+
+
+def _planned(pipeline: str, at: float, partition: str | None) -> Planned:
+    return Planned(at, new_id(pipeline, at, CHANCE), partition)
+
+
+def _name(each: Due) -> str:
+    return each.pipeline if each.partition is None else f"{each.pipeline} {each.partition}"
 
 
 def _has_ended(run: Run) -> bool:

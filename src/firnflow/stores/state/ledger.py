@@ -43,6 +43,8 @@ class DueStatus(StrEnum):
     """Nothing runs for it: by the policy for catching up, or as the pipeline was paused."""
 
 
+NOT_STARTED = "could not start"
+"""How the outcome begins of a moment whose run has never begun."""
 OPEN = (DueStatus.WAITING, DueStatus.STARTED)
 
 
@@ -209,6 +211,11 @@ class Ledger:
         mine = (*self._of(_schedule, pipeline), _schedule.c.paused_at.is_not(None))
         statement = _schedule.update().where(*mine).values(values)
         return transact(self._engine, lambda connection: connection.execute(statement).rowcount > 0)
+
+    def not_started(self, since: float) -> list[Due]:
+        """Return what could not start, and was settled at a moment or later."""
+        recent = (_due.c.settled_at >= since, _due.c.outcome.startswith(NOT_STARTED))
+        return self._where(sa.and_(*recent))
 
     def forget(self, before: float) -> None:
         """Delete what was settled before a moment."""
