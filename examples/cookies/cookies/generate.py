@@ -31,8 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     for number in range(given.days):
         day = given.day + dt.timedelta(days=number)
-        for place in write(given.to, day, feeds(day, given.customers, given.seed)):
-            print(place)  # noqa: T201 - what it is for
+        try:
+            places = write(given.to, day, feeds(day, given.customers, given.seed))
+        except (OSError, ImportError, ValueError) as error:
+            parser.exit(1, f"error: {given.to} cannot be written to: {error}\n")
+        print(*places, sep="\n")  # noqa: T201 - what it is for
 
 
 def write(to: str, day: dt.date, made: Feeds) -> list[str]:

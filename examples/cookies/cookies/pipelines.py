@@ -14,6 +14,11 @@ from cookies.report import report
 from firnflow import steps
 
 DAYS = ff.Daily(start="2026-01-01")
+ORDERED = ff.Checks(
+    columns={KEY: ff.Column(type="string", null=False, unique=True), TOTAL: ff.Column(warn={"min": 1, "drift": 0.25})},
+    warn={"row_change": {"min": 0.5, "max": 2}},
+)
+"""What must hold before a day's orders are published, and what is only said."""
 
 
 class TrainParams(ff.Params):
@@ -37,8 +42,8 @@ class TrainParams(ff.Params):
 def cookies_etl(partition: Any) -> None:
     """Load the feeds of a day, join them, publish what was ordered and who is new."""
     found = join(ff.source("orders"), ff.source("trial_customers"), partition.day)
-    found.orders.publish(ORDERS, mode="partition", partition=DAY, key=KEY)
-    found.newcomers.publish(NEWCOMERS, mode="partition", partition=DAY, key=KEY)
+    found.orders.publish(ORDERS, mode="partition", partition=DAY, key=KEY, checks=ORDERED)
+    found.newcomers.publish(NEWCOMERS, mode="partition", partition=DAY, key=(DAY, KEY))
 
 
 @ff.pipeline(params=TrainParams, schedule=ff.OnUpdate(ORDERS))

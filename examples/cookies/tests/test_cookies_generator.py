@@ -83,6 +83,14 @@ def test_a_wrong_call_is_said(wrong, capsys):
     assert "error" in capsys.readouterr().err
 
 
+def test_a_place_that_cannot_be_written_to_is_said(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for place in (str(tmp_path / "file" / "folder"), "nowhere://bucket"):
+        with pytest.raises(SystemExit, match="1"):
+            generate.main(["2026-01-05", "--customers", "2", "--to", place])
+        assert f"error: {place} cannot be written to: " in capsys.readouterr().err
+
+
 def test_names_of_models_are_plain_and_all_different():
     found = [names.model_name(target) for target in names.TARGETS]
     assert found[0] == "cookies_laeckerli"
