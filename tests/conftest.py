@@ -23,8 +23,9 @@ S3_KEY, S3_SECRET = "test", "canary-s3-key"
 
 def pytest_configure(config: pytest.Config) -> None:
     os.environ["FIRNFLOW_TRACKING"] = "none"  # a run would leave a process behind that makes a database for MLflow
-    # Ibis 12 calls a method of DuckDB's that DuckDB 1.5 has renamed.
-    config.addinivalue_line("filterwarnings", r"ignore:fetch_arrow_table\(\) is deprecated:DeprecationWarning")
+    # Ibis 12 calls methods of DuckDB's that DuckDB 1.5 has renamed.
+    for method in ("fetch_arrow_table", "fetch_record_batch"):
+        config.addinivalue_line("filterwarnings", rf"ignore:{method}\(\) is deprecated:DeprecationWarning")
     # apprise asks the standard library what kind a picture is.
     config.addinivalue_line("filterwarnings", r"ignore:'imghdr' is deprecated:DeprecationWarning")
 
@@ -59,6 +60,33 @@ def postgres_url() -> Iterator[str]:
                 server.kill()
                 server.wait()
     finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """URL of a Redis that this session starts, on a socket in a folder of its own."""
+    pytest.importorskip("redis", reason="redis is not installed")
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
+    home = Path(tempfile.mkdtemp(prefix="firnflow-redis-"))
+    options = ["--port", "0", "--unixsocket", str(home / "redis"), "--save", "", "--dir", str(home)]
+    server = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while not (home / "redis").exists():
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("Redis did not start")
+            time.sleep(0.02)
+        yield f"unix://{home}/redis?db=0"
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -37,6 +37,7 @@ POINTS = frozenset(
         "schedule.claimed",  # one is taken, its run has not begun
         "schedule.started",  # the process of its run is there
         "schedule.settled",  # the ledger says how it ended
+        "online.written",  # a part of a view's values is in the online store, its mark is not
         "apply.locked",  # this process holds the deployment, nothing has changed
         "apply.begun",  # it is written down that an action begins
         "apply.done",  # it is done, the state does not know

@@ -60,3 +60,37 @@ def test_views_are_applied_once_and_shown(shop, add):
     assert len(shop.call("features", "show", "spending", "--json").json["versions"]) == 2
     wrong = shop.call("features", "show", "spendin")
     assert "Did you mean 'spending'" in wrong.err
+
+
+@pytest.mark.slow
+def test_views_are_materialized_and_looked_up(shop, add):
+    add(VIEWS.format(ttl="36500d"))
+    early = shop.call("features", "materialize")
+    assert (early.code, "Mend: firnflow features apply" in early.err) == (2, True)
+    assert shop.process("features", "apply").code == 0
+    assert "reads 'orders', which is not there" in shop.call("features", "materialize").err
+    assert (
+        "Mend: firnflow features materialize spending"
+        in shop.call("features", "get", "spending", "-i", "customer_id=1").err
+    )
+    assert shop.process("run", "fill", "--set", "amount=7").code == 0
+    (done,) = shop.call("features", "materialize", "--json").json
+    assert (done["view"], done["keys"], done["written"], done["whole"]) == ("spending", 2, 2, True)
+    assert "what came since" in shop.call("features", "materialize", "spending").out
+    wanted = ("--entity", "customer_id=1", "--entity", '{"customer_id": 3}')
+    found = shop.call("features", "get", "spending", *wanted, "--json").json
+    assert found == [
+        {"customer_id": 1, "spending__amount": 7, "spending__town": "Zürich"},
+        {"customer_id": 3, "spending__amount": None, "spending__town": None},
+    ]
+    assert "Zürich" in shop.call("features", "get", "spending", *wanted).out
+    for wrong, said in {
+        "customer_id": "write KEY=VALUE",
+        "customer_id=x": "'x' is no int",
+        "custmer_id=1": "Did you mean 'custmer_id'",
+        "{": "is no JSON",
+    }.items():
+        called = shop.call("features", "get", "spending", "--entity", wrong)
+        assert (called.code, said in called.err) == (2, True), called.err
+    back = shop.call("features", "materialize", "--at", "2024-01-01")
+    assert (back.code, "is before that" in back.err) == (2, True)

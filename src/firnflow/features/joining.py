@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from firnflow.features import moments
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Sequence
 
     import ibis
@@ -44,17 +45,8 @@ def frontier(rows: ibis.Table, view: FeatureView, features: Sequence[str], wante
     """
     import ibis
 
-    keys = {f"key{i}": rows[key] for i, key in enumerate(view.keys)}
-    values = {f"feature{i}": rows[feature] for i, feature in enumerate(features)}
-    times = {HAPPENED: moments.instant(rows[view.timestamp], up=True)}
-    if view.known_at is not None:
-        times[KNOWN] = moments.instant(rows[view.known_at], up=True)
-    rows = rows.select(**keys, **times, **values)
-    rows = rows.filter(*(rows[name].notnull() for name in (*keys, *times)))
-    rows = rows.mutate(**{SEEN: ibis.greatest(*(rows[name] for name in times))})
-    # a value is more than no value; of equal times the values decide, and never the order of the rows
-    order = [rows[name].asc(nulls_first=True) for name in (SEEN, *times, *values)]
-    line = {"group_by": [rows[key] for key in keys], "order_by": order}
+    rows, keys, order = _dated(rows, view, features)
+    line = {"group_by": [rows[key] for key in keys], "order_by": [rows[n].asc(nulls_first=True) for n in order]}
     looked = {"next_seen": rows[SEEN].lead().over(ibis.window(**line))}
     if view.known_at is not None:  # else each row happened later than all that was in sight before
         looked["latest"] = rows[HAPPENED].max().over(ibis.window(**line, preceding=(None, 0)))
@@ -64,6 +56,51 @@ def frontier(rows: ibis.Table, view: FeatureView, features: Sequence[str], wante
         rows = rows.filter(rows[HAPPENED] == rows.latest)
     chosen = {f"feature{i}": rows[f"feature{features.index(name)}"] for i, name in enumerate(wanted)}
     return rows.select(SEEN, HAPPENED, *keys, **chosen)
+
+
+def answers(
+    rows: ibis.Table, view: FeatureView, features: Sequence[str], at: dt.datetime, since: dt.datetime | None = None
+) -> ibis.Table:
+    """Return the answer at one moment for each keys of a view that have one, without regard to its time to live.
+
+    Columns: `happened`, `key0`, … and `feature0`, …, as of a frontier. Of the same rows, the answers of two moments
+    differ at most for the keys of which a row came into sight between them.
+
+    Args:
+        rows: of the view.
+        view: the definition.
+        features: all features of the view.
+        at: the moment, in UTC without a zone.
+        since: an earlier one: only what may have changed since.
+    """
+    import ibis
+
+    rows, keys, order = _dated(rows, view, features)
+    rows = rows.filter(rows[SEEN] <= ibis.literal(at, "timestamp(6)"))
+    if since is not None and keys:
+        changed = rows.filter(rows[SEEN] > ibis.literal(since, "timestamp(6)")).select(*keys).distinct()
+        rows = rows.semi_join(changed, keys)
+    last = ibis.row_number().over(
+        group_by=[rows[key] for key in keys], order_by=[rows[n].desc(nulls_first=False) for n in order if n != SEEN]
+    )
+    rows = rows.mutate(place=last)
+    return rows.filter(rows.place == 0).drop("place", SEEN, *({KNOWN} & set(rows.columns)))
+
+
+def _dated(rows: ibis.Table, view: FeatureView, features: Sequence[str]) -> tuple[ibis.Table, list[str], list[str]]:
+    """Return the rows that can be seen at some moment, the names of their keys, and of what they are ordered by."""
+    import ibis
+
+    keys = {f"key{i}": rows[key] for i, key in enumerate(view.keys)}
+    values = {f"feature{i}": rows[feature] for i, feature in enumerate(features)}
+    times = {HAPPENED: moments.instant(rows[view.timestamp], up=True)}
+    if view.known_at is not None:
+        times[KNOWN] = moments.instant(rows[view.known_at], up=True)
+    rows = rows.select(**keys, **times, **values)
+    rows = rows.filter(*(rows[name].notnull() for name in (*keys, *times)))
+    rows = rows.mutate(**{SEEN: ibis.greatest(*(rows[name] for name in times))})
+    # a value is more than no value; of equal times the values decide, and never the order of the rows
+    return rows, list(keys), [SEEN, *times, *values]
 
 
 def attach(

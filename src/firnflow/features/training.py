@@ -45,7 +45,7 @@ def training_set(
         UsageError: the SQL of a view cannot be run.
     """
     check_table(spine, "training_set: the spine")
-    uses = _uses(views)
+    uses = as_uses(views, "training_set")
     time = _time(spine, time)
     given = of_views([use.view for use in uses], sources, "training_set")
     _check_place([spine, *given.values(), *(use.view.source for use in uses if not isinstance(use.view.source, str))])
@@ -61,7 +61,7 @@ def training_set(
 
 def _joined(spine: ibis.Table, use: Use, moment: str, found: ibis.Table) -> ibis.Table:
     known = features(use.view, found)
-    wanted = _wanted(use, known)
+    wanted = as_wanted(use, known)
     for key, ours in use.spine_keys().items():
         _check_keys(spine, ours, found[key], f"{use.view}: key {key!r}", moment)
     names = [f"{use.name}__{feature}" for feature in wanted]
@@ -77,24 +77,29 @@ def _joined(spine: ibis.Table, use: Use, moment: str, found: ibis.Table) -> ibis
     return joining.attach(spine, moment, seen, list(use.spine_keys().values()), names, ttl)
 
 
-def _uses(views: Sequence[FeatureView | Use]) -> list[Use]:
+def as_uses(views: Sequence[FeatureView | Use] | FeatureView | Use, what: str) -> list[Use]:
+    """Return views as they are joined. Raises FeatureError for what is none, and where two are of one name.
+
+    Args:
+        views: one or several.
+        what: who asks, for the message.
+    """
     uses = []
     for each in [views] if isinstance(views, FeatureView | Use) else views:
         if not isinstance(each, FeatureView | Use):
-            raise FeatureError(f"training_set: {each!r} is no feature view")
+            raise FeatureError(f"{what}: {each!r} is no feature view")
         uses.append(each.use() if isinstance(each, FeatureView) else each)
     named: dict[str, FeatureView] = {}
     for use in uses:
         if named.setdefault(use.view.name, use.view).version != use.view.version:
-            raise FeatureError(
-                f"training_set: two different feature views are named {use.view.name!r}. Mend: rename one"
-            )
+            raise FeatureError(f"{what}: two different feature views are named {use.view.name!r}. Mend: rename one")
     if not uses:
-        raise FeatureError("training_set: there are no views, so there is nothing to join")
+        raise FeatureError(f"{what}: there are no views, so there is nothing to join")
     return uses
 
 
-def _wanted(use: Use, known: list[str]) -> list[str]:
+def as_wanted(use: Use, known: list[str]) -> list[str]:
+    """Return the features that are wanted, of those that there are. Raises FeatureError for one that there is not."""
     for name in use.features:
         if name not in known:
             raise FeatureError(

@@ -21,7 +21,8 @@ from firnflow.project.toml import STRICT, read_toml, validated
 
 FILE = "firnflow.toml"
 DEFAULT_ENVIRONMENT = "local"
-_NOT_PLAIN = {"inherits", "pipelines", "state", "tracking", "alerts", "ray"}
+_NOT_PLAIN = {"inherits", "pipelines", "state", "online", "tracking", "alerts", "ray"}
+_SECRETS = ("state", "online")
 _OTHER_VARIABLES = {"FIRNFLOW_ENV", "FIRNFLOW_CRASH"}
 
 Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=200)]
@@ -143,6 +144,7 @@ class Environment(BaseModel):
     inherits: str | None = None
     artifacts: Annotated[str, Field(min_length=1), AfterValidator(_place)] | None = None
     state: Secret | None = None
+    online: Secret | None = None
     workers: Count | None = None
     memory: Memory | None = None
     threads: Count | None = None
@@ -175,6 +177,7 @@ class Settings:
         environments: the names of all.
         artifacts: absolute folder, or URL, of the artifact store.
         state: SQLAlchemy URL of the state database; `state.reveal()` gives it.
+        online: URL of the online store of features, likewise.
         workers: how many tasks run at once.
         memory: bytes that the warehouse of one worker may hold.
         threads: threads that a query of one worker may use.
@@ -193,6 +196,7 @@ class Settings:
     environments: tuple[str, ...]
     artifacts: str
     state: Secret
+    online: Secret
     workers: int
     memory: int
     threads: int
@@ -239,7 +243,7 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
     for name in reversed(_lineage(file, chosen, path)):
         layer = file.environments.get(name, Environment())
         values |= layer.model_dump(exclude_none=True, exclude=_NOT_PLAIN)
-        values |= {"state": layer.state} if layer.state else {}
+        values |= {name: secret for name in _SECRETS if (secret := getattr(layer, name))}
         tracking = _over(tracking, layer.tracking)
         alerts = _all_channels(alerts, layer.alerts)
         ray = _with_given(ray, layer.ray)
@@ -268,6 +272,7 @@ def _decided(
         environments=tuple(sorted({DEFAULT_ENVIRONMENT, *file.environments})),
         artifacts=_artifacts(values.get("artifacts", ".firnflow/artifacts"), root),
         state=_state(values.get("state") or Secret("sqlite:///.firnflow/state.db"), root),
+        online=_state(values.get("online") or Secret("sqlite:///.firnflow/online.db"), root),
         workers=workers,
         memory=memory,
         # DuckDB wants some memory for each of its threads.
@@ -333,10 +338,10 @@ def _variables() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for variable, text in os.environ.items():
         key = keys.get(variable)
-        if key in {"artifacts", "state"} and has_password(text):
+        if key in {"artifacts", *_SECRETS} and has_password(text):
             found[key] = f"env:{variable}"  # a variable is where a password may stand
         elif key is not None:
-            found[key] = text if key in {"artifacts", "state"} else _scalar(text)
+            found[key] = text if key in {"artifacts", *_SECRETS} else _scalar(text)
         elif variable.startswith("FIRNFLOW_") and variable not in _OTHER_VARIABLES:
             near = nearest(variable.removeprefix("FIRNFLOW_"), [name.removeprefix("FIRNFLOW_") for name in keys])
             if near:

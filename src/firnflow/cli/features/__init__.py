@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-VERBS = ("apply", "list", "show")
+VERBS = ("apply", "list", "show", "materialize", "get")
 
-HELP = """Write down which feature views there are, and look at them and their versions.
+HELP = """Write down which feature views there are, look at their versions, fill the online store, and look things up.
 
 The views are those that stand in the modules of [project] pipelines in firnflow.toml.
 """

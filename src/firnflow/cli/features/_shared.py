@@ -59,8 +59,10 @@ def project_views(environment: str | None) -> tuple[Project, dict[str, FeatureVi
     return project, find(project), state
 
 
-def sources(project: Project, state: State, views: Iterable[FeatureView]) -> dict[str, ibis.Table]:
-    """Return name → named table, as it is now, of those that views read, as far as they are there."""
+def sources(
+    project: Project, state: State, views: Iterable[FeatureView]
+) -> tuple[dict[str, ibis.Table], dict[str, str]]:
+    """Return name → named table, as it is now, of those that views read and that are there; and name → digest."""
     from firnflow.cli import _project
     from firnflow.features.sources import read_table
     from firnflow.stores import Stores
@@ -71,5 +73,7 @@ def sources(project: Project, state: State, views: Iterable[FeatureView]) -> dic
     tables = Tables(state, stores)
     _project.opened.callback(tables.close)
     names = sorted({view.source for view in views if isinstance(view.source, str)})
-    read = {name: read_table(tables, name) for name in names}
-    return {name: found[0] for name, found in read.items() if found is not None}
+    read = {name: found for name in names if (found := read_table(tables, name)) is not None}
+    return {name: table for name, (table, _) in read.items()}, {
+        name: said["digest"] for name, (_, said) in read.items()
+    }
