@@ -81,6 +81,8 @@ def test_it_is_done_once(shop, graph):
 def test_elements_of_a_map(shop, graph):
     graph("make")
     graph("split")
+    told = graph("count", "--elements").json
+    assert told["elements"] == [{"element": n, "label": f"word={word}"} for n, word in enumerate("abc")]
     one = graph("count", "--element", "1").json
     assert (one["element"], one["label"], one["metrics"]) == (1, "word=b", {"rows": 3.0})
     assert "has not committed" in graph("judge").err
@@ -91,7 +93,7 @@ def test_elements_of_a_map(shop, graph):
     called = graph("count", "--element", "3")
     assert called.code == 2
     assert "has 3 elements" in called.err
-    assert graph("make", "--element", "0").code == 2
+    assert graph("make", "--element", "0").code == graph("make", "--elements").code == 2
 
 
 def test_a_failed_task(shop, graph):

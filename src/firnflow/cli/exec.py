@@ -14,6 +14,7 @@ _GRAPH = typer.Option(..., "--graph", metavar="FILE", help="What `firnflow show 
 _TASK = typer.Option(..., "--task", metavar="NAME", help="The task; `finalizer` ends the run.")
 _RUN = typer.Option(..., "--run", metavar="ID", help="The run; the first call makes it.")
 _ELEMENT = typer.Option(None, "--element", metavar="N", help="Of a map, one element, from 0; default: all.")
+_ELEMENTS = typer.Option(False, "--elements", help="Execute nothing, say which elements a map has.")  # noqa: FBT003
 _ASSIGNMENTS = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="Set a parameter of a new run.")
 _PARTITION = typer.Option(None, "--partition", metavar="KEY", help="What a new run is for. Default: as of `run`.")
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take what is there already.")  # noqa: FBT003 - Typer's way
@@ -25,6 +26,7 @@ def command(
     task: str = _TASK,
     run: str = _RUN,
     element: int | None = _ELEMENT,
+    elements: bool = _ELEMENTS,
     assignments: list[str] = _ASSIGNMENTS,
     partition: str | None = _PARTITION,
     cache: bool = _CACHE,
@@ -46,7 +48,7 @@ def command(
         from firnflow.engine.external.plan import Wish
         from firnflow.engine.external.task import execute_task
 
-        wish = Wish(read, run, task, element, tuple(assignments), cache, partition)
+        wish = Wish(read, run, task, element, tuple(assignments), cache, partition, elements)
         answer = execute_task(project, wish, sys.stderr)
     print_json(answer)
     if answer.get("status") != RunStatus.FAILED and answer["state"] in {*COMMITTED, TaskStatus.SKIPPED}:

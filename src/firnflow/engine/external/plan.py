@@ -41,6 +41,7 @@ class Wish:
         assignments: `name=value` as typed after `--set`.
         cache: take what this run or an earlier one has made of the same code and inputs.
         partition: what a new run is for; None: the newest complete one, where the pipeline has partitions.
+        list_elements: do not execute the map, say which elements it has.
     """
 
     graph: Graph
@@ -50,6 +51,7 @@ class Wish:
     assignments: tuple[str, ...] = ()
     cache: bool = True
     partition: str | None = None
+    list_elements: bool = False
 
 
 class Plan:
@@ -132,8 +134,9 @@ class Plan:
             raise UsageError(
                 f"task {task!r} reads {listing(missing)}, which run {self._wish.run} has not committed yet"
             )
-        if node.mapping is None and element is not None:
-            raise UsageError(f"--element: task {task!r} is no map")
+        if node.mapping is None and (element is not None or self._wish.list_elements):
+            option = "--elements" if element is None else "--element"
+            raise UsageError(f"{option}: task {task!r} is no map")
         units = self.job.units(task)
         if element is None:
             return units

@@ -123,6 +123,9 @@ class _Execution:
             return self._as_json(TaskStatus.SKIPPED)
         if not self._plan.units:
             self._note(self._wish.task, TaskStatus.SUCCEEDED, elements=0)
+        if self._wish.list_elements:
+            elements = [{"element": unit.element, "label": unit.label} for unit in self._plan.units]
+            return {**self._as_json(TaskStatus.SUCCEEDED), "elements": elements}
         return self._all([self._unit(unit) for unit in self._plan.units], self._wish.graph.tasks[self._wish.task])
 
     # -- a task -------------------------------------------------------------------------------------------------------
