@@ -15,6 +15,7 @@ from firnflow.models.gates.verdict import Verdict
 from firnflow.models.preprocessing import Preprocessing
 from firnflow.models.section import Columns, Section
 from firnflow.models.tuning.space import Dimension
+from firnflow.steps.anomalies import report_anomalies
 from firnflow.steps.cleaning import clean, join
 from firnflow.steps.config import (
     Capping,
@@ -94,6 +95,7 @@ __all__ = [
     "promote",
     "register",
     "report",
+    "report_anomalies",
     "split",
     "train",
     "transform",

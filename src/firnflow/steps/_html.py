@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import textwrap
 from html import escape
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from firnflow.steps.evaluation import BinaryEvaluation, Bounds, Reason, RegressionEvaluation
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def document(title: str, parts: Iterable[str], footer: str) -> str:
+    """Return a page that needs nothing from elsewhere, of its parts; empty ones are left out. `title` is escaped."""
+    style = files("firnflow.steps").joinpath("report.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>\n{style}</style></head>\n<body><main>\n"
+        + "\n".join(part for part in parts if part)
+        + f"\n<footer>{footer}</footer></main></body></html>\n"
+    )
 
 
 def percent(value: float, digits: int = 0) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from html import escape
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from firnflow.steps import _binary_page, _regression_page
 from firnflow.steps import _figures as drawings
 from firnflow.steps._figures import svg
-from firnflow.steps._html import figure
+from firnflow.steps._html import document, figure
 from firnflow.steps._search_page import search
 from firnflow.steps._segments_page import segments, words
 from firnflow.steps.validating import best_of
@@ -23,16 +22,13 @@ if TYPE_CHECKING:
     from firnflow.steps.validating import CrossValidation
 
 _TRIALS = 15
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def page(found: Evaluation, reporting: Reporting, trials: list[CrossValidation], study: Study | None = None) -> str:
     """Return the page; every text that comes from data is escaped."""
-    style = files("firnflow.steps").joinpath("report.css").read_text(encoding="utf-8")
-    title = escape(reporting.title)
     of: ModuleType = _binary_page if found.kind == "binary" else _regression_page
     parts = [
-        f"<h1>{title}</h1>",
+        f"<h1>{escape(reporting.title)}</h1>",
         f'<p class="lead">{of.lead(found, reporting)}</p>',
         of.top(found),
         _notes(found),
@@ -44,15 +40,8 @@ def page(found: Evaluation, reporting: Reporting, trials: list[CrossValidation],
         _trials(trials),
         of.figures(found),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>\n{style}</style></head>\n<body><main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n<footer>Made by Firnflow. All figures are from rows that the model did not learn from.</footer>"
-        "</main></body></html>\n"
-    )
+    footer = "Made by Firnflow. All figures are from rows that the model did not learn from."
+    return document(reporting.title, parts, footer)
 
 
 def _notes(found: BinaryEvaluation | RegressionEvaluation) -> str:

@@ -1,4 +1,4 @@
-"""`ff.Model`: an estimator with what is needed to use it."""
+"""`ff.Model`: an estimator with what is needed to use it; `Document`: an estimator that is plain JSON."""
 
 from __future__ import annotations
 
@@ -10,12 +10,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Document:
+    """What somebody's own code predicts from: thresholds, rules, a table of weights, as plain data.
+
+    It can be registered and promoted like any estimator; what it says of a row is its owner's to know.
+
+    Attributes:
+        data: a JSON object.
+    """
+
+    data: dict[str, JsonValue]
+
+
+@dataclass(frozen=True)
 class Model:
     """An estimator of any supported library, with what is needed to use it.
 
     Attributes:
         estimator: XGBoost's Booster or one of its scikit-learn classes, LightGBM's Booster or one of its classes, a
-            scikit-learn estimator, or an `onnx.ModelProto`.
+            scikit-learn estimator, an `onnx.ModelProto`, or a `Document`.
         features: the columns that the estimator expects, in their order.
         preprocessing: what was fitted on the training data (medians, categories), as JSON.
         metadata: what else people want to know, as JSON.

@@ -121,13 +121,14 @@ def read(path: Path, trust: Trust, damaged: Callable[[object], Exception]) -> tu
 @cache
 def libraries() -> dict[str, Library]:
     """Return the known libraries by name."""
+    from firnflow.values.libraries.document import Documents
     from firnflow.values.libraries.lightgbm import LightGBM
     from firnflow.values.libraries.onnx import Onnx
     from firnflow.values.libraries.pickled import Pickled
     from firnflow.values.libraries.sklearn import Sklearn
     from firnflow.values.libraries.xgboost import XGBoost
 
-    return {library.name: library for library in (LightGBM(), Onnx(), Pickled(), Sklearn(), XGBoost())}
+    return {library.name: library for library in (Documents(), LightGBM(), Onnx(), Pickled(), Sklearn(), XGBoost())}
 
 
 def library_of(estimator: Any, trust: Trust) -> Library:

@@ -99,7 +99,8 @@ class _Page:
 
 def _foot(verdict: Verdict) -> list[str]:
     use = verdict.holdout
-    said = f"{use.rows:,} of {use.given:,} holdout rows; bounds at {verdict.confidence:.0%}."
+    bounds = f"; bounds at {verdict.confidence:.0%}" if verdict.resamples else ""
+    said = f"{use.rows:,} of {use.given:,} {verdict.rows_are}{bounds}."
     return textwrap.wrap(" ".join([said, *verdict.notes]), 80)
 
 

@@ -106,8 +106,9 @@ class Verdict(Section):
         holdout: the rows.
         notes: what a reader must know.
         confidence: of each one-sided bound.
-        resamples: of the bootstrap.
+        resamples: of the bootstrap; 0: figures are counts, which have no bounds.
         seed: of them.
+        rows_are: what the rows are called.
     """
 
     decision: Decision
@@ -125,6 +126,7 @@ class Verdict(Section):
     confidence: float
     resamples: int
     seed: int
+    rows_are: str = "holdout rows"
 
     @property
     def failed(self) -> tuple[RuleResult, ...]:
@@ -151,8 +153,9 @@ class Verdict(Section):
         lines = [f"**{_escaped(self.summary)}**", ""]
         ordered = sorted(self.results, key=lambda result: result.passed)
         lines += [f"- {'✓' if result.passed else '✗'} {_escaped(result.reason)}" for result in ordered]
-        rows = f"{self.holdout.rows:,} of {self.holdout.given:,} holdout rows"
-        lines += ["", f"Judged on {rows}; bounds at {self.confidence:.0%}, {self.resamples:,} resamples."]
+        rows = f"{self.holdout.rows:,} of {self.holdout.given:,} {self.rows_are}"
+        bounds = f"; bounds at {self.confidence:.0%}, {self.resamples:,} resamples" if self.resamples else ""
+        lines += ["", f"Judged on {rows}{bounds}."]
         return "\n".join([*lines, *(f"- {_escaped(note)}" for note in self.notes)])
 
 

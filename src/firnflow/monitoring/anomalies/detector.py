@@ -82,18 +82,34 @@ class Detector(Section):
         Raises:
             DataError: the series is divided unlike that of the fit, or does not reach back to before the day.
         """
+        return self.scores(series, day, day)[0]
+
+    def scores(self, series: Days, first: dt.date, last: dt.date) -> list[Verdict]:
+        """Return the verdicts on some days in a row, each as `score` gives it, in the time of one.
+
+        Args:
+            series: the history and the days. What comes after a day is not looked at.
+            first: the first day.
+            last: the last one.
+
+        Raises:
+            DataError: as `score`.
+        """
         check_slots(self, series)
-        if type(day) is not dt.date:
-            raise DataError(f"{day!r} is no date. Mend: datetime.date(2026, 1, 31)")
-        number = series.number(day)
-        if not 0 <= number < len(series):
-            raise DataError(
-                f"{day} is not in the series, which goes from {series.first} to {series.day(len(series) - 1)}. "
-                "Mend: give the history with the day at its end"
-            )
-        part = _recent(series, number + 1, self.settings, memory=1)
+        for day in (first, last):
+            if type(day) is not dt.date:
+                raise DataError(f"{day!r} is no date. Mend: datetime.date(2026, 1, 31)")
+            if not 0 <= series.number(day) < len(series):
+                raise DataError(
+                    f"{day} is not in the series, which goes from {series.first} to {series.day(len(series) - 1)}. "
+                    "Mend: give the history with the day at its end"
+                )
+        count = (last - first).days + 1
+        if count < 1:
+            raise DataError(f"The days end before they begin: {first} to {last}. Mend: swap the two")
+        part = _recent(series, series.number(last) + 1, self.settings, memory=count)
         walked = walk(part, self.settings, self.total_scale, self.slot_scale)
-        return judging.judge(self, part, walked, len(part) - 1)
+        return [judging.judge(self, part, walked, number) for number in range(len(part) - count, len(part))]
 
 
 def check_slots(detector: Detector, series: Days) -> None:

@@ -1,0 +1,1 @@
+"""Usage of a warehouse in currency: which days are unusual, what drove them, and which detector is to say so."""
