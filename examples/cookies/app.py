@@ -36,7 +36,11 @@ def trained(version: int) -> pd.DataFrame:
 def scores(models: set[str]) -> dict[str, dict[str, object]]:
     """Return model → family, R² and R² of the plain lasso, of those that made the predictions."""
     found: dict[str, dict[str, object]] = {}
-    for version in reversed(data.versions(SCORES, project=PROJECT)):
+    try:
+        versions = data.versions(SCORES, project=PROJECT)
+    except NotFoundError:  # a training was killed before it could say
+        versions = []
+    for version in reversed(versions):
         found |= {row["model"]: row for row in trained(version.number).to_dict("records") if row["model"] in models}
         if models <= found.keys():
             break
@@ -80,13 +84,13 @@ def draw_models(rows: pd.DataFrame) -> None:
     """Draw a tile for each target: R² of its model, and how much better that is than the plain lasso."""
     st.subheader("How good the models are")
     models = dict(zip(rows["target"], rows["model"], strict=True))
-    known = scores(set(models.values())) if models else {}
+    known = scores(set(models.values()))
     for tile, target in zip(st.columns(len(TARGETS)), TARGETS, strict=True):
         about = known.get(models.get(target, ""))
         with tile.container(border=True):
             if about is None:
-                st.metric(target, "–")
-                st.caption(f"not predicted: no {model_name(target)} had passed its gate")
+                st.metric(f"{target} · R²", "–")
+                st.caption(models.get(target, f"not predicted: no {model_name(target)} had passed its gate"))
                 continue
             gain = float(str(about["r2"])) - float(str(about["plain_r2"]))
             better = f"{gain:+.3f} vs plain lasso"

@@ -60,7 +60,7 @@ def fresh(family: Family, learning: Learning) -> Any:
         return make_pipeline(StandardScaler(), RidgeCV(alphas=(0.1, 1.0, 10.0, 100.0, 1000.0)))
     if family == "lasso":
         alphas = (0.01, 0.03, 0.1, 0.3, 1.0, 5.0)
-        return make_pipeline(StandardScaler(), LassoCV(alphas=alphas, cv=5, max_iter=10_000))
+        return make_pipeline(StandardScaler(), LassoCV(alphas=alphas, cv=5, max_iter=50_000))
     return HistGradientBoostingRegressor(
         max_iter=learning.trees,
         learning_rate=learning.learning_rate,

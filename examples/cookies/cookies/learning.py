@@ -124,13 +124,17 @@ def score(choices: list[Choice], figures: list[dict[str, float]], promoted: list
     rows = [
         {
             "target": choice.target,
-            "model": f"{done.name}/{done.version}",
+            "model": _place(done.name, done.version),
             "family": choice.family,
             "r2": found["r2"],
             "plain_r2": found["plain_r2"],
             "action": done.action,
-            "champion": None if done.champion is None else f"{done.name}/{done.champion}",
+            "champion": _place(done.name, done.champion),
         }
         for choice, found, done in zip(choices, figures, promoted, strict=True)
     ]
     return pa.Table.from_pylist(rows, schema=pa.schema({**kinds, "action": text, "champion": text}))
+
+
+def _place(name: str, version: int | None) -> str | None:
+    return None if version is None else f"{name}/{version}"
