@@ -33,6 +33,29 @@ def test_defaults_need_nothing_but_a_name(make: Callable[..., Path]) -> None:
     assert settings.lease == 30
 
 
+def test_an_orchestrator_has_a_section_that_is_inherited_key_by_key(make: Callable[..., Path]) -> None:
+    root = make(
+        BASE
+        + """
+        [environments.prod]
+        orchestrator = "airflow"
+        [environments.prod.airflow]
+        dags = "/srv/dags"
+        queue = "ml"
+        [environments.dev]
+        inherits = "prod"
+        airflow = { prefix = "dev_" }
+        """
+    )
+    assert load_settings(root).orchestrator == "local"
+    dev = load_settings(root, "dev")
+    assert (dev.orchestrator, dev.airflow.dags, dev.airflow.queue) == ("airflow", "/srv/dags", "ml")
+    assert (dev.airflow.prefix, load_settings(root, "prod").airflow.prefix) == ("dev_", "")
+    root.joinpath("firnflow.toml").write_text(BASE + "[environments.prod]\nairflow = { dag = '/srv' }\n")
+    with pytest.raises(ConfigError, match=r"\[environments.prod.airflow\] dag is not known. Did you mean 'dags'"):
+        load_settings(root, "prod")
+
+
 def test_environments_inherit_and_win(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     root = make(
         BASE

@@ -7,7 +7,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, JsonValue
 
@@ -16,12 +16,13 @@ from firnflow.errors import ConfigError, NotFoundError
 from firnflow.graph.names import Name
 from firnflow.graph.units import parse_duration, parse_memory
 from firnflow.project import machine
+from firnflow.project.orchestrators import Airflow, Orchestrator
 from firnflow.project.secrets import Secret, has_password, hide_all, is_reference
 from firnflow.project.toml import STRICT, read_toml, validated
 
 FILE = "firnflow.toml"
 DEFAULT_ENVIRONMENT = "local"
-_NOT_PLAIN = {"inherits", "pipelines", "state", "online", "tracking", "alerts", "ray"}
+_NOT_PLAIN = {"inherits", "pipelines", "state", "online", "tracking", "alerts", "ray", "airflow"}
 _SECRETS = ("state", "online")
 _OTHER_VARIABLES = {"FIRNFLOW_ENV", "FIRNFLOW_CRASH"}
 
@@ -31,6 +32,7 @@ Memory = Annotated[int, BeforeValidator(parse_memory), Field(ge=16 * 2**20, le=2
 Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 Switch = Annotated[bool, Field(strict=True)]
+Section = TypeVar("Section", bound=BaseModel)
 Layer = tuple[str, dict[str, JsonValue]]
 """Where in the file values of parameters stand, and they."""
 
@@ -153,6 +155,8 @@ class Environment(BaseModel):
     tracking: Annotated[Tracking | None, BeforeValidator(_backend)] = None
     alerts: Alerts | None = None
     ray: Annotated[Ray | None, BeforeValidator(_cluster)] = None
+    orchestrator: Orchestrator | None = None
+    airflow: Airflow | None = None
     pipelines: dict[Name, PipelineSection] = {}
 
 
@@ -186,6 +190,8 @@ class Settings:
         tracking: the service that is told of runs and models.
         alerts: the channels on which people are told.
         ray: the cluster for tasks of several nodes.
+        orchestrator: who runs pipelines by their schedules.
+        airflow: what is said of it, where it is Airflow.
         models: what may be loaded although loading it could run code.
         params: pipeline → values for its parameters from the file, the last layer winning; not yet checked.
     """
@@ -205,6 +211,8 @@ class Settings:
     tracking: Tracking
     alerts: Alerts
     ray: Ray
+    orchestrator: Orchestrator
+    airflow: Airflow
     models: Models
     params: dict[str, tuple[Layer, ...]]
 
@@ -238,7 +246,7 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
     hide_all(read.data, root)
     chosen = environment if environment is not None else os.environ.get("FIRNFLOW_ENV") or DEFAULT_ENVIRONMENT
     values: dict[str, Any] = {}
-    tracking, alerts, ray = Tracking(), Alerts(), Ray()
+    tracking, alerts, ray, airflow = Tracking(), Alerts(), Ray(), Airflow()
     params: dict[str, tuple[Layer, ...]] = {name: ((FILE, section.params),) for name, section in file.pipelines.items()}
     for name in reversed(_lineage(file, chosen, path)):
         layer = file.environments.get(name, Environment())
@@ -247,6 +255,7 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
         tracking = _over(tracking, layer.tracking)
         alerts = _all_channels(alerts, layer.alerts)
         ray = _with_given(ray, layer.ray)
+        airflow = _with_given(airflow, layer.airflow)
         for pipeline, section in layer.pipelines.items():
             params[pipeline] = (*params.get(pipeline, ()), (f"{FILE}, [environments.{name}]", section.params))
     variables = _variables()
@@ -256,6 +265,7 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
     values["tracking"] = _over(tracking, over.tracking)
     values["alerts"] = _all_channels(alerts, over.alerts)
     values["ray"] = _with_given(ray, over.ray)
+    values["airflow"] = _with_given(airflow, over.airflow)
     return _decided(file, chosen, root, values, params)
 
 
@@ -282,6 +292,8 @@ def _decided(
         tracking=_absolute(values["tracking"], root),
         alerts=values["alerts"],
         ray=values["ray"],
+        orchestrator=values.get("orchestrator", "local"),
+        airflow=values["airflow"],
         models=file.models,
         params=params,
     )
@@ -294,7 +306,7 @@ def _over(below: Tracking, above: Tracking | None) -> Tracking:
     return below.model_copy(update={name: getattr(above, name) for name in above.model_fields_set})
 
 
-def _with_given(below: Ray, above: Ray | None) -> Ray:
+def _with_given(below: Section, above: Section | None) -> Section:
     """Return both, `above` winning where it says something."""
     return below.model_copy(update={name: getattr(above, name) for name in above.model_fields_set}) if above else below
 

@@ -1,0 +1,39 @@
+"""The sections of firnflow.toml that say who runs an environment's pipelines, where that is not Firnflow itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, Field
+
+from firnflow.project.toml import STRICT
+
+Orchestrator: TypeAlias = Literal["local", "airflow"]
+
+Place = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""A path or a name on the machines of the orchestrator."""
+AirflowName = Annotated[str, Field(pattern=r"^[\w.-]{1,200}$")]
+"""A queue, a pool or a tag, as Airflow takes it."""
+
+
+class Airflow(BaseModel):
+    """`[environments.NAME.airflow]`: where DAGs are written, and where their tasks run. What is None has a default."""
+
+    model_config = STRICT
+    dags: Place | None = None
+    """The DAGs folder, as this machine sees it; relative to the project."""
+    python: Place | None = None
+    """The Python of the project's environment on the workers; default: the one that runs `firnflow apply`."""
+    project: Place | None = None
+    """The project's folder on the workers; default: where it is here."""
+    executor: Literal["local", "celery", "kubernetes"] = "local"
+    """What Airflow runs tasks with: all but `local` may use several machines."""
+    shared: tuple[Place, ...] = ()
+    """Folders that all machines see under the same path."""
+    prefix: Annotated[str, Field(pattern=r"^[\w.-]{0,50}$")] = ""
+    """Before the names of DAGs and of the assets of named tables."""
+    queue: AirflowName | None = None
+    """For tasks whose `Resources` name no pool."""
+    pool: AirflowName | None = None
+    """Airflow's pool, for all tasks."""
+    tags: tuple[AirflowName, ...] = ()
