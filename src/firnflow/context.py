@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firnflow.graph.model import Resources
+    from firnflow.values.ref import Ref
 
 _LONGEST = 250  # characters of a metric's name
 _STEPS = range(-(2**63), 2**63)  # what a database's column holds
@@ -71,6 +72,8 @@ class TaskContext:
     scratch: Path | None = None
     element: int = -1
     """The index in a map, -1 where there is none."""
+    inputs: dict[str, Ref] = field(default_factory=dict)
+    """The stored values among the arguments: a table that a task hands on as it is need not be stored again."""
     resources: Resources = field(default_factory=_no_wishes)
     """What the attempt may use, as the pipeline says: a task that can use several nodes finds here how many."""
     metrics: dict[str, float] = field(default_factory=dict)

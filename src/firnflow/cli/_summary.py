@@ -80,6 +80,7 @@ def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
     peak = max(((task.peak_memory or 0, name) for name, task in result.tasks.items()), default=(0, ""))
     if peak[0]:
         rows.append(("peak memory", f"{_format.size(peak[0])} ({peak[1]})"))
+    rows += _section("checks", list(_checks(result)))
     rest = f"firnflow output --run {result.run}"
     rows += _section("metrics", _metrics(result), len(result.metrics) - _MOST_METRICS, rest)
     files = list(_files(result, artifacts))
@@ -106,6 +107,19 @@ def _section(name: str, lines: list[str], more: int = 0, rest: str = "") -> list
     """Return lines of the summary, the first under its name; more: how many are left out, which `rest` shows."""
     shown = lines + ([f"… {more} more: {rest}"] if more > 0 else [])
     return [(name if index == 0 else "", line) for index, line in enumerate(shown)]
+
+
+def _checks(result: RunResult) -> Iterator[str]:
+    """Yield what checks have found that was not as it should be."""
+    if not any((ref.meta or {}).get("checks") for ref in result.outputs.values()):
+        return  # the models of results take long to load
+    from firnflow.stores.checks.history import of
+
+    for ref in result.outputs.values():
+        found = of(ref.meta)
+        if found is not None and found.outcome != "passed":
+            yield from found.lines()
+            yield f"  firnflow data checks {found.table}"
 
 
 def _metrics(result: RunResult) -> list[str]:

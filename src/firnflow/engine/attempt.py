@@ -124,7 +124,14 @@ def execute_attempt(call: Call, task: Task[...], place: Workplace) -> Outcome:
     )
     scratch = place.stores.scratch("dir")
     here = context.TaskContext(
-        call.run, call.task, call.number, scratch, call.element, call.resources, services=place.services
+        call.run,
+        call.task,
+        call.number,
+        scratch,
+        call.element,
+        {name: bound for name, bound in call.arguments.items() if isinstance(bound, Ref)},
+        call.resources,
+        services=place.services,
     )
     began = time.perf_counter()
     peak.reset()
@@ -245,8 +252,17 @@ def describe(error: BaseException, redact: Callable[[str], str]) -> dict[str, An
         "message": redact(str(cause)),
         "traceback": redact(shown),
         "mendable": isinstance(error, FirnflowError) and not isinstance(error, TaskFailedError),
-        **({"checks": cause.checks} if isinstance(cause, DataError) and cause.checks else {}),
+        **({"checks": _redacted(cause.checks, redact)} if isinstance(cause, DataError) and cause.checks else {}),
     }
+
+
+def _redacted(plain: Any, redact: Callable[[str], str]) -> Any:
+    """Return plain data whose texts hold no secret."""
+    if isinstance(plain, dict):
+        return {name: _redacted(value, redact) for name, value in plain.items()}
+    if isinstance(plain, list):
+        return [_redacted(value, redact) for value in plain]
+    return redact(plain) if isinstance(plain, str) else plain
 
 
 def _raised_by_us(error: BaseException) -> bool:

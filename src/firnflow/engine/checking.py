@@ -13,6 +13,7 @@ from firnflow.errors import FirnflowError, NotFoundError
 from firnflow.graph.rules import Checks
 from firnflow.graph.table import CHECK_KEY, parse_moment
 from firnflow.graph.task import Task
+from firnflow.project import redact
 from firnflow.values.ref import Ref  # noqa: TC001 - the annotation is read at run time
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from firnflow.engine.services import Services
     from firnflow.stores import Stores
     from firnflow.stores.checks.judge import Circumstances, Judgement, Past
+    from firnflow.stores.checks.result import CheckResult
     from firnflow.stores.state import State
     from firnflow.stores.tables.catalog import Tables
     from firnflow.stores.tables.versions import Version
@@ -69,25 +71,79 @@ def check(
     import ibis
 
     from firnflow import values
-    from firnflow.stores.checks.judge import judge
-    from firnflow.stores.checks.subject import of_table
 
     here, _ = services.here("check")
     stores = here.stores
     given = {each: values.load(ref, ibis.Table, stores) for each, ref in zip(names or (), tables or (), strict=True)}
     rows: ibis.Table = values.load(data, ibis.Table, stores)
-    connection = stores.warehouse.connection
-    subject = of_table(rows, connection, name)
-    found = settle(judge(connection, subject, checks, circumstances(name, checks, moment, given)))
+    found = settle(judge_table(rows, data, name, checks, moment, given))
     if found.result.outcome == "stopped":
         found.refuse()
-    left = data if found.result.outcome != "quarantined" else values.save(remaining(found, stores), ibis.Table, stores)
-    return told(left, found)
+    return told(passed(found, data), found)
+
+
+def judge_table(
+    rows: ibis.Table,
+    ref: Ref | None,
+    name: str,
+    checks: Checks,
+    moment: str | None,
+    given: Mapping[str, ibis.Table],
+) -> Judgement:
+    """Check a table in the run under way.
+
+    Args:
+        rows: the table.
+        ref: its ref; of a version of the named table itself, it is compared with the versions before it.
+        name: of the named table.
+        checks: the rules.
+        moment: by which freshness is measured; None: the start of the run.
+        given: tables that stand for those of `references`.
+    """
+    from firnflow.stores.checks.judge import judge
+    from firnflow.stores.checks.subject import of_table
+
+    here, _ = services.here("checks")
+    meta = (ref.meta if ref is not None else None) or {}
+    before = meta.get("version") if meta.get("table") == name else None
+    connection = here.stores.warehouse.connection
+    about = circumstances(name, checks, moment, given, before=before)
+    return judge(connection, of_table(rows, connection, name), checks, about)
+
+
+def passed(found: Judgement, ref: Ref) -> Ref:
+    """Return the ref of the rows that go on: of the table itself where none is set aside."""
+    import ibis
+
+    from firnflow import values
+
+    here, _ = services.here("checks")
+    if found.result.outcome != "quarantined":
+        return ref
+    return values.save(remaining(found, here.stores), ibis.Table, here.stores)
 
 
 def told(ref: Ref, found: Judgement) -> Ref:
     """Return the ref of a table that says what the checks have found."""
-    return replace(ref, meta={**(ref.meta or {}), "checks": found.result.model_dump(mode="json")})
+    return replace(ref, meta={**(ref.meta or {}), "checks": redacted(found.result).model_dump(mode="json")})
+
+
+def stored(found: Judgement) -> Any:
+    """Return the ref of a result alone, which `firnflow data checks` finds as it finds those of tables."""
+    from firnflow import values
+    from firnflow.stores.checks.result import CheckResult
+
+    here, _ = services.here("checks")
+    return told(values.save(redacted(found.result), CheckResult, here.stores), found)
+
+
+def redacted(result: CheckResult) -> CheckResult:
+    """Return a result in which no secret stands: its examples are values of the table."""
+    findings = (
+        each.model_copy(update={"examples": tuple(map(redact, each.examples))}) if each.examples else each
+        for each in result.findings
+    )
+    return result.model_copy(update={"findings": tuple(findings)})
 
 
 class Seen:
@@ -120,7 +176,12 @@ def remaining(found: Judgement, stores: Stores) -> ibis.Table:
 
 
 def circumstances(
-    name: str, checks: Checks, moment: str | None = None, given: Mapping[str, ibis.Table] | None = None
+    name: str,
+    checks: Checks,
+    moment: str | None = None,
+    given: Mapping[str, ibis.Table] | None = None,
+    *,
+    before: int | None = None,
 ) -> Circumstances:
     """Return what the rules of a table ask for besides its rows, in the run under way.
 
@@ -129,6 +190,7 @@ def circumstances(
         checks: the rules.
         moment: by which freshness is measured; None: the start of the run.
         given: tables that stand for those of `references`; the others are the named tables as they are now.
+        before: the version that is checked: it is compared with those before it.
 
     Raises:
         NotFoundError: a table that `references` names is not there.
@@ -151,18 +213,22 @@ def circumstances(
             if each not in there:
                 table = _referenced(tables, each, name)
                 there[each] = values.load(ref_of(table, newest(table)), ibis.Table, here.stores)
-        past = _past(tables, name, checks, here) if checks.looks_back else None
+        past = _past(tables, name, checks, here, before) if checks.looks_back else None
     finally:
         tables.close()
-    at = parse_moment(moment) if moment is not None else here.state.run(running.run).started_at
-    return Circumstances(at=at, tables=there, past=past, run=running.run, task=running.task)
+    now = here.state.run(running.run).started_at
+    at = parse_moment(moment) if moment is not None else now
+    return Circumstances(at=at, now=now, tables=there, past=past, run=running.run, task=running.task)
 
 
 def settle(found: Judgement) -> Judgement:
     """Keep the rows that break a rule, count them, tell of them in the task's log; return what was found with that."""
     here, _ = services.here("checks")
-    if found.result.bad_rows:
-        found = _kept(found, here)
+    return say(_kept(found, here) if found.result.bad_rows else found)
+
+
+def say(found: Judgement) -> Judgement:
+    """Count what was found in the task's metrics, tell of it in its log, and return it."""
     result = found.result
     for name, value in (("rows", result.rows), ("bad_rows", result.bad_rows), ("warnings", len(result.warnings))):
         log_metric(name, value)
@@ -245,7 +311,7 @@ def _referenced(tables: Tables, table: str, name: str) -> Any:
         raise NotFoundError(f"The checks of {name!r} reference table {table!r}. {error} {hint}") from error
 
 
-def _past(tables: Tables, name: str, checks: Checks, here: Services) -> Past | None:
+def _past(tables: Tables, name: str, checks: Checks, here: Services, before: int | None) -> Past | None:
     """Return the last versions of a table, with the columns that all of them have; None where there are none."""
     import ibis
 
@@ -257,7 +323,9 @@ def _past(tables: Tables, name: str, checks: Checks, here: Services) -> Past | N
     table = tables.find(name)
     if table is None:
         return None
-    last = versions(table)[-checks.versions :]
+    last = [each for each in versions(table) if before is None or each.number < before][-checks.versions :]
+    if not last:
+        return None
     rows: list[ibis.Table] = [values.load(ref_of(table, each), ibis.Table, here.stores) for each in last]
     both = [column for column in rows[-1].columns if all(column in each.columns for each in rows)]
     pooled = rows[0].select(*both) if len(rows) == 1 else ibis.union(*(each.select(*both) for each in rows))

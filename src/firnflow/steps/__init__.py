@@ -16,6 +16,7 @@ from firnflow.models.preprocessing import Preprocessing
 from firnflow.models.section import Columns, Section
 from firnflow.models.tuning.space import Dimension
 from firnflow.steps.anomalies import report_anomalies
+from firnflow.steps.checking import Checked, check
 from firnflow.steps.cleaning import clean, join
 from firnflow.steps.config import (
     Capping,
@@ -43,10 +44,13 @@ from firnflow.steps.splitting import Split, SplitQuality, split
 from firnflow.steps.training import train
 from firnflow.steps.tuning import Study, Trial, Tuned, tune
 from firnflow.steps.validating import CrossValidation, NumberScores, Scores, cross_validate
+from firnflow.stores.checks.result import CheckResult
 
 __all__ = [
     "BinaryEvaluation",
     "Capping",
+    "CheckResult",
+    "Checked",
     "Cleaned",
     "Cleaning",
     "Cleanup",
@@ -83,6 +87,7 @@ __all__ = [
     "Tuning",
     "Verdict",
     "cap_outliers",
+    "check",
     "clean",
     "cleanup",
     "cross_validate",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERBS = ("list", "show", "log", "diff", "restore", "export", "track")
+VERBS = ("list", "show", "log", "diff", "restore", "export", "checks", "track")
 
 HELP = """Look at the named tables and their versions, bring an older version back, and keep versions of files.
 

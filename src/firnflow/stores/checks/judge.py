@@ -44,6 +44,7 @@ class Circumstances:
 
     Attributes:
         at: the moment by which freshness is measured, in seconds since 1970.
+        now: when it is checked; None: at that moment.
         tables: name → the tables that `references` names.
         past: the last versions; None: there are none.
         run: the run that checks; "": none.
@@ -51,6 +52,7 @@ class Circumstances:
     """
 
     at: float
+    now: float | None = None
     tables: Mapping[str, ibis.Table] = field(default_factory=dict)
     past: Past | None = None
     run: str = ""
@@ -121,6 +123,7 @@ def judge(connection: Any, subject: Subject, checks: Checks, about: Circumstance
         run=about.run,
         task=about.task,
         at=about.at,
+        checked_at=about.at if about.now is None else about.now,
         rows=measured.rows,
         bad_rows=measured.bad,
         outcome=_outcome(checks, measured, findings),
@@ -147,6 +150,7 @@ def _of_rows(
             rule=rule.word,
             severity=rule.severity,
             status="failed" if count else "passed",
+            wanted=rule.wanted,
             said=rule.expected,
             rows=count,
             examples=tuple(each.text for each in found if each.rule == at),

@@ -29,6 +29,7 @@ class Finding(_Plain):
         rule: its word: `min`, `unique`, `row_change`.
         severity: whether breaking it stops, or is reported.
         status: `skipped` where there is nothing to compare with.
+        wanted: what the rule says: `0` of `min = 0`.
         said: what was expected, and for a rule on the whole table what was found.
         rows: of a rule on rows, how many break it.
         value: of a rule on the whole table, what was measured.
@@ -39,10 +40,22 @@ class Finding(_Plain):
     rule: str
     severity: Severity
     status: Status
+    wanted: str = ""
     said: str
     rows: int | None = None
     value: float | None = None
     examples: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The rule as it is written: `amount.min = 0`."""
+        name = f"{self.column}.{self.rule}" if self.column else self.rule
+        return f"{name} = {self.wanted}" if self.wanted else name
+
+    @property
+    def found(self) -> str:
+        """What there is to say of it: of a rule on rows that is kept, nothing."""
+        return self.said if self.rows is None or self.status == "failed" else ""
 
     @property
     def line(self) -> str:
@@ -77,6 +90,7 @@ class CheckResult(_Plain):
         run: the run that checked; "": none.
         task: the task there.
         at: the moment by which freshness was measured, in seconds since 1970.
+        checked_at: when it was checked: the start of the run, in seconds since 1970.
         rows: how many there were.
         bad_rows: how many of them break a rule that stops.
         outcome: `quarantined`: the bad rows were set aside, the others went on; `stopped`: nothing went on.
@@ -92,6 +106,7 @@ class CheckResult(_Plain):
     run: str = ""
     task: str = ""
     at: float
+    checked_at: float
     rows: int
     bad_rows: int
     outcome: Outcome

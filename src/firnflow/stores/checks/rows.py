@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow._sql import literal
 from firnflow.errors import ConfigError
+from firnflow.stores.checks.subject import readable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -27,6 +28,7 @@ class Rule:
         severity: whether breaking it stops, or is reported.
         bad: the condition under which a row breaks it, over the rows and their values v0, v1, …
         shown: the SQL of the value to show.
+        wanted: what the rule says, as it is written: `0`.
         expected: what was expected, for people.
         key: of a rule on keys, the values that make it: rows are joined to those that repeat.
     """
@@ -36,6 +38,7 @@ class Rule:
     severity: Severity
     bad: str
     shown: str
+    wanted: str
     expected: str
     key: tuple[str, ...] = ()
 
@@ -56,7 +59,7 @@ def row_rules(subject: Subject, checks: Checks, tables: Mapping[str, str], witho
     for at, field in enumerate(subject.fields):
         if field.mistyped:
             unread = f"{field.read} IS NOT NULL AND v{at} IS NULL"
-            rules.append(Rule(field.name, "type", "error", unread, field.shown, field.mistyped))
+            rules.append(Rule(field.name, "type", "error", unread, field.shown, readable(field.type), field.mistyped))
         for name, severity, wanted in checks.by_severity():
             if name == field.name and name not in without:
                 rules += _of_column(subject, at, field, severity, wanted, tables)
@@ -68,26 +71,27 @@ def _of_column(
 ) -> Iterator[Rule]:
     value = f"v{at}"
 
-    def rule(word: str, bad: str, expected: str) -> Rule:
-        return Rule(field.name, word, severity, bad, field.shown, expected)
+    def rule(word: str, bad: str, said: object, expected: str) -> Rule:
+        return Rule(field.name, word, severity, bad, field.shown, str(said), expected)
 
     if not wanted.null:
-        yield rule("null", f"{field.read} IS NULL", "is missing, and null = false")
+        yield rule("null", f"{field.read} IS NULL", "false", "is missing, and null = false")
     for word, sign, name, bound in (("min", "<", "least", wanted.min), ("max", ">", "most", wanted.max)):
         if bound is not None:
             _check_ordered(subject, field)
-            yield rule(word, f"{value} {sign} {sql(bound)}", f"should be at {name} {bound}")
+            yield rule(word, f"{value} {sign} {sql(bound)}", bound, f"should be at {name} {bound}")
     if wanted.values is not None:
         known = ", ".join(literal(str(each)) if field.is_text else sql(each) for each in wanted.values)
         said = ", ".join(map(repr, wanted.values))
-        yield rule("values", f"{value} NOT IN ({known})", f"is none of {said}")
+        yield rule("values", f"{value} NOT IN ({known})", said, f"is none of {said}")
     if wanted.pattern is not None:
         matches = f"regexp_full_match(CAST({value} AS VARCHAR), {literal(wanted.pattern)})"
-        yield rule("pattern", f"NOT {matches}", f"does not match {wanted.pattern!r}")
+        yield rule("pattern", f"NOT {matches}", wanted.pattern, f"does not match {wanted.pattern!r}")
     if wanted.referenced is not None:
         table, column = wanted.referenced
         there = f"SELECT k FROM ({tables[f'{table}.{column}']}) WHERE k IS NOT NULL"
-        yield rule("references", f"{value} IS NOT NULL AND {value} NOT IN ({there})", f"is not in {wanted.references}")
+        bad = f"{value} IS NOT NULL AND {value} NOT IN ({there})"
+        yield rule("references", bad, wanted.references, f"is not in {wanted.references}")
 
 
 def _of_keys(subject: Subject, checks: Checks, without: Collection[str]) -> Iterator[Rule]:
@@ -103,7 +107,7 @@ def _of_keys(subject: Subject, checks: Checks, without: Collection[str]) -> Iter
         if len(there) == len(names):
             values = tuple(f"v{at}" for at, _ in there)
             shown = f"concat_ws(', ', {', '.join(values)})"
-            yield Rule(", ".join(names), "unique", severity, "", shown, f"is not unique: {other}", values)
+            yield Rule(", ".join(names), "unique", severity, "", shown, "true", f"is not unique: {other}", values)
 
 
 def _check_ordered(subject: Subject, field: Field) -> None:

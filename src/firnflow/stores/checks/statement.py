@@ -126,8 +126,9 @@ def examples(connection: Any, subject: Subject, rules: Sequence[Rule], broken: S
         broken: the numbers of the rules that are broken.
     """
     place = subject.place or "0"
+    distinct = "" if subject.place else "DISTINCT "  # rows without a place are told apart by what stands there
     firsts = [
-        f"(SELECT {place} AS place, {at} AS rule, CAST({rules[at].shown} AS VARCHAR) AS shown "
+        f"(SELECT {distinct}{place} AS place, {at} AS rule, CAST({rules[at].shown} AS VARCHAR) AS shown "
         f"FROM ({flagged(subject, [rules[at]])}) WHERE b0 ORDER BY place, shown LIMIT {EXAMPLES})"
         for at in broken
     ]

@@ -131,13 +131,13 @@ def problems(subject: Subject, checks: Checks) -> dict[str, tuple[str, str]]:
         if there is None:
             found[name] = "missing", "is missing"
         elif wanted and not there[1].mistyped and not fits(there[1].type, wanted):
-            found[name] = "type", f"should be {wanted}, but is {_readable(there[1].type)}"
+            found[name] = "type", f"should be {wanted}, but is {readable(there[1].type)}"
     for each in subject.fields:
         if not checks.extra and each.name not in checks.columns:
             found[each.name] = "extra", "is not declared, and extra = false"
     return found
 
 
-def _readable(kind: str) -> str:
+def readable(kind: str) -> str:
     """Return what the rules call a type of the warehouse."""
     return next((name for name, known in reversed(TYPES.items()) if known == kind), kind.lower())

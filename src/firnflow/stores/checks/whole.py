@@ -36,19 +36,20 @@ def findings(checks: Checks, measured: Measured, about: Circumstances) -> Iterat
         rows = counted(measured.rows, "row")
         if rules.min_rows is not None:
             said = f"has {rows}, at least {rules.min_rows:,} are expected"
-            yield _found("min_rows", severity, measured.rows >= rules.min_rows, said, measured.rows)
+            yield _found("min_rows", severity, measured.rows >= rules.min_rows, rules.min_rows, said, measured.rows)
         if rules.max_rows is not None:
             said = f"has {rows}, at most {rules.max_rows:,} are expected"
-            yield _found("max_rows", severity, measured.rows <= rules.max_rows, said, measured.rows)
+            yield _found("max_rows", severity, measured.rows <= rules.max_rows, rules.max_rows, said, measured.rows)
         if rules.row_change is not None:
             yield _row_change(rules, severity, measured.rows, about.past)
         if rules.fresh is not None and rules.fresh.column in measured.newest:
             yield _fresh(rules.fresh, severity, measured.newest[rules.fresh.column], about.at)
 
 
-def _found(rule: str, severity: Severity, kept: bool, said: str, value: float | None) -> Finding:
-    status: Status = "passed" if kept else "failed"
-    return Finding(column="", rule=rule, severity=severity, status=status, said=said, value=value)
+def _found(rule: str, severity: Severity, kept: bool | None, wanted: object, said: str, value: float | None) -> Finding:
+    """Return what came of a rule; `kept` is None where there was nothing to compare with."""
+    status: Status = "skipped" if kept is None else "passed" if kept else "failed"
+    return Finding(column="", rule=rule, severity=severity, status=status, wanted=str(wanted), said=said, value=value)
 
 
 def _row_change(rules: TableRules, severity: Severity, rows: int, past: Past | None) -> Finding:
@@ -58,27 +59,28 @@ def _row_change(rules: TableRules, severity: Severity, rows: int, past: Past | N
         f"{word} {bound:g}" for word, bound in (("at least", least), ("at most", most)) if bound is not None
     )
     if past is None or not before:
-        said = f"row_change ({wanted} times as many rows): {_NO_PAST}"
-        return Finding(column="", rule="row_change", severity=severity, status="skipped", said=said)
+        return _found("row_change", severity, None, wanted, _NO_PAST, None)
     change = rows / before
     kept = (least is None or change >= least) and (most is None or change <= most)
     said = (
         f"has {counted(rows, 'row')}, {change:.3g} times as many as {_versions(past)} with {before:,.0f}; "
         f"{wanted} times are expected"
     )
-    return _found("row_change", severity, kept, said, change)
+    return _found("row_change", severity, kept, wanted, said, change)
 
 
 def _fresh(rule: Freshness, severity: Severity, newest: float | None, at: float) -> Finding:
+    wanted = f"{rule.column} within {format_duration(rule.within)}"
     if newest is None:
-        return _found("fresh", severity, False, f"has no value of {rule.column!r} that could be fresh", None)  # noqa: FBT003
+        said = f"has no value of {rule.column!r} that could be fresh"
+        return _found("fresh", severity, False, wanted, said, None)  # noqa: FBT003 - it is not kept
     age = at - newest
     moments = [dt.datetime.fromtimestamp(each, dt.UTC).strftime("%Y-%m-%d %H:%M UTC") for each in (newest, at)]
     said = (
         f"has {rule.column!r} up to {moments[0]}, {format_duration(max(0.0, age // 60 * 60))} before {moments[1]}; "
         f"at most {format_duration(rule.within)} are expected"
     )
-    return _found("fresh", severity, age <= rule.within, said, age)
+    return _found("fresh", severity, age <= rule.within, wanted, said, age)
 
 
 def drift(
@@ -91,20 +93,21 @@ def drift(
     wanted = [(name, severity, each.drift) for name, severity, each in checks.by_severity() if each.drift]
     columns = list(dict.fromkeys(name for name, *_ in wanted if name not in without))
     if past is None:
-        return (), [_drifted(name, severity, "skipped", f"drift: {_NO_PAST}") for name, severity, _ in wanted]
+        return (), [_drifted(name, severity, "skipped", limit, _NO_PAST) for name, severity, limit in wanted]
     there = [name for name in columns if name in past.rows.columns]
     compared = dict(_compared(connection, subject, past, there)) if there else {}
     found = []
     for name, severity, limit in wanted:
         moved = compared.get(name)
         if moved is None:
-            found.append(_drifted(name, severity, "skipped", f"drift: it is not in {_versions(past)}, or of no type"))
+            said = f"it is not in {_versions(past)}, or of another type"
+            found.append(_drifted(name, severity, "skipped", limit, said))
             continue
         chance = distribution.by_chance(moved.rows, len(moved.bins))
         failed = moved.psi > max(limit, chance)
         by_chance = f" (up to {chance:.2f} may be chance)" if chance > limit else ""
         said = f"has a PSI of {moved.psi:.3f} against {_versions(past)}, at most {limit:g} is expected{by_chance}"
-        found.append(_drifted(name, severity, "failed" if failed else "passed", said, moved.psi))
+        found.append(_drifted(name, severity, "failed" if failed else "passed", limit, said, moved.psi))
     shown = tuple(
         Distribution(column=name, psi=each.psi, bins=each.bins, before=each.before, after=each.after)
         for name, each in compared.items()
@@ -112,8 +115,12 @@ def drift(
     return shown, found
 
 
-def _drifted(name: str, severity: Severity, status: Status, said: str, value: float | None = None) -> Finding:
-    return Finding(column=name, rule="drift", severity=severity, status=status, said=said, value=value)
+def _drifted(
+    name: str, severity: Severity, status: Status, limit: float, said: str, value: float | None = None
+) -> Finding:
+    return Finding(
+        column=name, rule="drift", severity=severity, status=status, wanted=f"{limit:g}", said=said, value=value
+    )
 
 
 def _compared(
