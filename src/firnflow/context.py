@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from firnflow.graph.model import Resources
-    from firnflow.values.ref import Ref
 
 _LONGEST = 250  # characters of a metric's name
 _STEPS = range(-(2**63), 2**63)  # what a database's column holds
@@ -72,10 +71,10 @@ class TaskContext:
     scratch: Path | None = None
     element: int = -1
     """The index in a map, -1 where there is none."""
-    inputs: dict[str, Ref] = field(default_factory=dict)
-    """The stored values among the arguments: a table that a task hands on as it is need not be stored again."""
     resources: Resources = field(default_factory=_no_wishes)
     """What the attempt may use, as the pipeline says: a task that can use several nodes finds here how many."""
+    inputs: dict[str, Any] = field(default_factory=dict)
+    """The refs of stored arguments: a table that a task hands on as it is need not be stored again."""
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[Point] = field(default_factory=list)
     steps: dict[str, int] = field(default_factory=dict)

@@ -129,8 +129,8 @@ def execute_attempt(call: Call, task: Task[...], place: Workplace) -> Outcome:
         call.number,
         scratch,
         call.element,
-        {name: bound for name, bound in call.arguments.items() if isinstance(bound, Ref)},
         call.resources,
+        {name: bound for name, bound in call.arguments.items() if isinstance(bound, Ref)},
         services=place.services,
     )
     began = time.perf_counter()

@@ -90,9 +90,10 @@ def _distribution(found: Distribution) -> str:
         for at, (label, before, after) in enumerate(zip(found.bins, found.before, found.after, strict=True))
     )
     height = len(found.bins) * _ROW + 4
+    box = f'viewBox="0 0 {_TEXT + _BAR + _SHARE + 4} {height}" style="max-width: 560px"'
     return (
         f"<figure><h3>{escape(found.column)}</h3>"
-        f'<svg viewBox="0 0 {_TEXT + _BAR + _SHARE + 4} {height}" font-size="13" role="img" style="max-width: 560px">{bars}</svg>'
+        f'<svg {box} font-size="13" role="img">{bars}</svg>'
         f"<figcaption>Share of rows: grey the last versions, blue what was checked. PSI {found.psi:.3f}</figcaption>"
         "</figure>"
     )
