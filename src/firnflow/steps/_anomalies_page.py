@@ -47,12 +47,13 @@ def _lead(found: Findings) -> str:
 
 def _top(found: Findings) -> str:
     flags, looked_at = found.flags, len(found.days)
+    categories = "1 category" if len(found.verdicts) == 1 else f"{len(found.verdicts)} categories"
     known = [v for v in found.verdicts[_first(found)] if v.value is not None and v.expected is not None]
     value, expected = (sum(getattr(v, name) for v in known) for name in ("value", "expected"))
     unknown = sum(v.status in {"unknown", "warming up"} for each in found.verdicts.values() for v in each)
     cards = [
         ("Unusual days", str(len({f.verdict.day for f in flags})), "", f"of {looked_at} that were looked at"),
-        ("Flags", str(len(flags)), "", f"in {len({f.category for f in flags})} of {len(found.verdicts)} categories"),
+        ("Flags", str(len(flags)), "", f"in {len({f.category for f in flags})} of {categories}"),
         ("Cost warnings", str(len(found.changes)), "", "against yesterday, a week, four weeks before"),
     ]
     if known and (found.whole or len(found.verdicts) == 1):
@@ -66,11 +67,10 @@ def _top(found: Findings) -> str:
 def _pictures(found: Findings) -> Iterable[str]:
     flagged = dict.fromkeys(each.category for each in found.flags)
     names = list(dict.fromkeys([_first(found), *flagged]))
+    caption = "The grey band is what is normal, the blue line what was expected from the days before."
+    if any(label.anomaly for label in found.labels):
+        caption += " Yellow: days on which, people say, something had happened."
     for number, category in enumerate(names[: _MOST + 1]):
-        caption = (
-            "The grey band is what is normal, the blue line what was expected from the days before. "
-            "Yellow: days on which, people say, something had happened."
-        )
         yield figure(_drawing(found, category), escape(category or found.title), caption if number == 0 else "")
     if len(names) > _MOST + 1:
         yield f"<p>{len(names) - _MOST - 1} more categories with flags are not drawn.</p>"
@@ -96,7 +96,7 @@ def _flags(found: Findings) -> str:
     if not found.flags:
         return ""
     rows = "".join(
-        f"<tr><td>{each.verdict.day}</td><td>{escape(each.category)}</td>"
+        f'<tr><td class="day">{each.verdict.day}</td><td>{escape(each.category)}</td>'
         f'<td class="n">{escape(found.money(each.verdict.value))}</td>'
         f'<td class="n">{escape(found.money(each.verdict.expected))}</td>'
         f'<td class="n">{escape(found.money(each.difference, sign=True))}</td>'
@@ -107,7 +107,7 @@ def _flags(found: Findings) -> str:
         '<tr><th>day</th><th>category</th><th class="n">value</th><th class="n">expected</th>'
         '<th class="n">difference</th><th>why</th></tr>'
     )
-    return f'<h2>Unusual days</h2><div class="card scroll"><table>{head}{rows}</table></div>'
+    return f'<h2>Unusual days</h2><div class="card scroll"><table class="rows">{head}{rows}</table></div>'
 
 
 def _said(finding: Finding) -> str:
@@ -143,7 +143,8 @@ def _changes(found: Findings) -> str:
     if not found.changes:
         return ""
     rows = "".join(
-        f'<tr><td>{each.day}</td><td>{escape(category)}</td><td class="n">{escape(found.money(each.value))}</td><td>'
+        f'<tr><td class="day">{each.day}</td><td>{escape(category)}</td>'
+        f'<td class="n">{escape(found.money(each.value))}</td><td>'
         + "<br>".join(
             f"{escape(found.money(change.difference, sign=True))}"
             f"{'' if change.share is None else f' ({100 * change.share:+.0f} %)'} against {ago(change.days)}"
@@ -153,7 +154,7 @@ def _changes(found: Findings) -> str:
         for category, each in found.changes
     )
     head = '<tr><th>day</th><th>category</th><th class="n">costs</th><th>change</th></tr>'
-    return f'<h2>Cost warnings</h2><div class="card scroll"><table>{head}{rows}</table></div>'
+    return f'<h2>Cost warnings</h2><div class="card scroll"><table class="rows">{head}{rows}</table></div>'
 
 
 def _quality(found: Findings) -> str:

@@ -110,20 +110,17 @@ def figures(found: Evaluation) -> dict[str, float]:
 
 def _results(contest: Contest, rules: ContestRules, given: int, *, refit: bool) -> list[RuleResult]:
     new, old = figures(contest.challenger), figures(contest.champion)
+    more = f" + {rules.open_flags}" if rules.open_flags else ""
     found = [
         _rule("windows found", "windows_found >= champion", new["windows_found"], ">=", old["windows_found"]),
         _rule("false days", "false_days <= champion", new["false_days"], "<=", old["false_days"]),
         _rule(
-            "open flags",
-            f"open_flags <= champion + {rules.open_flags}",
-            new["open_flags"],
-            "<=",
-            old["open_flags"] + rules.open_flags,
+            "open flags", f"open_flags <= champion{more}", new["open_flags"], "<=", old["open_flags"], rules.open_flags
         ),
     ]
     if refit:
         return found
-    enough = _rule("answers", f"answers >= {rules.answers}", float(given), ">=", float(rules.answers))
+    enough = _rule("answers", f"answers >= {rules.answers}", float(given), ">=", None, float(rules.answers))
     better = RuleResult(
         name="better",
         rule="more windows found, or fewer false days",
@@ -134,7 +131,8 @@ def _results(contest: Contest, rules: ContestRules, given: int, *, refit: bool) 
     return [enough, *found, better]
 
 
-def _rule(name: str, rule: str, value: float, op: Operator, bound: float) -> RuleResult:
+def _rule(name: str, rule: str, value: float, op: Operator, reference: float | None, offset: float = 0.0) -> RuleResult:
+    bound = (reference or 0.0) + offset
     passed = value >= bound if op == ">=" else value <= bound
     asked = "at least" if op == ">=" else "at most"
     return RuleResult(
@@ -146,4 +144,6 @@ def _rule(name: str, rule: str, value: float, op: Operator, bound: float) -> Rul
         value=value,
         op=op,
         bound=bound,
+        reference=None if reference is None else "champion",
+        reference_value=reference,
     )
