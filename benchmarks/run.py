@@ -15,7 +15,19 @@ import report
 from harness import Bench
 from venvs import WORK, peers
 
-MEASURES = ("imports", "cli", "build", "chain", "fan", "frames", "churn", "churn_10m", "features", "anomalies")
+MEASURES = (
+    "imports",
+    "cli",
+    "build",
+    "chain",
+    "fan",
+    "frames",
+    "churn",
+    "churn_10m",
+    "features",
+    "online",
+    "anomalies",
+)
 
 
 def main() -> None:

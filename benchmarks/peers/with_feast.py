@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
-from feast.types import Float64
-from feature_data import FEATURES, TTL_DAYS, VIEWS
+from feast import FeatureStore, RepoConfig
+from feast_views import definitions
+from feature_data import FEATURES, TTL_DAYS
 
 
 def main(store: str, folder: str, result: str) -> None:
@@ -28,26 +28,10 @@ def main(store: str, folder: str, result: str) -> None:
         entity_key_serialization_version=3,
     )
     features = FeatureStore(config=config)
-    customer = Entity(name="customer", join_keys=["customer_id"], value_type=ValueType.INT64)
-    fields = [Field(name=f"f{f}", dtype=Float64) for f in range(FEATURES)]
-    views = [
-        FeatureView(
-            name=name,
-            entities=[customer],
-            ttl=dt.timedelta(days=TTL_DAYS),
-            schema=fields,
-            source=FileSource(
-                name=name,
-                path=f"{folder}/{name}.parquet",
-                timestamp_field="happened",
-                created_timestamp_column="known",
-            ),
-        )
-        for name in (f"view{view}" for view in range(VIEWS))
-    ]
+    customer, views = definitions(folder, dt.timedelta(days=TTL_DAYS))
     features.apply([customer, *views])
     spine = pd.read_parquet(f"{folder}/spine.parquet").rename(columns={"at": "event_timestamp"})
-    wanted = [f"{view.name}:{field.name}" for view in views for field in fields]
+    wanted = [f"{view.name}:f{f}" for view in views for f in range(FEATURES)]
     job = features.get_historical_features(spine, features=wanted, full_feature_names=True)
     pq.write_table(job.to_arrow(), result, compression="zstd", compression_level=1)
 

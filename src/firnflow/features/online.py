@@ -45,16 +45,18 @@ def online_features(
     """
     uses, columns = as_uses(views, "online_features"), _columns(entities)
     online, moment = online or place.here(), micros(moment_of(at))
-    keys = [_keys(use, columns) for use in uses]
+    texts = _texts(uses, columns)
+    keys = [texts[tuple(use.spine_keys().values())] for use in uses]
     asked = [
         (online.place(use.view), [key for key in each if key is not None]) for use, each in zip(uses, keys, strict=True)
     ]
     result = dict(columns)
+    checked: set[tuple[str, str]] = set()
     for use, each, found in zip(uses, keys, online.store.read(asked), strict=True):
         mark = _mark(use, found, moment)
-        _check_keys(use, mark, columns)
-        texts = iter(found.texts)
-        answers = _answers(use, mark, [None if key is None else next(texts) for key in each], moment)
+        _check_keys(use, mark, columns, checked)
+        there = iter(found.texts)
+        answers = _answers(use, mark, [None if key is None else next(there) for key in each], moment)
         for name, values in answers.items():
             if name in result:
                 raise FeatureError(
@@ -86,18 +88,23 @@ def _columns(entities: Any) -> dict[str, list[Any]]:
     return {name: [row[name] for row in rows] for name in names}
 
 
-def _keys(use: Use, columns: dict[str, list[Any]]) -> list[str | None]:
-    """Return the key of each entity in a view, or None."""
-    for key, name in use.spine_keys().items():
-        if columns and name not in columns:
-            raise FeatureError(
-                f"{use.view}: key {key!r}: the entities have no {name!r}.{nearest(name, columns)} "
-                f"They have: {listing(columns)}"
-            )
-    given = [columns.get(name, []) for name in use.spine_keys().values()]
-    if not given:
-        return ["[]"] * (len(next(iter(columns.values()))) if columns else 1)
-    return [encoding.key_text(tuple(map(encoding.plain, values))) for values in zip(*given, strict=True)]
+def _texts(uses: Sequence[Use], columns: dict[str, list[Any]]) -> dict[tuple[str, ...], list[str | None]]:
+    """Return, for the names of the columns that hold a view's keys, the key of each entity, or None."""
+    found: dict[tuple[str, ...], list[str | None]] = {}
+    for use in uses:
+        for key, name in use.spine_keys().items():
+            if columns and name not in columns:
+                raise FeatureError(
+                    f"{use.view}: key {key!r}: the entities have no {name!r}.{nearest(name, columns)} "
+                    f"They have: {listing(columns)}"
+                )
+        names = tuple(use.spine_keys().values())
+        if not names:
+            found[names] = ["[]"] * (len(next(iter(columns.values()))) if columns else 1)
+        elif names not in found:
+            given = zip(*(map(encoding.plain, columns.get(name, ())) for name in names), strict=True)
+            found[names] = list(map(encoding.key_text, given))
+    return found
 
 
 def _mark(use: Use, found: Found, moment: int) -> Mark:
@@ -116,10 +123,14 @@ def _mark(use: Use, found: Found, moment: int) -> Mark:
     return mark
 
 
-def _check_keys(use: Use, mark: Mark, columns: dict[str, list[Any]]) -> None:
+def _check_keys(use: Use, mark: Mark, columns: dict[str, list[Any]], checked: set[tuple[str, str]]) -> None:
+    """Raise FeatureError where a key is of another kind than the view's; `checked`: the columns that are fine."""
     for key, name in use.spine_keys().items():
-        for value in columns.get(name, []):
-            encoding.check_key(encoding.plain(value), mark.keys[key], f"{use.view}: key {key!r}")
+        kind = mark.keys[key]
+        if (name, kind) not in checked:
+            for value in columns.get(name, ()):
+                encoding.check_key(encoding.plain(value), kind, f"{use.view}: key {key!r}")
+            checked.add((name, kind))
 
 
 def _answers(use: Use, mark: Mark, texts: list[str | None], moment: int) -> dict[str, list[Any]]:
