@@ -60,7 +60,7 @@ def main() -> None:
     try:
         versions = data.versions(PREDICTIONS, project=PROJECT)[::-1]
     except NotFoundError:
-        st.info("There are no predictions yet. In a terminal: `firnflow run cookies_train`, then `cookies_predict`.")
+        st.info("There are no predictions yet. Mend: `firnflow run cookies_train`, `firnflow run cookies_predict`")
         return
     except FirnflowError as error:
         st.error(str(error))

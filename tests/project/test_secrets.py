@@ -73,6 +73,15 @@ def test_a_text_without_a_password_is_itself(text: str) -> None:
     assert redact(text) == text
 
 
+def test_what_is_replaced_in_a_text_is_shown_and_what_is_behind_a_reference_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FEED", "s3://feeds/{day}.csv")
+    plain, hidden = (Secret(text).replaced("{day}", "2026-01-05") for text in ("s3://feeds/{day}.csv", "env:FEED"))
+    assert plain.reveal() == hidden.reveal() == "s3://feeds/2026-01-05.csv"
+    assert (plain.reference, hidden.reference) == ("s3://feeds/2026-01-05.csv", "env:FEED")
+
+
 def test_each_written_form_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
     password = "pä ss/\"wörd'&\\x"
     url = f"postgresql://me:{quote(password, safe='')}@db/x"

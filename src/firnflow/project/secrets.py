@@ -50,13 +50,15 @@ class Secret:
             ConfigError: the environment variable is not set, or the file cannot be read.
         """
         if not is_reference(self.reference):
-            return self.reference.replace(*self._change) if self._change[0] else self.reference
+            return self.reference
         text = _resolve(self.reference, self._root or Path())
         hide(text)
         return text.replace(*self._change) if self._change[0] else text
 
     def replaced(self, old: str, new: str) -> Secret:
         """Return the secret in whose text `old` is replaced by `new`, which is not secret."""
+        if not is_reference(self.reference):
+            return Secret(self.reference.replace(old, new), self._root)  # is shown as it is looked for
         return Secret(self.reference, self._root, (old, new))
 
     def place_digest(self) -> str:
