@@ -40,7 +40,6 @@ def _data(project: Project, graphs: dict[str, Graph]) -> dict[str, Any]:
                 "params": {key: field.default for key, field in graph.params.items()},
                 "schedule": graph.schedule.model_dump(mode="json") if graph.schedule else None,
                 "partition": graph.partition.model_dump(mode="json") if graph.partition else None,
-                "partition": graph.partition.model_dump(mode="json") if graph.partition else None,
             }
             for name, graph in graphs.items()
         ],
