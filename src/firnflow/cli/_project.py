@@ -11,6 +11,7 @@ from firnflow.errors import NotFoundError, UsageError
 from firnflow.project.settings import find_root, load_settings
 
 if TYPE_CHECKING:
+    from firnflow.graph.partitions import ByKey, Timed
     from firnflow.project import Project
     from firnflow.project.settings import Settings
     from firnflow.stores.state import Run, State
@@ -85,3 +86,13 @@ def named(project: Project, pipeline: str | None, verb: str) -> str:
         example = next(iter(project.pipelines), "PIPELINE")
         raise UsageError(f"Which pipeline? Known: {listing(project.pipelines)}. E.g.: firnflow {verb} {example}")
     return project.pipeline(pipeline).name
+
+
+def partitioned(project: Project, pipeline: str) -> Timed | ByKey:
+    """Return the partition of a pipeline. Raises UsageError where it has none."""
+    found = project.pipeline(pipeline).partition
+    if found is None:
+        raise UsageError(
+            f'Pipeline {pipeline!r} has no partition. Mend: @ff.pipeline(partition=ff.Daily(start="2026-01-01"))'
+        )
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from firnflow.engine.attempt import Workplace
     from firnflow.engine.events import Listener
     from firnflow.engine.selection import Outputs
+    from firnflow.engine.warm import WarmPool
     from firnflow.graph.model import Graph
     from firnflow.graph.params import Params
     from firnflow.graph.pipeline import Pipeline
@@ -52,6 +54,7 @@ def run(
     run_id: str | None = None,
     *,
     unless_done: bool = False,
+    warm: WarmPool | None = None,
 ) -> RunResult:
     """Run a pipeline and return how it went; a failed run is a result, not an exception.
 
@@ -62,6 +65,7 @@ def run(
         echo: with `inline`, where a task's output is shown as well as logged.
         run_id: its id, where the caller has chosen one.
         unless_done: refuse a partition that has succeeded.
+        warm: where workers are taken from, and left for the next run of the pipeline.
 
     Raises:
         UsageError: the request cannot be carried out; nothing was started.
@@ -89,7 +93,7 @@ def run(
         name = run_id or new_id(graph.pipeline, time.time())
         record = new_run(project, request, name, digest, params, this_process(), until)
         place.state.create_run(record, text, unless_done=unless_done)
-        return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given)
+        return _Session(project, pipeline, graph, request, record, place, listeners, warm).go(chosen, given)
 
 
 def resume(
@@ -100,6 +104,7 @@ def resume(
     workers: int | None = None,
     inline: bool = False,
     echo: Any = None,
+    warm: WarmPool | None = None,
 ) -> RunResult:
     """Go on with a run that failed, was cancelled or crashed, from what it has committed.
 
@@ -110,6 +115,7 @@ def resume(
         workers: how many processes; None: as at the first time.
         inline: run everything in this process.
         echo: as in `run`.
+        warm: likewise.
 
     Raises:
         NotFoundError: there is no such run.
@@ -138,7 +144,7 @@ def resume(
         register(place, project)
         epoch = place.state.claim(record.id, this_process(), until, written(graph))
         record = dataclasses.replace(record, epoch=epoch, params=_still_valid(pipeline, record.params))
-        return _Session(project, pipeline, graph, request, record, place, listeners).go(chosen, given)
+        return _Session(project, pipeline, graph, request, record, place, listeners, warm).go(chosen, given)
 
 
 def params_of(project: Project, pipeline: Pipeline, assignments: Sequence[str]) -> dict[str, Any]:
@@ -155,6 +161,9 @@ def _still_valid(pipeline: Pipeline, params: dict[str, Any]) -> dict[str, Any]:
     return _plain(resolve_params(pipeline.params, [("", params)]))
 
 
+_AT_REST = (RunStatus.SUCCEEDED, RunStatus.FAILED)  # nothing is under way any more
+
+
 class _Session:
     """One run in this process, from its first event to its last."""
 
@@ -167,7 +176,9 @@ class _Session:
         record: Run,
         place: Workplace,
         listeners: Sequence[Listener],
+        warm: WarmPool | None,
     ) -> None:
+        self._warm = warm
         self._project, self._graph, self._request, self._record = project, graph, request, record
         self._place, self._began = place, time.time()
         self._finalized: TaskStatus | None = None
@@ -192,7 +203,7 @@ class _Session:
 
     def go(self, chosen: set[str], given: dict[str, Outputs | None]) -> RunResult:
         """Run to the end and write down how it ended."""
-        job, record = self._job, self._record
+        job, record, status = self._job, self._record, RunStatus.RUNNING
         job.scheduler = Scheduler(self._graph, chosen, given, record.params, job.read_json)
         if record.partition is not None:
             job.tell(Event("notice", data={"message": self._partition_said()}))
@@ -223,7 +234,10 @@ class _Session:
                 job.state.end_run(record.id, record.epoch, RunStatus.FAILED, redact(str(broken)))
             raise
         finally:
-            pool.close()
+            if self._warm is not None and isinstance(pool, Pool) and status in _AT_REST:
+                self._warm.give_back(pool)
+            else:
+                pool.close()
         crash_point("run.ended")
         job.tell(Event("run_finished", data={"status": status, "seconds": self._seconds()}))
         return self._result(status, error)
@@ -246,7 +260,9 @@ class _Session:
             "environment": self._project.settings.environment,
             "pipeline": self._record.pipeline,
         }
-        return Pool(self._request.workers or self._project.settings.workers, setup, self._job.libraries)
+        size = self._request.workers or self._project.settings.workers
+        new = partial(Pool, size, setup, self._job.libraries)
+        return new() if self._warm is None else self._warm.take(new)
 
     def _recent(self) -> list[Attempt]:
         for earlier in self._place.state.runs(pipeline=self._record.pipeline, limit=5):
