@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import firnflow as ff
 from firnflow import steps
 from firnflow.engine import services
+from firnflow.errors import DataError
 from firnflow.models.gates.picture import write_png
 from firnflow.models.registry import Registry
 from firnflow.monitoring.anomalies import (
@@ -32,6 +34,10 @@ from firnflow.monitoring.labels import answers, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+LEAST = 28
+"""Days before the first verdict: a detector wants 21 errors, and a week before the first of them."""
 
 
 class InProduction(steps.Section):
@@ -72,13 +78,13 @@ def categories_of(daily: ibis.Table) -> list[str]:
 
 @ff.task
 def settings_of(daily: ibis.Table, detector: DetectorSettings, holidays: tuple[str, ...]) -> DetectorSettings:
-    """Return the challenger's settings, with holidays (`12-25`) in each year of the data."""
+    """Return the challenger's settings, with holidays (`12-25`) in each year of the data that has such a day."""
     years = daily.aggregate(first=daily.day.min().year(), last=daily.day.max().year()).to_pyarrow().to_pylist()[0]
-    days = [
-        Holiday(day=dt.date.fromisoformat(f"{year}-{name}"), name=name)
-        for year in range(years["first"], years["last"] + 1)
-        for name in holidays
-    ]
+    days = []
+    for year in range(years["first"], years["last"] + 1):
+        for name in holidays:
+            with contextlib.suppress(ValueError):  # the 29th of February
+                days.append(Holiday(day=dt.date.fromisoformat(f"{year}-{name}"), name=name))
     return detector.model_copy(update={"holidays": (*detector.holidays, *days)})
 
 
@@ -107,27 +113,46 @@ def rivals(champion: InProduction | None, challenger: DetectorSettings) -> list[
 
 @ff.task
 def last_learnt(daily: ibis.Table, shown: int) -> dt.date:
-    """Return the last day that detectors learn from: the days after it are to be judged."""
-    newest: dt.date = daily.day.max().execute().date()
-    return newest - dt.timedelta(days=shown)
+    """Return the last day that detectors learn from: the days after it are to be judged.
+
+    Raises:
+        DataError: there are too few days before those.
+    """
+    span = daily.aggregate(first=daily.day.min(), last=daily.day.max()).to_pyarrow().to_pylist()[0]
+    days = (span["last"] - span["first"]).days + 1
+    if days < shown + LEAST:
+        fewer = f", or --set shown={days - LEAST}" if days > LEAST else ""
+        raise DataError(
+            f"usage goes from {span['first']} to {span['last']}, {days} days: detectors learn from at least {LEAST} "
+            f"before the {shown} that are looked at. Mend: more days{fewer}"
+        )
+    found: dt.date = span["last"] - dt.timedelta(days=shown)
+    return found
 
 
 @ff.task
-def learn(daily: ibis.Table, category: str, settings: DetectorSettings, until: dt.date) -> Detector:
-    """Fit the detector of a category on the days up to one."""
-    return fit(_series(daily, category, settings).before(until + dt.timedelta(days=1)), settings)
+def learn(daily: ibis.Table, category: str, settings: DetectorSettings, until: dt.date) -> Detector | None:
+    """Fit the detector of a category on the days up to one; None: nothing is known of them, it may have begun later."""
+    series = _series(daily, category, settings)
+    try:
+        return None if series is None else fit(series.before(until + dt.timedelta(days=1)), settings)
+    except DataError as error:
+        print(f"{category} has no detector: {error}")  # noqa: T201 - for the log
+        return None
 
 
 @ff.task
-def bundle(categories: list[str], detectors: list[Detector], settings: DetectorSettings) -> ff.Model:
+def bundle(categories: list[str], detectors: list[Detector | None], settings: DetectorSettings) -> ff.Model:
     """Return the detectors as one model: thresholds by category, as plain JSON."""
-    return fitted(dict(zip(categories, detectors, strict=True)), settings).to_model()
+    known = {name: detector for name, detector in zip(categories, detectors, strict=True) if detector is not None}
+    return fitted(known, settings).to_model()
 
 
 @ff.task
 def look_back(daily: ibis.Table, category: str, settings: DetectorSettings) -> list[Verdict]:
     """Judge each day of a category as production would have on its evening, with thresholds fitted anew each week."""
-    return replay(_series(daily, category, settings), settings)
+    series = _series(daily, category, settings)
+    return [] if series is None else replay(series, settings)
 
 
 @ff.task
@@ -156,7 +181,9 @@ def hold_contest(
     """
     said = labels_of(labels)
     replayed = by_category(categories, settings, replays)
-    contest = together(compare(each[-1], each[0], *answers(said, name)) for name, each in replayed.items() if each[0])
+    contest = together(
+        compare(each[-1], each[0], *answers(said, name)) for name, each in replayed.items() if _both_judge(*each)
+    )
     counts = figures(contest.challenger)
     for name, figure in counts.items():
         ff.log_metric(name, figure)
@@ -204,10 +231,16 @@ def look(daily: ibis.Table, category: str, model: ff.Model, until: dt.date) -> l
     """Judge the days of a category after one by the detectors in use; of a category without one none is judged."""
     found = Detectors.of(model)
     detector = found.detectors.get(category)
-    if detector is None:
+    series = None if detector is None else _series(daily, category, found.settings, slots=detector.slots)
+    if detector is None or series is None:
         return []
-    series = _series(daily, category, found.settings, slots=detector.slots)
     return detector.scores(series, until + dt.timedelta(days=1), series.day(len(series) - 1))
+
+
+def _both_judge(*replays: list[Verdict]) -> bool:
+    """Return whether there is a day that all have judged: a category may be too young."""
+    judged = ({v.day for v in each if v.status in {"normal", "anomaly"}} for each in replays)
+    return bool(set.intersection(*judged))
 
 
 def by_category(
@@ -218,8 +251,9 @@ def by_category(
     return {name: list(replays[number * width : (number + 1) * width]) for number, name in enumerate(categories)}
 
 
-def _series(daily: ibis.Table, category: str, settings: DetectorSettings, slots: int | None = None) -> Days:
+def _series(daily: ibis.Table, category: str, settings: DetectorSettings, slots: int | None = None) -> Days | None:
+    """Return the series of a category; None: no value of it is known."""
     rows = daily.filter(daily.category == category).order_by("day", "hour")
     moment = rows.day.cast("timestamp") + rows.hour * ibis.interval(hours=1)
     found = rows.select(moment=moment, usage=rows.usage).to_pandas()
-    return days_of(found["moment"], found["usage"], settings, slots=slots)
+    return days_of(found["moment"], found["usage"], settings, slots=slots) if found["usage"].notna().any() else None

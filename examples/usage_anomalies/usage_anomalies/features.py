@@ -203,9 +203,14 @@ def _column(rows: ibis.Table, what: str, given: str | None) -> str:
         found = [name]
     else:
         found = [name for name in rows.columns if fits(name)]
-    if len(found) != 1:
-        said = "no column" if not found else f"{len(found)} columns"
-        raise DataError(f"usage has {said} of {wanted}. It has: {has}. Mend: --set {what}=COLUMN")
+    if not found:
+        form = 'DAY = { type = "date", format = "%d.%m.%Y" }' if what == "time" else 'VALUE = "float"'
+        raise DataError(
+            f"usage has no column of {wanted}. It has: {has}. Mend: mend the file, or say under [usage.columns] in "
+            f"catalog.toml how it is written, e.g. {form}"
+        )
+    if len(found) > 1:
+        raise DataError(f"usage has {len(found)} columns of {wanted}. It has: {has}. Mend: --set {what}={found[0]}")
     if what == "time" and getattr(kinds[found[0]], "timezone", None) is not None:
         raise DataError(f"usage: the times of {found[0]!r} have a zone. Mend: local times without a zone")
     return found[0]

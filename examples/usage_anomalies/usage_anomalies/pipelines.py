@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
+from typing import Annotated, Any
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 import firnflow as ff
 from firnflow import steps
@@ -36,6 +37,17 @@ from usage_anomalies.telling import Telling, gather, tell, warn, write_markdown
 NAME = "usage_anomalies"
 
 
+def _day_of_year(text: str) -> str:
+    try:
+        dt.date.fromisoformat(f"2024-{text}")
+    except ValueError:
+        raise ValueError(f"{text!r} is no day of a year. Write 12-25") from None
+    return text
+
+
+DayOfYear = Annotated[str, AfterValidator(_day_of_year)]
+
+
 class LabelParams(ff.Params):
     """The usage that is made up."""
 
@@ -57,7 +69,7 @@ class UsageParams(LabelParams):
     reading: Reading = Reading()
     shown: int = Field(default=14, ge=1, le=90)
     detector: DetectorSettings = DetectorSettings()
-    holidays: tuple[str, ...] = ()
+    holidays: tuple[DayOfYear, ...] = ()
     contest: ContestRules = ContestRules()
     warnings: WarningSettings = WarningSettings()
     telling: Telling = Telling()
