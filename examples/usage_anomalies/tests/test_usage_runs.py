@@ -15,27 +15,39 @@ import pytest
 pytest.importorskip("pyiceberg")
 pytestmark = pytest.mark.slow
 
-SMALL = ("--set", "world.days=180", "--set", "world.missing=0")
+SMALL = ("--inline", "--set", "world.days=180", "--set", "world.missing=0")
 KNOWING = ("--set", 'holidays=["12-25", "12-26", "01-01"]')
+CALLS = """
+import contextlib, io, json, sys
+from firnflow.cli import main
+for line in sys.stdin:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = main(json.loads(line))
+    print(json.dumps([code, out.getvalue()]), flush=True)
+"""
 
 
 @pytest.fixture
 def firnflow(usage_project, tmp_path):
+    """Call the command line in a copy of the project, all calls in one process: it loads the libraries once."""
     copy = tmp_path / "project"
     shutil.copytree(usage_project, copy, ignore=shutil.ignore_patterns(".firnflow", "tests", "__pycache__"))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FIRNFLOW_")}
     environment["FIRNFLOW_TRACKING"] = "none"
+    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", CALLS], cwd=copy, env=environment, **pipe) as process:  # noqa: S603
 
-    def run(*arguments, code=0):
-        command = [sys.executable, "-m", "firnflow", *arguments]
-        done = subprocess.run(  # noqa: S603 - our own command
-            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=110, check=False
-        )
-        assert done.returncode == code, done.stderr[-4000:]
-        return json.loads(done.stdout) if "--json" in arguments else done.stdout + done.stderr
+        def call(*arguments):
+            process.stdin.write(json.dumps(arguments) + "\n")
+            process.stdin.flush()
+            code, out = json.loads(process.stdout.readline())
+            assert code == 0, out
+            return json.loads(out) if "--json" in arguments else out
 
-    run.folder = copy
-    return run
+        call.folder = copy
+        yield call
+        process.stdin.close()
 
 
 def decisions(firnflow):
@@ -65,7 +77,7 @@ def test_any_series_is_read_and_has_champions_of_its_own(firnflow, tmp_path):
             at = dt.datetime(2026, 1, 1) + dt.timedelta(hours=number)  # noqa: DTZ001 - local
             size = 100 + 50 * (8 <= at.hour < 20) + number * 7 % 5 + 200 * (number // 24 == 88)
             rows.writerow([at, f"{size:.1f}", 7])
-    given = ("--env", "try", "--input", f"usage={path}")
+    given = ("--inline", "--env", "try", "--input", f"usage={path}")
     found = firnflow("run", "usage_anomalies", *given, "--set", "value=orders", "--json")
     assert found["status"] == "succeeded"
     (report,) = [path.read_text() for path in (firnflow.folder / ".firnflow/try/artifacts").rglob("*.md")]
