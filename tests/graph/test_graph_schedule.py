@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from firnflow.errors import GraphError
+from firnflow.graph.draw.picture import schedule_text
 from firnflow.graph.model import AllOf, AnyOf, Cron, Every, OnUpdate, Schedule
 from firnflow.graph.units import format_duration, parse_duration, parse_memory
 
@@ -92,8 +93,16 @@ def test_updates_combine():
     assert a & b | c == AnyOf(of=(AllOf(of=(a, b)), c))
     for schedule in (a, a & b, a & (b | c)):
         assert SCHEDULE.validate_json(schedule.model_dump_json()) == schedule
+    feed = OnUpdate(source="feed")
+    assert SCHEDULE.validate_json((a & feed).model_dump_json()) == a & feed
+    assert schedule_text(a & (feed | b)) == "on update of a and (source feed or b)"
     with pytest.raises(GraphError, match="OnUpdate: table: String should match"):
         OnUpdate("a.b; drop")
+    with pytest.raises(GraphError, match="OnUpdate: source: String should match"):
+        OnUpdate(source="a.b; drop")
+    for wrong in ({}, {"table": "a", "source": "b"}):
+        with pytest.raises(GraphError, match=r"OnUpdate: of what\? Either of a table"):
+            OnUpdate(**wrong)
     with pytest.raises(GraphError, match=r"AllOf: of.1: Input tag 'cron'"):
         a & Cron("0 6 * * *")
 

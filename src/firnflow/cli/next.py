@@ -87,9 +87,16 @@ def _print(found: list[dict[str, Any]], schedules: dict[str, Schedule]) -> None:
     rows = []
     for each in found:
         schedule = schedules[each["pipeline"]]
-        nothing = ["never"] if isinstance(schedule, Cron | Every) else ["with the next version"]
+        nothing = ["never" if isinstance(schedule, Cron | Every) else f"with the next {_news(schedule)}"]
         standing = "paused" if each["paused"] else ", ".join(due["status"] for due in each["open"])
         last = f"{each['last']['outcome']}".partition("\n")[0] if each["last"] else ""
         rest = (schedule_text(schedule), standing, last)
         rows += [(each["pipeline"], moment.replace("T", " "), *rest) for moment in each["next"] or nothing]
     print_table(("pipeline", "next", "schedule", "now", "last"), rows)
+
+
+def _news(schedule: Schedule) -> str:
+    from firnflow.graph.model import updates_of
+
+    kinds = dict.fromkeys("version" if each.table is not None else "file" for each in updates_of(schedule))
+    return " or ".join(kinds)

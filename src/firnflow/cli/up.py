@@ -30,6 +30,7 @@ def command(environment: str | None = _options.ENVIRONMENT, runs: int = _RUNS, g
     from firnflow.cli import _project, _schedules
     from firnflow.engine.schedules.up import Up
     from firnflow.engine.schedules.updates import NamedTables
+    from firnflow.engine.schedules.watch import SourceWatch
     from firnflow.stores import Stores
 
     root, settings = _project.settings_of(environment)
@@ -38,7 +39,17 @@ def command(environment: str | None = _options.ENVIRONMENT, runs: int = _RUNS, g
     state = _schedules.open_state(settings)
     known = schedules.partitions
     tables = NamedTables(state, Stores.open(settings, root))
-    up = Up(state, name, schedules, _schedules.Runs(root, settings), tables, _tell, most=runs, partitions=known)
+    up = Up(
+        state,
+        name,
+        schedules,
+        _schedules.Runs(root, settings),
+        tables,
+        _tell,
+        most=runs,
+        partitions=known,
+        sources=SourceWatch(root, _tell),
+    )
     with _asked_to_stop() as stop, _alone(state.engine, name, stop):
         if not stop.is_set():
             names = ", ".join(schedules()) or "no pipeline has a schedule yet"

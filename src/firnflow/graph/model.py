@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from firnflow.graph.cron import check_cron, check_timezone
 from firnflow.graph.names import KEY, Name, TaskPath
@@ -235,13 +235,21 @@ class _Combined:
 
 
 class OnUpdate(_Combined, Written):
-    """A new version of a named table: `OnUpdate("orders")`."""
+    """A new version of a named table, `OnUpdate("orders")`, or files of a source, `OnUpdate(source="feed")`."""
 
     kind: Literal["on_update"] = "on_update"
-    table: Name
+    table: Name | None = None
+    source: Name | None = None
+    """In catalog.toml: something in it is new or has changed."""
 
-    def __init__(self, table: str = "", **unknown: Any) -> None:
-        super().__init__(table=table, **unknown)
+    def __init__(self, table: str | None = None, source: str | None = None, **unknown: Any) -> None:
+        super().__init__(table=table, source=source, **unknown)
+
+    @model_validator(mode="after")
+    def _check_one(self) -> OnUpdate:
+        if (self.table is None) == (self.source is None):
+            raise ValueError('of what? Either of a table, OnUpdate("orders"), or OnUpdate(source="feed")')
+        return self
 
 
 class AllOf(_Combined, Written):
@@ -264,6 +272,15 @@ Trigger = Annotated[OnUpdate | AllOf | AnyOf, Field(discriminator="kind")]
 def _parts(trigger: Any, combined: type[AllOf | AnyOf]) -> tuple[Any, ...]:
     """Return `a, b` of `a & b`, so that `a & b & c` is one list of three."""
     return trigger.of if isinstance(trigger, combined) else (trigger,)
+
+
+def updates_of(schedule: Any) -> Iterator[OnUpdate]:
+    """Yield what a schedule waits for; nothing where a clock drives it, or there is none."""
+    if isinstance(schedule, OnUpdate):
+        yield schedule
+    elif isinstance(schedule, AllOf | AnyOf):
+        for part in schedule.of:
+            yield from updates_of(part)
 
 
 Schedule = Annotated[Cron | Every | OnUpdate | AllOf | AnyOf, Field(discriminator="kind")]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from firnflow._text import listing, nearest
 from firnflow.errors import ConfigError, FirnflowError, NotFoundError
+from firnflow.graph.model import updates_of
 from firnflow.project.catalog import Source, load_catalog
 from firnflow.project.settings import FILE, Settings, find_root, load_settings
 
@@ -82,7 +83,19 @@ def load_project(root: Path | None = None, environment: str | None = None) -> Pr
                 f"{root / FILE}: [pipelines.{name}]: there is no such pipeline.{nearest(name, pipelines)} "
                 f"Known: {listing(pipelines)}"
             )
+    _check_schedules(pipelines, catalog)
     return Project(root, settings, pipelines, catalog, tuple(modules))
+
+
+def _check_schedules(pipelines: dict[str, Pipeline], catalog: dict[str, Source]) -> None:
+    """Raise ConfigError where a schedule waits for a source that is not in the catalog."""
+    for name, pipeline in pipelines.items():
+        for each in updates_of(pipeline.schedule):
+            if each.source is not None and each.source not in catalog:
+                raise ConfigError(
+                    f"pipeline {name}: OnUpdate(source={each.source!r}): there is no such source in catalog.toml."
+                    f"{nearest(each.source, catalog)} Known: {listing(catalog)}"
+                )
 
 
 def _import_all(root: Path, names: tuple[str, ...]) -> list[ModuleType]:

@@ -166,8 +166,8 @@ def test_objects_are_listed_page_after_page(tmp_path: Path, s3_url: str) -> None
         ("/orders/custmers.csv", NotFoundError, "there is no object s3://.*custmers.csv. Did you mean 'customers.csv'"),
         ("/orders/*.parquet", NotFoundError, r"no object matches s3://.*/orders/\*.parquet"),
         ("/orders", NotFoundError, r"is a folder. Mend: name its objects with a pattern, e.g. orders/\*.csv"),
-        ("-away/x.csv", NotFoundError, "there is no bucket for s3://.*-away/x.csv, or these credentials may not see"),
-        ("-away/*.csv", NotFoundError, "there is no bucket for s3://"),
+        ("-away/x.csv", StoreError, "there is no bucket for s3://.*-away/x.csv, or these credentials may not see"),
+        ("-away/*.csv", StoreError, "there is no bucket for s3://"),
         ("/orders/empty.csv", DataError, "empty.csv is empty"),
     ],
 )

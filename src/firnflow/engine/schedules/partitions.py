@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from firnflow.stores.state.ledger import Due, Standing
     from firnflow.stores.state.partitions import Entry
 
-_APART = 0.001  # seconds between the moments of several partitions that are due at one
+APART = 0.001
+"""Seconds between the moments of several partitions that are due at one."""
 
 
 class DuePartitions:
@@ -55,7 +56,7 @@ class DuePartitions:
             newest = partition.newest(at)
             keys = partition.ended_between(before, at) if schedule.catch_up == "all" else []
             wanted = [key for key in dict.fromkeys([*keys, newest]) if key is not None and key not in done]
-            planned += [(at - _APART * (len(wanted) - 1 - index), key) for index, key in enumerate(wanted)]
+            planned += [(at - APART * (len(wanted) - 1 - index), key) for index, key in enumerate(wanted)]
             done.update(wanted)
             before = at
         return planned

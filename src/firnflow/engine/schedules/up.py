@@ -15,8 +15,8 @@ from firnflow._crash import crash_point
 from firnflow._text import counted
 from firnflow.engine.origin import new_id
 from firnflow.engine.schedules.calendar import LATE, due
-from firnflow.engine.schedules.partitions import DuePartitions, is_under_way
-from firnflow.engine.schedules.updates import has_happened, tables_of
+from firnflow.engine.schedules.partitions import APART, DuePartitions, is_under_way
+from firnflow.engine.schedules.updates import Looks
 from firnflow.errors import FirnflowError, NotFoundError
 from firnflow.graph.model import Cron, Every
 from firnflow.project import redact
@@ -26,7 +26,7 @@ from firnflow.stores.state.ledger import NOT_STARTED, Cause, DueStatus, Ledger, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from firnflow.engine.schedules.updates import Versions
+    from firnflow.engine.schedules.updates import News, Sources, Versions
     from firnflow.graph.model import Schedule
     from firnflow.graph.partitions import ByKey, Timed
     from firnflow.stores.state import Run, State
@@ -40,7 +40,6 @@ CHANCE = 4
 PACE = 1.0
 """Seconds between two rounds."""
 _CANCELLING = 30.0  # seconds that a run is given to cancel itself
-_TABLES_EVERY = 3.0  # seconds between two looks at the named tables
 
 
 class Process(Protocol):
@@ -82,6 +81,7 @@ class Up:
         now: the clock, in seconds since 1970.
         most: how many runs may be under way at once.
         partitions: returns pipeline → partition, likewise.
+        sources: the sources of the project; None: no schedule waits for one.
     """
 
     def __init__(
@@ -95,14 +95,14 @@ class Up:
         now: Callable[[], float] = time.time,
         most: int = 2,
         partitions: Callable[[], Mapping[str, Timed | ByKey]] = dict,
+        sources: Sources | None = None,
     ) -> None:
         self._state, self._environment, self._ledger = state, environment, Ledger(state, environment)
-        self._schedules, self._starter, self._tables = schedules, starter, tables
+        self._schedules, self._starter, self._looks = schedules, starter, Looks(tables, sources, partitions, tell)
         self._tell, self._now, self._most = tell, now, most
         self._partitions = DuePartitions(state, environment, partitions)
         self._processes: dict[str, Process] = {}
-        self._tables_at = self._forgotten_at = float("-inf")
-        self._unreadable = ""  # what was said of the named tables
+        self._forgotten_at = float("-inf")
 
     def go(self, stop: threading.Event, grace: float, pace: float = PACE) -> None:
         """Work until somebody asks to stop; then wait for what is under way, and cancel what takes longer.
@@ -169,45 +169,18 @@ class Up:
             self._ledger.forget(now - _KEPT)
             self._starter.tidy(now - _KEPT)
             self._forgotten_at = now
-        newest = self._newest(schedules, now)
+        news = self._looks.look(schedules, standings, now)
         for pipeline, schedule in schedules.items():
             standing, counts = standings.get(pipeline), _counts(schedule)
             if standing is None or standing.counts != counts:
-                self._begin(pipeline, schedule, standing, newest, now)
+                known = standing.seen if standing is not None else {}
+                seen = self._looks.start(pipeline, schedule, known, news)
+                if seen is not None:
+                    self._ledger.begin(pipeline, counts, now, seen)
             elif standing.paused_at is None and isinstance(schedule, Cron | Every):
                 self._write_moments(schedule, standing, now)
-            elif standing.paused_at is None and newest is not None:
-                self._write_update(schedule, standing, newest, now)
-
-    def _newest(self, schedules: Mapping[str, Schedule], now: float) -> dict[str, int] | None:
-        """Return the newest versions of the tables that schedules wait for; None: not now."""
-        if self._tables_at <= now < self._tables_at + _TABLES_EVERY:
-            return None
-        self._tables_at = now
-        names = sorted({table for schedule in schedules.values() for table in tables_of(schedule)})
-        try:
-            return self._tables.newest(names) if names else {}
-        except FirnflowError as error:  # what a clock drives goes on
-            if (said := redact(str(error))) != self._unreadable:
-                self._tell(f"the named tables cannot be read: {said}")
-            self._unreadable = said
-            return None
-
-    def _begin(
-        self,
-        pipeline: str,
-        schedule: Schedule,
-        standing: Standing | None,
-        newest: dict[str, int] | None,
-        now: float,
-    ) -> None:
-        """Let a schedule that is new, or another than before, count from now on."""
-        if newest is None and tables_of(schedule):
-            self._tables_at = float("-inf")  # a version that comes between this look and the next one must not be lost
-            return
-        known = standing.seen if standing is not None else {}
-        seen = {table: known.get(table, (newest or {}).get(table, 0)) for table in tables_of(schedule)}
-        self._ledger.begin(pipeline, _counts(schedule), now, seen)
+            elif standing.paused_at is None:
+                self._write_update(schedule, standing, news, now)
 
     def _write_moments(self, schedule: Cron | Every, standing: Standing, now: float) -> None:
         found = due(schedule, standing.since, now)
@@ -215,13 +188,18 @@ class Up:
             planned = self._partitions.at_moments(schedule, standing, found)
             self._ledger.add(standing, found[-1], [_planned(standing.pipeline, at, key) for at, key in planned])
 
-    def _write_update(self, schedule: Schedule, standing: Standing, newest: dict[str, int], now: float) -> None:
-        if has_happened(schedule, standing.seen, newest):
-            seen = {table: newest[table] for table in tables_of(schedule)}
-            key = self._partitions.now(standing.pipeline, now)
-            is_for_nothing = key is None and self._partitions.has(standing.pipeline)
-            runs = [] if is_for_nothing else [_planned(standing.pipeline, now, key)]
-            self._ledger.add_update(standing, seen, now, runs)
+    def _write_update(self, schedule: Schedule, standing: Standing, news: News, now: float) -> None:
+        pipeline = standing.pipeline
+        found = self._looks.found(pipeline, schedule, standing.seen, news, now)
+        if found is None:
+            return
+        keys: list[str | None] = [*found.partitions]
+        if found.plain and not self._partitions.has(pipeline):
+            keys.append(None)
+        elif found.plain and (newest := self._partitions.now(pipeline, now)) is not None and newest not in keys:
+            keys.append(newest)
+        runs = [_planned(pipeline, now + APART * number, key) for number, key in enumerate(keys)]
+        self._ledger.add_update(standing, found.seen, now, runs)
 
     # -- what was started ---------------------------------------------------------------------------------------------
 
@@ -350,4 +328,4 @@ def _counts(schedule: Schedule) -> str:
     """Return the part of a schedule that says when it is due."""
     if isinstance(schedule, Cron | Every):
         return schedule.model_dump_json(exclude={"catch_up", "overlap"})
-    return schedule.model_dump_json()
+    return schedule.model_dump_json(exclude_none=True)

@@ -1,17 +1,27 @@
-"""What `OnUpdate` waits for: new versions of named tables."""
+"""What `OnUpdate` waits for: new versions of named tables, and files of sources that are new or have changed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from firnflow.graph.model import AllOf, AnyOf, OnUpdate
+from firnflow._text import counted
+from firnflow.errors import FirnflowError
+from firnflow.graph.model import AllOf, AnyOf, OnUpdate, updates_of
+from firnflow.graph.partitions import ByKey
+from firnflow.project import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from firnflow.graph.model import Schedule
+    from firnflow.graph.partitions import Timed
     from firnflow.stores import Stores
     from firnflow.stores.state import State
+    from firnflow.stores.state.ledger import Standing
+
+_TABLES_EVERY = 3.0  # seconds between two looks at the named tables
+MOST = 500
+"""For how many partitions runs are written down at once; the others follow."""
 
 
 class Versions(Protocol):
@@ -19,6 +29,36 @@ class Versions(Protocol):
 
     def newest(self, tables: Iterable[str]) -> dict[str, int]:
         """Return of each table the number of its newest version; 0: there is none."""
+
+
+class SourceNews(NamedTuple):
+    """What a source holds.
+
+    Attributes:
+        partitioned: whether it has other files for each partition.
+        marks: partition (else "") → a text that changes when its files do; of files that are being written, none.
+        files: how many files there are.
+    """
+
+    partitioned: bool
+    marks: Mapping[str, str]
+    files: int
+
+
+Watched = tuple[str, str]
+"""The name of a source, and the kind of the partition that its pipeline has; "": none."""
+
+
+class Sources(Protocol):
+    """The sources of a project, looked at now and then."""
+
+    def news(self, wanted: Iterable[Watched], known: Iterable[str]) -> dict[Watched, SourceNews]:
+        """Return what was seen last of each source that could be looked at.
+
+        Args:
+            wanted: the sources.
+            known: marks that were given earlier: what still has one of them is not read again.
+        """
 
 
 class NamedTables:
@@ -40,25 +80,173 @@ class NamedTables:
             catalog.close()
 
 
-def tables_of(schedule: Schedule) -> set[str]:
-    """Return the named tables that a schedule waits for; none where a clock drives it."""
-    if isinstance(schedule, OnUpdate):
-        return {schedule.table}
-    if isinstance(schedule, AllOf | AnyOf):
-        return {table for part in schedule.of for table in tables_of(part)}
-    return set()
+class News(NamedTuple):
+    """What was seen last of tables and sources; what could not be looked at is not in it."""
+
+    tables: Mapping[str, int]
+    sources: Mapping[Watched, SourceNews]
 
 
-def has_happened(schedule: Schedule, seen: dict[str, int], newest: dict[str, int]) -> bool:
-    """Return whether what a schedule waits for has happened.
+class Found(NamedTuple):
+    """What news bring for a pipeline.
+
+    Attributes:
+        partitions: those whose files are news, in order.
+        plain: whether a run is due besides, for no partition in particular.
+        seen: what is no news any more, once the runs are written down.
+    """
+
+    partitions: tuple[str, ...]
+    plain: bool
+    seen: dict[str, Any]
+
+
+class Looks:
+    """Looks at tables and sources for the schedules that wait for them.
 
     Args:
-        schedule: `OnUpdate`, or several with `&` and `|`.
-        seen: table → the version that the last run was started for.
-        newest: table → the newest version.
+        tables: the named tables.
+        sources: the sources.
+        partitions: returns pipeline → partition.
+        tell: takes a line for people.
     """
+
+    def __init__(
+        self,
+        tables: Versions,
+        sources: Sources | None,
+        partitions: Callable[[], Mapping[str, Timed | ByKey]],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._tables, self._sources, self._partitions, self._tell = tables, sources, partitions, tell
+        self._versions: dict[str, int] = {}
+        self._at, self._unreadable = float("-inf"), ""  # when tables were looked at, and what was said of them
+
+    def look(self, schedules: Mapping[str, Schedule], standings: Mapping[str, Standing], now: float) -> News:
+        """Return what is there now, or was a moment ago."""
+        waits = {(name, each) for name, schedule in schedules.items() for each in updates_of(schedule)}
+        tables = {each.table for _, each in waits if each.table is not None}
+        if not self._at <= now < self._at + _TABLES_EVERY or (tables - self._versions.keys() and not self._unreadable):
+            self._at = now
+            self._versions = self._newest(sorted(tables))
+        wanted = {self._watched(name, each.source) for name, each in waits if each.source is not None}
+        known = (mark for each in standings.values() for marks in each.seen.values() for mark in _texts(marks))
+        return News(self._versions, self._sources.news(wanted, known) if wanted and self._sources is not None else {})
+
+    def start(self, pipeline: str, schedule: Schedule, known: dict[str, Any], news: News) -> dict[str, Any] | None:
+        """Return what is no news for a schedule that counts from now on; None: that cannot be said yet.
+
+        Args:
+            pipeline: its name.
+            schedule: the schedule.
+            known: what an earlier schedule of the pipeline has seen.
+            news: what there is.
+        """
+        seen: dict[str, Any] = {}
+        for each in updates_of(schedule):
+            key, now = _key(each), self._state(pipeline, each, news)
+            if now is None:
+                return None
+            seen[key] = known[key] if _is_alike(known.get(key), now) else now
+        for each in updates_of(schedule):
+            if each.source is not None and _key(each) not in known:
+                files = news.sources[self._watched(pipeline, each.source)].files
+                there = ""
+                if files:
+                    there = f"; {counted(files, 'file')} {'is' if files == 1 else 'are'} there already, and "
+                    there += "brings nothing" if files == 1 else "bring nothing"
+                self._tell(f"{pipeline}  waits for files of source {each.source}{there}")
+        return seen
+
+    def found(self, pipeline: str, schedule: Schedule, seen: Mapping[str, Any], news: News, now: float) -> Found | None:
+        """Return what news bring for a pipeline; None: nothing."""
+        changed = {each: self._changed(pipeline, each, seen, news) for each in updates_of(schedule)}
+        keys = sorted({key for each in changed.values() if isinstance(each, set) for key in each})
+        partition = self._partitions().get(pipeline)
+        keys = [key for key in keys if partition is not None and has_begun(partition, key, now)]
+        due = [key for key in keys if _has_happened(schedule, changed, key)]
+        plain = _has_happened(schedule, changed, None)
+        if not due and not plain:
+            return None
+        left, due = due[MOST:], due[:MOST]
+        after = dict(seen)
+        for each, what in changed.items():
+            state, key = self._state(pipeline, each, news), _key(each)
+            if isinstance(what, set):
+                after[key] = {**seen.get(key, {}), **{unit: state[unit] for unit in due if unit in state}}
+            elif state is not None and not left:  # with `&` what is left needs this news too
+                after[key] = {**seen.get(key, {}), **state} if isinstance(state, dict) else state
+        return Found(tuple(due), plain and not left, after)
+
+    def _newest(self, tables: list[str]) -> dict[str, int]:
+        try:
+            found = self._tables.newest(tables) if tables else {}
+            self._unreadable = ""
+        except FirnflowError as error:  # what a clock drives goes on
+            if (said := redact(str(error))) != self._unreadable:
+                self._tell(f"the named tables cannot be read: {said}")
+            self._unreadable = said
+            return {}
+        return found
+
+    def _watched(self, pipeline: str, source: str) -> Watched:
+        partition = self._partitions().get(pipeline)
+        return source, partition.kind if partition is not None else ""
+
+    def _state(self, pipeline: str, each: OnUpdate, news: News) -> Any:
+        """Return what there is of a table or a source: its version, or its marks; None: it could not be looked at."""
+        if each.source is None:
+            return news.tables.get(each.table or "")
+        found = news.sources.get(self._watched(pipeline, each.source))
+        return dict(found.marks) if found is not None else None
+
+    def _changed(self, pipeline: str, each: OnUpdate, seen: Mapping[str, Any], news: News) -> bool | set[str]:
+        """Return whether there is news of it; of a partitioned source, of which partitions."""
+        state, before = self._state(pipeline, each, news), seen.get(_key(each))
+        if each.source is None:
+            return bool(state is not None and state > (before or 0))
+        units = {
+            unit for unit, mark in (state or {}).items() if content_of(mark) != content_of((before or {}).get(unit))
+        }
+        found = news.sources.get(self._watched(pipeline, each.source))
+        return units if found is not None and found.partitioned else bool(units)
+
+
+def content_of(mark: str | None) -> str | None:
+    """Return the part of a mark that tells content: a file that was only touched has another mark, but not that."""
+    return mark.rpartition(".")[2] if mark is not None else None
+
+
+def has_begun(partition: Timed | ByKey, key: str, now: float) -> bool:
+    """Return whether there is such a partition, and it has begun."""
+    try:
+        partition.check(key)
+        return isinstance(partition, ByKey) or partition.span(key).start <= now
+    except ValueError:
+        return False
+
+
+def _has_happened(schedule: Schedule, changed: Mapping[OnUpdate, bool | set[str]], key: str | None) -> bool:
+    """Return whether what a schedule waits for has happened: for a partition, or apart from any."""
     if isinstance(schedule, OnUpdate):
-        return newest.get(schedule.table, 0) > seen.get(schedule.table, 0)
+        news = changed[schedule]
+        return key in news if isinstance(news, set) else news
     if isinstance(schedule, AllOf):
-        return all(has_happened(part, seen, newest) for part in schedule.of)
-    return isinstance(schedule, AnyOf) and any(has_happened(part, seen, newest) for part in schedule.of)
+        return all(_has_happened(part, changed, key) for part in schedule.of)
+    return isinstance(schedule, AnyOf) and any(_has_happened(part, changed, key) for part in schedule.of)
+
+
+def _is_alike(before: Any, now: Any) -> bool:
+    """Return whether what was seen earlier can be compared: a source may have got partitions, or lost them."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return not before or not now or ("" in before) == ("" in now)
+    return before is not None
+
+
+def _key(each: OnUpdate) -> str:
+    """Return under which name the ledger remembers what was seen; a table's name holds no colon."""
+    return f"source:{each.source}" if each.source is not None else str(each.table)
+
+
+def _texts(seen: Any) -> Iterable[str]:
+    return seen.values() if isinstance(seen, dict) else ()

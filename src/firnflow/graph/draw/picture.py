@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from firnflow.graph.model import AllOf, AnyOf, Condition, Cron, Every, FromConstant, FromList, FromTask, walk
+from firnflow.graph.model import AllOf, AnyOf, Condition, Cron, Every, FromConstant, FromList, FromTask, OnUpdate, walk
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.graph.table import TABLE_KEY
 from firnflow.graph.units import format_duration
@@ -145,6 +145,8 @@ def _trigger(trigger: AllOf | AnyOf | object) -> str:
             _trigger(part) if not isinstance(part, AllOf | AnyOf) else f"({_trigger(part)})" for part in trigger.of
         ]
         return word.join(parts)
+    if isinstance(trigger, OnUpdate) and trigger.source is not None:
+        return f"source {trigger.source}"
     return str(getattr(trigger, "table", ""))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from firnflow._disk import writing
 from firnflow._text import nearest
-from firnflow.errors import ConfigError, DataError, NotFoundError
+from firnflow.errors import ConfigError, DataError, NotFoundError, StoreError
 from firnflow.stores.remote import PROTOCOLS, ObjectStore, RemoteObject, is_remote
 from firnflow.stores.sources import dvc
 
@@ -76,6 +76,7 @@ def remote_objects(spec: Source) -> tuple[ObjectStore, list[RemoteObject]]:
 
     Raises:
         NotFoundError: there are none.
+        StoreError: there is no such bucket, or it refuses.
         ConfigError: the URL is of no object store.
     """
     store, pattern = _bucket(spec)
@@ -84,7 +85,13 @@ def remote_objects(spec: Source) -> tuple[ObjectStore, list[RemoteObject]]:
             return store, [store.describe(pattern)]
     found = store.matching(pattern) if glob.has_magic(pattern) else []
     if not found:
-        raise NotFoundError(f"{spec.name}: {_missing(store, pattern, spec.url.reference if spec.url else '')}")
+        shown = spec.url.reference if spec.url else ""
+        if not store.exists(""):
+            raise StoreError(
+                f"{spec.name}: there is no bucket for {shown}, or these credentials may not see it. "
+                "Mend: `url` in catalog.toml"
+            )
+        raise NotFoundError(f"{spec.name}: {_missing(store, pattern, shown)}")
     return store, found
 
 
@@ -99,9 +106,7 @@ def _bucket(spec: Source) -> tuple[ObjectStore, str]:
 
 
 def _missing(store: ObjectStore, pattern: str, shown: str) -> str:
-    """Return why there are no objects: no such bucket, none below it, or one of another name."""
-    if not store.exists(""):
-        return f"there is no bucket for {shown}, or these credentials may not see it. Mend: `url` in catalog.toml"
+    """Return why there are no objects: none matches, it is a folder, or one of another name is meant."""
     folder, _, name = pattern.rpartition("/")
     if glob.has_magic(pattern):
         return f"no object matches {shown}"

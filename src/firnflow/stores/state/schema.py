@@ -208,7 +208,7 @@ schedule = Table(
     Column("environment", String(100), primary_key=True),
     Column("counts", Text),  # the part of the schedule that says when; null: none was seen yet
     Column("since", Float, nullable=False),  # all moments up to this one are written down, or have passed for good
-    Column("seen", JSON, nullable=False),  # of OnUpdate: table → the version that the last run was started for
+    Column("seen", JSON, nullable=False),  # of OnUpdate: what no run is to be started for any more
     Column("paused_at", Float),
     Column("paused_by", String(200)),
 )
