@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from firnflow.steps import _binary_page, _regression_page
 from firnflow.steps import _figures as drawings
+from firnflow.steps._checks_page import section
 from firnflow.steps._figures import svg
 from firnflow.steps._html import document, figure
 from firnflow.steps._search_page import search
@@ -20,11 +21,18 @@ if TYPE_CHECKING:
     from firnflow.steps.evaluation import BinaryEvaluation, Evaluation, RegressionEvaluation
     from firnflow.steps.tuning import Study
     from firnflow.steps.validating import CrossValidation
+    from firnflow.stores.checks.result import CheckResult
 
 _TRIALS = 15
 
 
-def page(found: Evaluation, reporting: Reporting, trials: list[CrossValidation], study: Study | None = None) -> str:
+def page(
+    found: Evaluation,
+    reporting: Reporting,
+    trials: list[CrossValidation],
+    study: Study | None = None,
+    checks: CheckResult | None = None,
+) -> str:
     """Return the page; every text that comes from data is escaped."""
     of: ModuleType = _binary_page if found.kind == "binary" else _regression_page
     parts = [
@@ -39,6 +47,7 @@ def page(found: Evaluation, reporting: Reporting, trials: list[CrossValidation],
         search(study),
         _trials(trials),
         of.figures(found),
+        section(checks) if checks is not None else "",
     ]
     footer = "Made by Firnflow. All figures are from rows that the model did not learn from."
     return document(reporting.title, parts, footer)

@@ -8,6 +8,7 @@ from firnflow.steps.config import Reporting
 from firnflow.steps.evaluation import Evaluation
 from firnflow.steps.tuning import Study
 from firnflow.steps.validating import CrossValidation
+from firnflow.stores.checks.result import CheckResult
 from firnflow.values.html import Html
 
 
@@ -17,6 +18,7 @@ def report(
     reporting: Reporting,
     trials: list[CrossValidation] | None = None,
     study: Study | None = None,
+    checks: CheckResult | None = None,
 ) -> Html:
     """Return an HTML page that needs nothing from elsewhere: figures, explanations, the search.
 
@@ -25,8 +27,9 @@ def report(
         reporting: words.
         trials: the candidates.
         study: how they were found, as `tune` returns it.
+        checks: what the rules say of the data that the model was made from, as `check` returns it.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    return Html(page(evaluation, reporting, trials or [], study))
+    return Html(page(evaluation, reporting, trials or [], study, checks))

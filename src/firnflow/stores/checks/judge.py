@@ -11,7 +11,7 @@ from firnflow.errors import BadRowsError, ConfigError, DataError
 from firnflow.stores.checks import statement, whole
 from firnflow.stores.checks.result import CheckResult, Finding, refused
 from firnflow.stores.checks.rows import Rule, check_patterns, row_rules, where
-from firnflow.stores.checks.subject import problems
+from firnflow.stores.checks.subject import problems, sql_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -186,8 +186,8 @@ def _references(subject: Subject, checks: Checks, about: Circumstances, connecti
                 f"{where(subject)}: column {name!r} references {wanted.references}, but table {table!r} has no column "
                 f"{column!r}.{nearest(column, there.columns)} It has: {listing(there.columns)}"
             )
-        connection._run_pre_execute_hooks(there)  # noqa: SLF001 - registers in-memory tables
-        found[wanted.references] = f"SELECT {identifier(column)} AS k FROM ({connection.compile(there)})"  # noqa: S608 - quoted
+        rows = sql_of(there, connection)
+        found[wanted.references] = f"SELECT {identifier(column)} AS k FROM ({rows})"  # noqa: S608 - quoted
     return found
 
 

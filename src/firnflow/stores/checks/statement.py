@@ -177,8 +177,6 @@ def _execute(connection: Any, subject: Subject, query: str) -> list[tuple[Any, .
         rows: list[tuple[Any, ...]] = connection.con.execute(query).fetchall()
     except (duckdb.BinderException, duckdb.ConversionException) as error:
         reason = str(error).partition("\n")[0]
-        of = f"[{subject.name}] " if subject.place else ""
-        raise ConfigError(
-            f"{where(subject)}: the checks of {of}do not fit the types of its columns: {reason}"
-        ) from error
+        said = f"catalog.toml: the checks of [{subject.name}]" if subject.place else where(subject)
+        raise ConfigError(f"{said} do not fit the types of its columns: {reason}") from error
     return rows

@@ -86,14 +86,19 @@ def of_table(table: ibis.Table, connection: Any, name: str) -> Subject:
         connection: the Ibis backend that computes it.
         name: what it is called.
     """
-    connection._run_pre_execute_hooks(table)  # noqa: SLF001 - registers in-memory tables, as executing would
-    compiled = connection.compile(table)
+    compiled = sql_of(table, connection)
     types = {row[0]: row[1] for row in connection.con.execute(f"DESCRIBE {compiled}").fetchall()}
     columns = ", ".join(f"{identifier(column)} AS c{at}" for at, column in enumerate(types))
     fields = (Field(column, f"c{at}", f"c{at}", f"c{at}", kind) for at, (column, kind) in enumerate(types.items()))
     relation = f"SELECT {columns} FROM ({compiled})"  # noqa: S608 - quoted
     mend = "look at where the rows come from, or change the rules"
     return Subject(name, relation, tuple(fields), "its checks declare", "nothing went on", name, mend)
+
+
+def sql_of(table: ibis.Table, connection: Any) -> str:
+    """Return a table as SQL, its in-memory tables registered, as executing it would."""
+    connection._run_pre_execute_hooks(table)  # noqa: SLF001 - nothing public does this without executing
+    return str(connection.compile(table))
 
 
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")

@@ -11,6 +11,7 @@ from firnflow._sql import identifier
 from firnflow._text import counted, listing
 from firnflow.graph.units import format_duration
 from firnflow.stores.checks.result import Distribution, Finding
+from firnflow.stores.checks.subject import sql_of
 from firnflow.stores.tables import distribution
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _compared(
     values = ", ".join(f"{each.value} AS {identifier(name)}" for name, each in kinds.items())
     now = f"SELECT {values} FROM ({subject.relation})"  # noqa: S608 - quoted
     try:
-        for name, query in zip(names, (connection.compile(past.rows), now), strict=True):
+        for name, query in zip(names, (sql_of(past.rows, connection), now), strict=True):
             con.execute(f"CREATE TEMP VIEW {name} AS {query}")
         before = {row[0]: row[1] for row in con.execute(f"DESCRIBE {names[0]}").fetchall()}
         for name, each in kinds.items():

@@ -72,7 +72,7 @@ def shift(con: Any, names: list[str], column: str, type_: str) -> Shift | None:
     shares = [[count.get(at, 0) / (total or 1) for at in used] for count, total in zip(counts, rows, strict=True)]
     return Shift(
         kind=what,
-        psi=_stability(*shares) if all(map(sum, counts)) else 0.0,
+        psi=_stability(shares[0], shares[1], rows) if all(rows) else 0.0,
         bins=tuple(labels[at] for at in used),
         before=tuple(shares[0]),
         after=tuple(shares[1]),
@@ -99,8 +99,9 @@ def kind(type_: str) -> str | None:
     return next((name for name, some in kinds.items() if plain and type_.startswith(some)), None)
 
 
-def _stability(before: list[float], after: list[float]) -> float:
-    pairs = [(max(p, _LEAST), max(q, _LEAST)) for p, q in zip(before, after, strict=True)]
+def _stability(before: list[float], after: list[float], rows: list[int]) -> float:
+    least = [max(_LEAST, 0.5 / each) for each in rows]  # of few rows an empty bin says little: it has half a row
+    pairs = [(max(p, least[0]), max(q, least[1])) for p, q in zip(before, after, strict=True)]
     return sum((q - p) * math.log(q / p) for p, q in pairs)
 
 
