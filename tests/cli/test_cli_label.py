@@ -57,20 +57,20 @@ def test_an_answer_reaches_the_next_run_and_is_listed_and_removed(watched):
     assert watched.call("output", "said", "--json").json["outputs"]["said"]["value"] == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["usage", "2026-01-05", "-c", "load"], "Had something happened?"),
-        (["usage", "5.1.2026", "--yes", "-c", "load"], "is no day. Write 2026-01-31"),
-        (["usage", "2026-02-05", "--no", "-c", "load"], "only what was seen can be labelled"),
-        (["usage", "2026-01-05", "--no"], "Which category of usage?"),
-        (["usage", "2026-01-05", "--no", "-c", "laod"], "Did you mean 'load'?"),
-        (["usgae", "2026-01-05", "--no"], "Did you mean 'usage'?"),
-    ],
-)
-def test_a_wrong_answer_says_how_to_mend_it(watched, arguments, message):
-    found = watched.call("label", "add", *arguments)
-    assert (found.code, message in found.err) == (2, True), found.err
+WRONG = [
+    (["usage", "2026-01-05", "-c", "load"], "Had something happened?"),
+    (["usage", "5.1.2026", "--yes", "-c", "load"], "is no day. Write 2026-01-31"),
+    (["usage", "2026-02-05", "--no", "-c", "load"], "only what was seen can be labelled"),
+    (["usage", "2026-01-05", "--no"], "Which category of usage?"),
+    (["usage", "2026-01-05", "--no", "-c", "laod"], "Did you mean 'load'?"),
+    (["usgae", "2026-01-05", "--no"], "Did you mean 'usage'?"),
+]
+
+
+def test_a_wrong_answer_says_how_to_mend_it(watched):
+    for arguments, message in WRONG:
+        found = watched.call("label", "add", *arguments)
+        assert (found.code, message in found.err) == (2, True), found.err
     assert watched.call("label", "list", "usage", "--json").json == []
 
 

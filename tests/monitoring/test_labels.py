@@ -105,22 +105,22 @@ def test_the_same_answer_is_given_once_and_what_contradicts_it_is_refused(labels
     assert say(labels, 5, 7, category="b", anomaly=False)[1]
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "category", "message"),
-    [
-        (7, 5, "a", "end before they begin"),
-        (5, 60, "a", "only what was seen"),
-        (-1, 5, "a", "only what was seen"),
-        (29, 30, "b", "whose days of b are 2026-01-01 to 2026-01-30"),
-        (10_000, 10_001, "a", "only what was seen"),
-        (5, 5, "A", "no category 'A'. Did you mean 'a'?"),
-        (5, 5, "'; DROP TABLE usage --", "no category"),
-        (5, 5, None, "Which category of usage\\? Known: a, b"),
-    ],
-)
-def test_only_what_was_seen_can_be_labelled(labels, first, last, category, message):
-    with pytest.raises(UsageError, match=message):
-        say(labels, first, last, category)
+WRONG = [
+    (7, 5, "a", "end before they begin"),
+    (5, 60, "a", "only what was seen"),
+    (-1, 5, "a", "only what was seen"),
+    (29, 30, "b", "whose days of b are 2026-01-01 to 2026-01-30"),
+    (10_000, 10_001, "a", "only what was seen"),
+    (5, 5, "A", "no category 'A'. Did you mean 'a'?"),
+    (5, 5, "'; DROP TABLE usage --", "no category"),
+    (5, 5, None, "Which category of usage\\? Known: a, b"),
+]
+
+
+def test_only_what_was_seen_can_be_labelled(labels):
+    for first, last, category, message in WRONG:
+        with pytest.raises(UsageError, match=message):
+            say(labels, first, last, category)
     assert labels.read() == ((), 0)
 
 
