@@ -10,6 +10,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from firnflow.stores.state import Run, this_process
 from firnflow.stores.state.partitions import Partitions
 
 ETL = """
@@ -128,6 +129,50 @@ def test_one_that_fails_stops_no_other_and_is_run_again(shop):
         "2026-02-04",
     ]
     assert "2026-02-04" in shop.call("runs").out
+
+
+def settled(shop, **keys):
+    """Write into the ledger how partitions of `regions` stand, as their runs do."""
+    for key, status in keys.items():
+        now = time.time()
+        held = (this_process(), 1, now + 60, 0, now, None, None, key)
+        run = Run(f"r-{key}", "regions", "local", "running", "g", {}, {"settles": True}, {}, *held)
+        shop.state.create_run(run, "{}")
+        shop.state.end_run(
+            run.id, 1, status, "task word: OSError: [red]no[/red] \x1b[31mline" if status == "failed" else None
+        )
+
+
+def test_a_calendar_of_partitions(shop):
+    assert shop.call("partitions", "regions").out.splitlines()[-4:] == ["north  ·", "south  ·", "", "· 2 missing"]
+    assert not (shop.root / ".firnflow" / "state.db").exists()  # looking makes no file
+    shop.call("backfill", "regions", "--dry-run")
+    settled(shop, north="succeeded", south="failed")
+    shown = shop.call("partitions", "regions").out
+    assert "north  ■\nsouth  ✗\n\n■ 1 succeeded   ✗ 1 failed\n" in shown
+    assert "south  failed  r-south  task word: OSError: [red]no[/red] line" in shown
+    called = shop.call("partitions", "regions", "--json").json
+    assert called["counts"] == {"succeeded": 1, "failed": 1}
+    assert [(row["partition"], row["run"]) for row in called["partitions"]] == [
+        ("north", "r-north"),
+        ("south", "r-south"),
+    ]
+    days = shop.call("partitions", "etl", "--from", "2026-01-30", "--to", "2026-02-02").out.splitlines()
+    assert days[-5].split() == ["1", "5", "10", "15", "20", "25", "30"]
+    assert days[-4].index("·") == days[-5].index("30")
+    assert days[-3] == "2026-02  · ·"
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+def test_the_calendar_as_a_picture(shop, suffix, tmp_path):
+    pytest.importorskip("matplotlib")
+    files = [tmp_path / f"{name}{suffix}" for name in ("one", "two")]
+    for file in files:
+        assert shop.call("partitions", "etl", "--to", "2026-03-31", "--output", str(file)).code == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert len(files[0].read_bytes()) > 2000
+    refused = shop.call("partitions", "etl", "--output", str(tmp_path / "x.pdf"))
+    assert (refused.code, "ends in .png or .svg" in refused.err) == (2, True)
 
 
 def kill(process, *, whole: bool):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     *("init", "list", "show", "run", "resume", "cancel", "runs", "logs", "output", "sql", "sources"),
-    *("up", "next", "trigger", "pause", "unpause", "backfill"),
+    *("up", "next", "trigger", "pause", "unpause", "backfill", "partitions"),
     *("models", "data", "features", "label", "send", "clean", "doctor", "exec"),
 )
 

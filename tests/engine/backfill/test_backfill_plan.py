@@ -50,7 +50,7 @@ def test_keys():
         (ByKey("a"), "a", None, [], "keys have no order"),
         (ByKey("a"), None, None, ["b"], "'b' is no key of it"),
         (ByKey(), None, None, [], "which keys"),
-        (Daily("1000-01-01"), None, None, [], "there are more than 100,000 partitions"),
+        (Daily("1000-01-01"), None, None, [], "there are more than 50,000 partitions"),
     ],
 )
 def test_wrong_ranges(partition, first, last, keys, said):

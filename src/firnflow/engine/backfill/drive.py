@@ -27,7 +27,7 @@ MOST_TRIES = 3
 """How often the process of a partition may die under our eyes before it is given up."""
 _CHANCE = 4  # bytes of a run's id that are chance
 _PACE = 0.02  # seconds between two looks at the processes
-_ELSEWHERE = 1.0  # seconds between two looks at what others run
+_ELSEWHERE = 0.5  # seconds between two looks at what others run
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BROKEN = (PartitionStatus.FAILED, PartitionStatus.CRASHED, PartitionStatus.CANCELLED)
 """How a partition stands whose run did not get to its end."""
-MOST = 100_000
+MOST = 50_000
 """How many partitions a backfill may be about."""
 
 
