@@ -126,10 +126,12 @@ class _Rules(BaseModel):
             if place.module.startswith(("firnflow.", "pydantic.")):  # a part of other rules, or of a file
                 raise
             problem = error.errors()[0]
-            word = str(problem["loc"][-1]) if problem["loc"] else ""
-            hint = nearest(word, WORDS) if problem["type"] == "extra_forbidden" else ""
-            said = problem["msg"].removeprefix("Value error, ")
-            fail(f"{'.'.join([type(self).__name__, *map(str, problem['loc'])])}: {said}", place, hint)
+            at = [type(self).__name__, *map(str, problem["loc"])]
+            if problem["type"] == "extra_forbidden":
+                word = at.pop()
+                fail(f"{'.'.join(at)}: there is no rule {word!r}", place, nearest(word, WORDS - {word}))
+            said = problem["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+            fail(f"{'.'.join(at)}: {said}", place)
 
     @model_serializer(mode="wrap")
     def _short(self, plain: Any) -> dict[str, Any]:
