@@ -150,7 +150,7 @@ def test_a_calendar_of_partitions(shop):
     settled(shop, north="succeeded", south="failed")
     shown = shop.call("partitions", "regions").out
     assert "north  ■\nsouth  ✗\n\n■ 1 succeeded   ✗ 1 failed\n" in shown
-    assert "south  failed  r-south  task word: OSError: [red]no[/red] line" in shown
+    assert "south      failed  r-south  task word: OSError: [red]no[/red] line" in shown
     called = shop.call("partitions", "regions", "--json").json
     assert called["counts"] == {"succeeded": 1, "failed": 1}
     assert [(row["partition"], row["run"]) for row in called["partitions"]] == [
