@@ -90,6 +90,9 @@ def test_no_catalog_is_an_empty_one(make: Callable[..., Path]) -> None:
         ("['a b']\npath = 'x'\n", "a b is no name"),
         ("['../../x']\npath = 'x'\n", "is no name"),
         ("a = 1\n", "a must be a table"),
+        ('[a]\npath = "x"\non_failure = "stop"\n', "`on_failure` is a rule: it belongs under `checks`"),
+        ('[a]\npath = "x"\nchecks.columns.b = "int"\n', "the rules of columns stand under `columns`"),
+        ('[a]\npath = "x"\nchecks.fresh = "1d"\n', "fresh must be a table: fresh = { … }"),
         ("[a]\nurl = 'https://me:hunter2@host/x'\n", "url: holds a password"),
     ],
 )

@@ -307,7 +307,7 @@ def _referenced(tables: Tables, table: str, name: str) -> Any:
     try:
         return tables.get(table)
     except NotFoundError as error:
-        hint = f"Mend: publish {table!r} first, or give it: publish({name!r}, references={{{table!r}: …}})"
+        hint = f"Mend: publish it first; one of the same pipeline is given by references={{{table!r}: …}}"
         raise NotFoundError(f"The checks of {name!r} reference table {table!r}. {error} {hint}") from error
 
 

@@ -134,6 +134,12 @@ class Source(BaseModel):
 def _unnamed(value: Any) -> Any:
     if isinstance(value, dict) and "name" in value:
         raise ValueError("`name` is not known: the table's own name is the source's")
+    known = Source.model_fields
+    misplaced = (
+        [word for word in value if word in Checks.model_fields and word not in known] if isinstance(value, dict) else []
+    )
+    if misplaced:
+        raise ValueError(f"`{misplaced[0]}` is a rule: it belongs under `checks`, as `checks.{misplaced[0]} = …`")
     return value
 
 

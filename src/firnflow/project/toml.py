@@ -128,7 +128,7 @@ def _problem(model: type[BaseModel], error: Any, place: Callable[[tuple[str, ...
     if error["type"] == "value_error":
         return f"{where}: {error['ctx']['error']}"
     if error["type"] in {"dict_type", "model_type"}:
-        return f"{where} must be a table: [{'.'.join(location)}]"
+        return f"{where} must be a table: {location[-1]} = {{ … }}"
     if error["type"] == "string_pattern_mismatch":
         what = "is no name" if location != error["loc"] else "is not written rightly"
         return f"{where} {what}: it must match {error['ctx']['pattern']}"

@@ -247,7 +247,7 @@ def test_a_column_that_the_last_version_has_not_or_as_another_type_is_not_compar
         ({"columns": {"c": {"pattern": "(?=x)x"}}}, "column 'c': the pattern .* cannot be used"),
         (
             {"fresh": {"column": "c", "within": 1}},
-            "`fresh` asks for the newest day or moment, but column 'c' is varchar",
+            "`fresh` asks for the newest day or moment, but column 'c' is string",
         ),
         ({"columns": {"a": {"references": "other.kk"}}}, r"table 'other' has no column 'kk'. Did you mean 'k'\?"),
     ],

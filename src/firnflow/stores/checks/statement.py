@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import ConfigError
 from firnflow.stores.checks.rows import where
+from firnflow.stores.checks.subject import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -161,7 +162,7 @@ def _stops(rules: Sequence[Rule]) -> str:
 def _epoch(subject: Subject, name: str) -> str:
     found = subject.field(name)
     if found is None or not found[1].type.startswith(("DATE", "TIMESTAMP")):
-        kind = "is missing" if found is None else f"is {found[1].type.lower()}"
+        kind = "is missing" if found is None else f"is {readable(found[1].type)}"
         raise ConfigError(
             f"{where(subject)}: `fresh` asks for the newest day or moment, but column {name!r} {kind}. "
             "Mend: name a column of dates or timestamps, and declare its type"

@@ -30,7 +30,7 @@ def subject_of(spec: Source, raw: Raw) -> Subject:
         declared_by="catalog.toml declares",
         done="nothing was loaded",
         called=f"{spec.name} ({files})",
-        mend=f"complete the data, or change the rules of [{spec.name}] in catalog.toml",
+        mend=f"correct the data, or change the rules of [{spec.name}] in catalog.toml",
         place=f"(({FILE}::BIGINT << {_FILE_BITS}) + {ROW})",
         places=lambda places: _places(raw, places),
     )
