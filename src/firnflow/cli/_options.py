@@ -27,3 +27,4 @@ RUN: Any = typer.Argument(
 )
 WORKERS: Any = typer.Option(None, "--workers", "-w", metavar="N", min=1, help="How many tasks run at once.")
 INLINE: Any = typer.Option(False, "--inline", help="Run all in this process, for a debugger.")  # noqa: FBT003 - likewise
+YES: Any = typer.Option(False, "--yes", "-y", help="Do not ask.")  # noqa: FBT003 - likewise

@@ -39,7 +39,7 @@ class Found:
 
     Attributes:
         resource: what it is; its facts are empty where the target cannot tell them.
-        ours: whether it carries the mark of this project, environment and state.
+        ours: whether it carries the mark of this project and environment.
         where: where it is, for people.
     """
 
@@ -53,13 +53,15 @@ class Target(Protocol):
 
     Attributes:
         name: of the kind of target, `airflow`.
-        place: which one it is, for people.
         warnings: what a plan should say beside its actions; complete once `wanted` was called.
     """
 
     name: str
-    place: str
     warnings: list[str]
+
+    @property
+    def place(self) -> str:
+        """Which one it is, for people."""
 
     def wanted(self) -> list[Resource]:
         """Return what should be there, in the order in which it is made; what goes goes in the reverse of it.

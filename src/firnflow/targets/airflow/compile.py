@@ -1,0 +1,167 @@
+"""A graph as the DAG that the runtime builds from it: plain data, in the words of Airflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firnflow.engine import mapping
+from firnflow.engine.binding import Value
+from firnflow.engine.driver import FINALIZER
+from firnflow.graph.joins import reads
+from firnflow.graph.model import Cron, Every, FromConstant, FromList, FromTask
+from firnflow.graph.table import PUBLISH_KEY
+from firnflow.targets.airflow.schedule import asset, compile_schedule
+
+if TYPE_CHECKING:
+    from firnflow.graph.model import Graph, TaskNode
+    from firnflow.project.orchestrators import Airflow
+
+FORMAT, VERSION = "firnflow.airflow", 1
+ELEMENTS = "-elements"
+"""After the name of a map: the task that finds out which elements it has. No task of a pipeline has a dash in it."""
+
+
+def compile_graph(graph: Graph, settings: Airflow, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return the DAG of a pipeline as plain data.
+
+    Args:
+        graph: the graph.
+        settings: the environment's section.
+        defaults: parameter → the value that the environment gives it.
+    """
+    schedule = graph.schedule
+    tasks: list[dict[str, Any]] = []
+    for path, node in graph.tasks.items():
+        if node.mapping is not None and _static_elements(path, node) is None:
+            tasks.append(_elements_task(graph, path, node, settings))
+        tasks.append(_task(graph, path, node, settings))
+    read = {name for each in tasks for name in each["reads"]}
+    leaves = [each["id"] for each in tasks if each["id"] not in read]
+    return {
+        "pipeline": graph.pipeline,
+        "dag_id": settings.prefix + graph.pipeline,
+        "doc": graph.doc,
+        "tags": sorted({"firnflow", *settings.tags}),
+        "schedule": compile_schedule(schedule, settings.prefix),
+        "overlap": bool(getattr(schedule, "overlap", False)) if isinstance(schedule, Cron | Every) else False,
+        "params": _params(graph, defaults),
+        "partitioned": graph.partition is not None,
+        "groups": {path: group.doc for path, group in graph.groups.items()},
+        "tasks": [*tasks, _finalizer(graph, leaves, settings)],
+    }
+
+
+def _task(graph: Graph, path: str, node: TaskNode, settings: Airflow) -> dict[str, Any]:
+    options = node.options
+    data = {
+        "id": path,
+        "doc": node.doc,
+        "reads": list(reads(node)),
+        "rule": _rule(graph, node),
+        "retries": options.retries,
+        "retry_delay": options.retry_delay,
+        "backoff": options.backoff,
+        "timeout": options.timeout,
+        **_place(node, settings),
+    }
+    if node.mapping is not None:
+        elements = _static_elements(path, node)
+        data |= {"elements": elements, "at_once": options.concurrency}
+        if elements is None:
+            data["reads"], data["rule"] = [path + ELEMENTS], "all_success"
+    if node.key == PUBLISH_KEY and isinstance(name := node.inputs["name"], FromConstant):
+        data["publishes"] = asset(str(name.value), settings.prefix)
+    if cases := _cases(graph, path):
+        data["cases"] = cases
+    return data
+
+
+def _elements_task(graph: Graph, path: str, node: TaskNode, settings: Airflow) -> dict[str, Any]:
+    """Return the task that finds out over what another one is mapped; it is skipped where that one is."""
+    return {
+        "id": path + ELEMENTS,
+        "doc": f"Says which elements {path} has.",
+        "lists": path,
+        "reads": list(reads(node)),
+        "rule": _rule(graph, node),
+        **_place(node, settings),
+    }
+
+
+def _finalizer(graph: Graph, leaves: list[str], settings: Airflow) -> dict[str, Any]:
+    """Return the task that ends the run: it always runs, and it fails if the run has, so that it hides nothing."""
+    node = graph.finalizer
+    doc = "Ends the run. It fails where a task has failed."
+    if node is None:
+        return {"id": FINALIZER, "doc": doc, "reads": leaves, "rule": "all_done", **_settled(settings)}
+    options = node.options
+    more = {"retries": options.retries, "retry_delay": options.retry_delay, "backoff": options.backoff}
+    doc = f"{node.doc}\n\n{doc}".strip()
+    base = {"id": FINALIZER, "doc": doc, "reads": leaves, "rule": "all_done", "timeout": options.timeout}
+    return {**base, **more, **_place(node, settings)}
+
+
+def _rule(graph: Graph, node: TaskNode) -> str:
+    """Return Airflow's rule for when a task starts.
+
+    Where a skipped input always skips the task, Airflow knows by itself (`all_success`). Elsewhere the task starts when
+    none has failed, and `firnflow exec` says by the rules of `graph/joins.py` whether it is skipped. A map without
+    elements is skipped in Airflow's eyes, not in ours.
+    """
+    strict = all(
+        isinstance(wanted, FromTask) and not node.arguments[name].optional
+        for name, wanted in node.inputs.items()
+        if isinstance(wanted, FromTask | FromList)
+    )
+    over_map = any(graph.tasks[task].mapping is not None for task in reads(node))
+    return "all_success" if strict and not over_map else "none_failed"
+
+
+def _cases(graph: Graph, path: str) -> dict[str, list[list[Any]]]:
+    """Return task → [output, case] of all that it needs of a decision, for tasks that need something."""
+    found: dict[str, list[list[Any]]] = {}
+    for other, node in graph.tasks.items():
+        wanted = [[each.output or "result", each.case] for each in node.when if each.task == path]
+        if wanted:
+            below = node.mapping is not None and _static_elements(other, node) is None
+            found[other + ELEMENTS if below else other] = wanted
+    return found
+
+
+def _static_elements(path: str, node: TaskNode) -> list[dict[str, Any]] | None:
+    """Return the elements of a map that is written in the pipeline, or None where a run has to find out."""
+    assert node.mapping is not None  # noqa: S101 - the callers ask
+    lists: dict[str, Any] = {}
+    for name in node.mapping.arguments:
+        wanted = node.inputs[name]
+        if isinstance(wanted, FromConstant):
+            lists[name] = Value(wanted.value)
+        elif isinstance(wanted, FromList) and all(isinstance(item, FromConstant) for item in wanted.items):
+            lists[name] = Value([item.value for item in wanted.items if isinstance(item, FromConstant)])
+        else:
+            return None
+    found = mapping.expand(path, node.mapping, lists, lambda _: None)
+    return [{"element": index, "label": each.label} for index, each in enumerate(found)]
+
+
+def _place(node: TaskNode, settings: Airflow) -> dict[str, Any]:
+    return _settled(settings) | ({"queue": pool} if (pool := node.options.resources.pool) else {})
+
+
+def _settled(settings: Airflow) -> dict[str, Any]:
+    return {name: value for name in ("queue", "pool") if (value := getattr(settings, name))}
+
+
+def _params(graph: Graph, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return name → schema and default of the parameters, as Airflow's form shows them."""
+    found: dict[str, Any] = {}
+    for name, field in graph.params.items():
+        schema = {key: value for key, value in field.json_schema.items() if key != "default"}
+        if graph.definitions:
+            schema["definitions"] = graph.definitions
+        found[name] = {"schema": schema}
+        if name in defaults:
+            found[name]["default"] = defaults[name]
+        elif not field.required:
+            found[name]["default"] = field.default
+    return found

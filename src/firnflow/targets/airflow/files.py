@@ -1,0 +1,191 @@
+"""What apply writes into the DAGs folder: a folder of ours, in it one small file for each DAG, below it the rest.
+
+What a DAG file names is called by its digest, and is written before it: Airflow, which may look at any moment, finds
+the old DAG or the new one, never a part of each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from importlib.resources import files as package_files
+from typing import TYPE_CHECKING, Any
+
+from firnflow._disk import sync, writing
+from firnflow.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PARTS = "parts"
+_NEW = ".new"
+_PARTS_LINE = re.compile(r"^# parts: (.*)$", re.MULTILINE)
+_PART = re.compile(r"[A-Za-z]\w*(-[0-9a-f]{16})?\.[a-z.]+")
+_DAG_FILE = '''\
+"""The DAG {dag} of Airflow, written by `firnflow apply --env {environment}`: it puts back what is changed here."""
+# {mark}
+# parts: {all_parts}
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+
+PARTS = Path(__file__).resolve().parent / "{parts}"
+NAME = "{module}"
+
+if NAME not in sys.modules:
+    loader = SourceFileLoader(NAME, str(PARTS / "{runtime}"))
+    sys.modules[NAME] = module_from_spec(spec_from_loader(NAME, loader))
+    loader.exec_module(sys.modules[NAME])
+
+dag = sys.modules[NAME].build(PARTS / "{compiled}")
+'''
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file that a DAG file names; its name says what is in it."""
+
+    name: str
+    text: str
+
+    @classmethod
+    def of(cls, stem: str, text: str, suffix: str) -> Part:
+        """Return a part that is named by its content."""
+        return cls(f"{stem}-{cls.digest(text)}{suffix}", text)
+
+    @staticmethod
+    def digest(text: str) -> str:
+        """Return what stands in the name."""
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """All files of one DAG: its DAG file, and the parts that this names."""
+
+    name: str
+    text: str
+    parts: tuple[Part, ...]
+
+
+def runtime() -> Part:
+    """Return the module that builds DAGs. It does not end in `.py`: Airflow looks for DAGs in all files that do."""
+    text = (package_files("firnflow.targets.airflow") / "runtime.py").read_text(encoding="utf-8")
+    return Part.of("runtime", text, ".py.txt")
+
+
+def bundle(dag: dict[str, Any], graph: str, call: dict[str, str], mark: str) -> Bundle:
+    """Return the files of a DAG.
+
+    Args:
+        dag: what `compile_graph` has returned.
+        graph: the graph as JSON, for `firnflow exec`.
+        call: what the runtime calls: `python`, `project`, `env`.
+        mark: says whose it is.
+    """
+    from firnflow.targets.airflow.compile import FORMAT, VERSION
+
+    name = dag["pipeline"]
+    graph_part = Part.of(name, graph, ".graph.json")
+    spec = {"format": FORMAT, "version": VERSION, "call": call, "graph": graph_part.name, "dag": dag}
+    compiled = Part.of(name, json.dumps(spec, indent=1, ensure_ascii=False), ".dag.json")
+    module = runtime()
+    text = _DAG_FILE.format(
+        dag=dag["dag_id"],
+        environment=call["env"],
+        mark=mark,
+        parts=PARTS,
+        module=f"firnflow_{module.name.partition('.')[0].replace('-', '_')}",
+        runtime=module.name,
+        compiled=compiled.name,
+        all_parts=" ".join(part.name for part in (module, graph_part, compiled)),
+    )
+    return Bundle(f"{name}.py", text, (module, graph_part, compiled))
+
+
+class Folder:
+    """The folder of one environment of one project in a DAGs folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self, name: str) -> str | None:
+        """Return the text of a DAG file and, below it, which of its parts are not as written; None: no such file."""
+        text = _text(self.path / name)
+        if text is None:
+            return None
+        damaged = [part for part in _named(text) if not _is_whole(self.path / PARTS / part)]
+        return text + "".join(f"# {PARTS}/{part} is missing, or was changed\n" for part in damaged)
+
+    def write(self, bundle: Bundle) -> None:
+        """Write a DAG, its parts first, so that there is never a DAG file whose parts are not there."""
+        for part in bundle.parts:
+            if not _is_whole(self.path / PARTS / part.name):
+                _write(self.path / PARTS / part.name, part.text)
+        _write(self.path / bundle.name, bundle.text)
+        self.sweep()
+
+    def remove(self, name: str) -> None:
+        """Take a DAG file away, the parts that only it has named, and the folder if nothing else is in it."""
+        with _told(self.path / name):
+            (self.path / name).unlink(missing_ok=True)
+        self.sweep()
+        if not list(self.path.glob("*.py")):
+            for cache in (self.path / "__pycache__", self.path / PARTS / "__pycache__"):
+                shutil.rmtree(cache, ignore_errors=True)
+        for folder in (self.path / PARTS, self.path):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def sweep(self) -> None:
+        """Delete the parts that no DAG file names, and what a killed apply has left half written."""
+        named = {part for path in self.path.glob("*.py") for part in _named(_text(path) or "")}
+        for path in [*(self.path / PARTS).glob("*"), *self.path.glob(f"*{_NEW}")]:
+            if path.is_file() and path.name not in named and _PART.fullmatch(path.name.removesuffix(_NEW)):
+                with _told(path):
+                    path.unlink(missing_ok=True)
+
+
+def _named(text: str) -> list[str]:
+    """Return the parts that a DAG file names."""
+    found = _PARTS_LINE.search(text)
+    return [name for name in found[1].split() if _PART.fullmatch(name)] if found else []
+
+
+def _is_whole(path: Path) -> bool:
+    text = _text(path)
+    return text is not None and Part.digest(text) == path.name.partition(".")[0].rpartition("-")[2]
+
+
+def _text(path: Path) -> str | None:
+    """Return the text of a file; None: there is none. What is no UTF-8 is not ours, and only looked at."""
+    with _told(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return path.read_bytes().decode(errors="replace")
+    return None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all, so that it is there when the machine stops."""
+    new = path.with_name(path.name + _NEW)
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(new):
+            new.write_text(text, encoding="utf-8")
+            sync(new)
+            new.replace(path)
+        sync(path.parent)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what the system says of a file into our error."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}. Mend: see who may write there, then do the same again") from error

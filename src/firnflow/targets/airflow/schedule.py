@@ -1,0 +1,89 @@
+"""A pipeline's schedule as Airflow's: cron and intervals as timetables, updates of named tables as asset conditions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firnflow.errors import UsageError
+from firnflow.graph.model import AllOf, AnyOf, Cron, Every, OnUpdate
+from firnflow.graph.units import format_duration
+
+if TYPE_CHECKING:
+    from firnflow.graph.model import Schedule
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def compile_schedule(schedule: Schedule | None, prefix: str) -> dict[str, Any] | None:
+    """Return the schedule as the runtime reads it; None: the pipeline runs when somebody starts it.
+
+    Args:
+        schedule: of the pipeline.
+        prefix: of the names of assets.
+
+    Raises:
+        UsageError: Airflow cannot do it.
+    """
+    if schedule is None:
+        return None
+    if isinstance(schedule, Cron):
+        return {"kind": "cron", "expression": schedule.expression, "timezone": schedule.timezone}
+    if isinstance(schedule, Every):
+        expression = _as_cron(schedule.seconds)
+        if expression is not None:
+            return {"kind": "cron", "expression": expression, "timezone": "UTC"}
+        return {"kind": "every", "seconds": schedule.seconds}
+    if isinstance(schedule, OnUpdate):
+        if schedule.table is None:
+            raise UsageError(
+                f"OnUpdate(source={schedule.source!r}): Airflow does not look at sources. Mend: a schedule by time, or "
+                "by a table that another pipeline publishes from that source"
+            )
+        return {"kind": "asset", **asset(schedule.table, prefix)}
+    return {"kind": schedule.kind, "of": [compile_schedule(each, prefix) for each in schedule.of]}
+
+
+def asset(table: str, prefix: str) -> dict[str, str]:
+    """Return what Airflow calls a named table; every environment with this prefix means the same by it."""
+    name = f"{prefix}{table}"
+    return {"name": name, "uri": f"firnflow://tables/{name}"}
+
+
+def in_words(schedule: Schedule | None) -> str:
+    """Return a schedule for people."""
+    if isinstance(schedule, Cron):
+        return f"{schedule.expression} {schedule.timezone}"
+    if isinstance(schedule, Every):
+        return f"every {format_duration(schedule.seconds)}"
+    if isinstance(schedule, OnUpdate):
+        return f"when {schedule.table or schedule.source} has a new version"
+    if isinstance(schedule, AllOf | AnyOf):
+        word = " & " if isinstance(schedule, AllOf) else " | "
+        parts = [in_words(each).removeprefix("when ").removesuffix(" has a new version") for each in schedule.of]
+        parts = [f"({part})" if " " in part else part for part in parts]
+        return f"when {word.join(parts)} has a new version"
+    return "none"
+
+
+def weak_points(pipeline: str, schedule: Schedule | None) -> list[str]:
+    """Return what of a schedule Airflow does otherwise than `firnflow up`."""
+    found = []
+    if isinstance(schedule, Cron | Every) and schedule.catch_up != "last":
+        found.append(
+            f"{pipeline}: catch_up={schedule.catch_up!r} is not Airflow's: it makes up for the last moment only"
+        )
+    if isinstance(schedule, Every) and _as_cron(schedule.seconds) is None:
+        found.append(
+            f"{pipeline}: Every({format_duration(schedule.seconds)!r}) does not divide the day, so Airflow counts it "
+            "from the first run"
+        )
+    return found
+
+
+def _as_cron(seconds: float) -> str | None:
+    """Return the cron expression of an interval that divides the hour or the day, or None."""
+    for unit, most, form in ((_MINUTE, 60, "{} * * * *"), (_HOUR, 24, "0 {} * * *")):
+        if seconds % unit == 0 and seconds // unit < most and most % (seconds // unit) == 0:
+            count = int(seconds // unit)
+            return form.format("*" if count == 1 else f"*/{count}")
+    return "0 0 * * *" if seconds == _DAY else None

@@ -1,0 +1,30 @@
+"""The target of an environment: the one place that knows of all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firnflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from firnflow.project import Project
+    from firnflow.targets.base import Target
+
+
+def target_of(project: Project) -> Target:
+    """Return the target of the environment that a project was loaded in.
+
+    Raises:
+        UsageError: its orchestrator is Firnflow itself, which needs no deploying, or it is described wrongly.
+    """
+    settings = project.settings
+    if settings.orchestrator == "local":
+        others = [name for name in settings.environments if name != settings.environment]
+        hint = f" Or did you mean another one? --env {' or '.join(others)}" if others else ""
+        raise UsageError(
+            f"Environment {settings.environment!r} runs on this machine: there is nothing to deploy, `firnflow run` "
+            f"and `firnflow up` run it. Mend: orchestrator = 'airflow' in [environments.{settings.environment}].{hint}"
+        )
+    from firnflow.targets.airflow.target import AirflowTarget
+
+    return AirflowTarget(project)

@@ -1,0 +1,145 @@
+"""What a pipeline is compiled to for Airflow, without Airflow: data, files, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import firnflow as ff
+from firnflow.errors import UsageError
+from firnflow.graph.model import AllOf, AnyOf, OnUpdate
+from firnflow.project.orchestrators import Airflow
+from firnflow.targets.airflow.compile import compile_graph
+from firnflow.targets.airflow.files import Folder, bundle, runtime
+from firnflow.targets.airflow.schedule import compile_schedule, in_words, weak_points
+
+CALL = {"python": "/opt/venv/bin/python", "project": "/opt/shop", "env": "prod"}
+
+
+@ff.task(retries=3, retry_delay="10s", backoff=3, timeout="1h", resources=ff.Resources(pool="gpu"), concurrency=2)
+def double(x: int) -> int:
+    """Double it."""
+    return 2 * x
+
+
+@ff.task
+def listed() -> list[int]:
+    return [1, 2]
+
+
+@ff.task
+def is_good() -> bool:
+    return True
+
+
+@ff.task
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@ff.task
+def perhaps(x: int | None) -> int:
+    return x or 0
+
+
+@ff.pipeline(schedule=ff.Cron("0 6 * * *", timezone="Europe/Zurich", overlap=True))
+def everything():
+    """Maps and branches."""
+    good = is_good()
+    with good.case(True):  # noqa: FBT003 - a case
+        one = double.options(name="one")(1)
+    double.options(name="written").map([3, 4])
+    total(double.options(name="found").map(listed()))
+    perhaps(one)
+
+
+def compiled(pipeline=everything, **settings):
+    return compile_graph(pipeline.build(), Airflow(**settings), {})
+
+
+def by_id(data):
+    return {each["id"]: each for each in data["tasks"]}
+
+
+def test_each_task_says_when_it_starts_and_how_often_it_is_tried():
+    data = compiled(prefix="dev_", pool="ml")
+    tasks = by_id(data)
+    assert (data["dag_id"], data["overlap"], data["tags"]) == ("dev_everything", True, ["firnflow"])
+    assert {name: (each["reads"], each["rule"]) for name, each in tasks.items()} == {
+        "is_good": ([], "all_success"),
+        "one": (["is_good"], "all_success"),
+        "written": ([], "all_success"),
+        "listed": ([], "all_success"),
+        "found-elements": (["listed"], "all_success"),
+        "found": (["found-elements"], "all_success"),
+        "total": (["found"], "none_failed"),  # no elements are skipped for Airflow, and done for us
+        "perhaps": (["one"], "none_failed"),
+        "finalizer": (["written", "total", "perhaps"], "all_done"),
+    }
+    assert tasks["is_good"]["cases"] == {"one": [["result", True]]}
+    one = tasks["one"]
+    assert [one[name] for name in ("retries", "retry_delay", "backoff", "timeout")] == [3, 10.0, 3.0, 3600.0]
+    assert (one["queue"], one["pool"], tasks["total"].get("queue")) == ("gpu", "ml", None)
+    assert tasks["written"]["elements"] == [{"element": 0, "label": "x=3"}, {"element": 1, "label": "x=4"}]
+    assert (tasks["found"]["elements"], tasks["found"]["at_once"]) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expression"),
+    [("1m", "* * * * *"), ("5m", "*/5 * * * *"), ("1h", "0 * * * *"), ("6h", "0 */6 * * *"), ("1d", "0 0 * * *")],
+)
+def test_an_interval_that_divides_the_day_is_a_cron_expression(seconds, expression):
+    schedule = ff.Every(seconds)
+    assert compile_schedule(schedule, "") == {"kind": "cron", "expression": expression, "timezone": "UTC"}
+    assert weak_points("p", schedule) == []
+
+
+@pytest.mark.parametrize("seconds", ["7m", "90s", "5h", "2d", "36h"])
+def test_another_interval_is_counted_from_the_first_run_and_the_plan_says_so(seconds):
+    assert compile_schedule(ff.Every(seconds), "")["kind"] == "every"
+    assert "counts it from the first run" in weak_points("p", ff.Every(seconds))[0]
+
+
+def test_updates_of_tables_are_asset_conditions():
+    wanted = OnUpdate("orders") & (OnUpdate("plans") | OnUpdate("users"))
+    assert isinstance(wanted, AllOf)
+    assert isinstance(wanted.of[1], AnyOf)
+    orders, either = compile_schedule(wanted, "dev_")["of"]
+    assert orders == {"kind": "asset", "name": "dev_orders", "uri": "firnflow://tables/dev_orders"}
+    assert (either["kind"], [each["name"] for each in either["of"]]) == ("any", ["dev_plans", "dev_users"])
+    assert in_words(wanted) == "when orders & (plans | users) has a new version"
+    with pytest.raises(UsageError, match="Airflow does not look at sources"):
+        compile_schedule(OnUpdate(source="feed"), "")
+
+
+def test_the_files_of_a_dag_are_the_same_each_time_and_complete_before_it_is_seen(tmp_path):
+    data, graph = compiled(), everything.build().model_dump_json(indent=1)
+    first, again = (bundle(data, graph, CALL, "mark") for _ in range(2))
+    assert first == again
+    folder = Folder(tmp_path / "ours")
+    folder.write(first)
+    assert folder.read("everything.py") == first.text
+    names = {path.name for path in (tmp_path / "ours" / "parts").iterdir()}
+    assert names == {part.name for part in first.parts}
+    spec = json.loads(first.parts[2].text)
+    assert json.loads((tmp_path / "ours" / "parts" / spec["graph"]).read_text())["pipeline"] == "everything"
+    other = bundle({**data, "doc": "another"}, graph, CALL, "mark")
+    folder.write(other)
+    assert len(list((tmp_path / "ours" / "parts").iterdir())) == 3  # what nothing names any more is gone
+    (tmp_path / "ours" / "parts" / other.parts[2].name).write_text("{}")
+    assert "dag.json is missing, or was changed" in folder.read("everything.py")
+    (tmp_path / "ours" / "by_hand.py").write_text("# mine")
+    folder.remove("everything.py")
+    assert [path.name for path in (tmp_path / "ours").iterdir()] == ["by_hand.py"]
+
+
+def test_what_airflow_loads_needs_nothing_but_airflow_and_the_standard_library():
+    import ast
+    import sys
+
+    nodes = list(ast.walk(ast.parse(runtime().text)))
+    names = [each.name for node in nodes if isinstance(node, ast.Import) for each in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    modules = {name.partition(".")[0] for name in names}
+    assert modules - set(sys.stdlib_module_names) == {"airflow"}
