@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 
@@ -107,6 +108,17 @@ def test_text_from_outside_stays_text():
     assert "<a " not in shown
     assert "<strong>" not in shown
     assert shown.count("<h1>") == 1
+
+
+def test_counts_have_no_bounds_and_a_document_is_used_as_data():
+    counted = {**verdict(), "resamples": 0, "rows_are": "judged days"}
+    version = dataclasses.replace(a_version(), ref={"kind": "model", "meta": {"library": "document"}})
+    text = card.markdown(version, {}, audit(verdict=counted))
+    assert "judged days." in text
+    assert "each bound" not in text
+    assert "print(model.estimator.data)" in text
+    assert "models.predict" not in text
+    assert "each bound at 95%" in card.markdown(a_version(), {}, audit())
 
 
 def test_the_page_needs_nothing_from_elsewhere():

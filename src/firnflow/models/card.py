@@ -196,7 +196,8 @@ def _gates(version: ModelVersion, audit: Sequence[Promotion]) -> list[Block]:
     if verdict is None:
         return []
     points = tuple((result.passed, result.reason) for result in verdict.results)
-    rows = f"Judged on {verdict.holdout.rows:,} rows, each bound at {verdict.confidence:.0%}."
+    bounds = f", each bound at {verdict.confidence:.0%}" if verdict.resamples else ""
+    rows = f"Judged on {verdict.holdout.rows:,} {verdict.rows_are}{bounds}."
     return [verdict.summary, Points(points), rows]
 
 
@@ -231,11 +232,10 @@ def _provenance(version: ModelVersion, lineage: dict[str, Any]) -> list[Block]:
 
 
 def _example(version: ModelVersion) -> str:
-    return (
-        "from firnflow import models\n\n"
-        f'model = models.load("{version.place}")\n'
-        "print(models.predict(model, rows))  # raw rows, as they were before any preprocessing"
-    )
+    use = "print(models.predict(model, rows))  # raw rows, as they were before any preprocessing"
+    if (version.ref.get("meta") or {}).get("library") == "document":
+        use = "print(model.estimator.data)  # plain JSON: what it says of a row is its owner's to know"
+    return f'from firnflow import models\n\nmodel = models.load("{version.place}")\n{use}'
 
 
 def _flat(data: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
