@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERBS = ("apply", "list", "show", "materialize", "get")
+VERBS = ("apply", "list", "show", "materialize", "get", "export")
 
 HELP = """Write down which feature views there are, look at their versions, fill the online store, and look things up.
 

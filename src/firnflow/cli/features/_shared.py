@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from firnflow.features import FeatureView
     from firnflow.project import Project
+    from firnflow.stores import Stores
     from firnflow.stores.state import State
     from firnflow.stores.state.views import Views
 
@@ -61,8 +62,8 @@ def project_views(environment: str | None) -> tuple[Project, dict[str, FeatureVi
 
 def sources(
     project: Project, state: State, views: Iterable[FeatureView]
-) -> tuple[dict[str, ibis.Table], dict[str, str]]:
-    """Return name → named table, as it is now, of those that views read and that are there; and name → digest."""
+) -> tuple[dict[str, ibis.Table], dict[str, str], Stores]:
+    """Return name → named table, as it is now, of those that views read and that are there; digests; the stores."""
     from firnflow.cli import _project
     from firnflow.features.sources import read_table
     from firnflow.stores import Stores
@@ -74,6 +75,5 @@ def sources(
     _project.opened.callback(tables.close)
     names = sorted({view.source for view in views if isinstance(view.source, str)})
     read = {name: found for name in names if (found := read_table(tables, name)) is not None}
-    return {name: table for name, (table, _) in read.items()}, {
-        name: said["digest"] for name, (_, said) in read.items()
-    }
+    digests = {name: said["digest"] for name, (_, said) in read.items()}
+    return {name: table for name, (table, _) in read.items()}, digests, stores

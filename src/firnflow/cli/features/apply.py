@@ -30,7 +30,7 @@ def command(
 
     project, views, state = _shared.project_views(environment)
     wanted = registry.chosen(views, ())
-    there, _ = _shared.sources(project, state, wanted)
+    there, _, _ = _shared.sources(project, state, wanted)
     changes = registry.plan(wanted, Views(state).current(), there)
     if not dry_run:
         registry.apply(state, changes, "@".join(each or "?" for each in who().values()))

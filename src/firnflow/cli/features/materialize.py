@@ -34,7 +34,7 @@ def command(
     wanted = registry.chosen(known, views or ())
     _check_applied(state, wanted)
     moment, online = materializing.moment_of(at), place.of_settings(project.settings)
-    tables, digests = _shared.sources(project, state, wanted)
+    tables, digests, _ = _shared.sources(project, state, wanted)
     done = [materializing.fill(online, view, tables, moment, digests=digests, exact=at is not None) for view in wanted]
     if as_json:
         print_json([_data(each) for each in done])
