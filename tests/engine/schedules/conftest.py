@@ -50,6 +50,7 @@ class World:
         self.now = START
         self.schedules: dict[str, Any] = {}
         self.versions: dict[str, int] = {}
+        self.changes: dict[tuple[str, int], list[str]] = {}
         self.said: list[str] = []
         self.started: list[tuple[str, bool]] = []
         self.processes: dict[str, Process] = {}
@@ -59,6 +60,10 @@ class World:
 
     def newest(self, tables):
         return {table: self.versions.get(table, 0) for table in tables}
+
+    def changed(self, between):
+        meant = {(table, number) for table, (before, last) in between.items() for number in range(before + 1, last + 1)}
+        return {key for each in meant for key in self.changes.get(each, ())}
 
     def start(self, due: Due, *, resume: bool) -> Process:
         self.started.append((due.run, resume))

@@ -202,3 +202,30 @@ def test_people_are_told_of_what_could_not_start(world):
     assert due.outcome == "could not start: module not found"
     assert world.ledger.not_started(world.now + 60) == []
     assert world.tidied == pytest.approx(world.now - HOUR - 90 * DAY)
+
+
+def test_new_versions_of_a_table_are_for_the_partitions_that_they_have_changed(world):
+    world.schedules = {"a": OnUpdate("orders") & OnUpdate("scores"), "by_key": OnUpdate("orders")}
+    world.partitions = {"a": DAYS, "by_key": ByKey("north", "south")}
+    up = world.up()
+    up.round()
+    world.changes = {
+        ("orders", 1): ["2026-01-05", "north"],
+        ("orders", 2): ["2026-01-06", "2025-12-31", "2030-01-01", "west"],
+        ("orders", 3): ["2026-01-05", "south"],
+    }
+
+    def publish(**versions):
+        world.versions |= versions
+        world.now += 10
+        before = {run.id for run in world.state.runs(limit=1000)}
+        for _ in range(6):
+            up.round()
+            world.end_all()
+        return sorted(run.partition for run in world.state.runs(limit=1000) if run.id not in before)
+
+    assert publish(orders=1, scores=0) == ["north"]
+    assert publish(orders=2) == []
+    assert publish(scores=1) == ["2026-01-05", "2026-01-06"]
+    assert publish(orders=3, scores=2) == ["2026-01-05", "south"]  # rows of a day that have come anew
+    assert world.ledger.open() == []

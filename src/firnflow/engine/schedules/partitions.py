@@ -9,7 +9,7 @@ from firnflow.stores.state.ledger import Cause
 from firnflow.stores.state.partitions import Partitions, PartitionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from firnflow.graph.model import Cron, Every
     from firnflow.graph.partitions import Timed
@@ -61,14 +61,24 @@ class DuePartitions:
             before = at
         return planned
 
-    def now(self, pipeline: str, now: float) -> str | None:
-        """Return the newest partition of a pipeline that is complete; None: there is none, or it has no partitions."""
-        partition = self._known().get(pipeline)
-        return None if partition is None or isinstance(partition, ByKey) else partition.newest(now)
+    def of_update(self, pipeline: str, changed: Collection[str], now: float) -> list[str | None]:
+        """Return the partitions that are to run for new versions of tables; None: the pipeline has none.
 
-    def has(self, pipeline: str) -> bool:
-        """Return whether a pipeline has partitions."""
-        return pipeline in self._known()
+        They are those that the versions have changed, if they are called like some of the pipeline; else the newest one
+        that is complete.
+
+        Args:
+            pipeline: which one.
+            changed: the names of the tables' partitions.
+            now: seconds since 1970.
+        """
+        partition = self._known().get(pipeline)
+        if partition is None:
+            return [None]
+        keys: list[str | None] = [key for key in sorted(changed) if _has_begun(partition, key, now)]
+        if not keys and not isinstance(partition, ByKey) and (newest := partition.newest(now)) is not None:
+            return [newest]
+        return keys
 
     def other(self, due: Due) -> Entry | None:
         """Return how the partition of what is due stands, where another run has it: done, or under way.
@@ -79,6 +89,15 @@ class DuePartitions:
         if entry is None or entry.run == due.run:
             return None
         return entry if is_under_way(entry) or (_is_done(entry) and due.cause == Cause.SCHEDULE) else None
+
+
+def _has_begun(partition: Timed | ByKey, name: str, now: float) -> bool:
+    """Return whether a pipeline has a partition of this name, and it has begun."""
+    try:
+        partition.check(name)
+        return isinstance(partition, ByKey) or partition.span(name).start <= now
+    except ValueError:
+        return False
 
 
 def is_under_way(entry: Entry) -> bool:

@@ -194,10 +194,9 @@ class Up:
         if found is None:
             return
         keys: list[str | None] = [*found.partitions]
-        if found.plain and not self._partitions.has(pipeline):
-            keys.append(None)
-        elif found.plain and (newest := self._partitions.now(pipeline, now)) is not None and newest not in keys:
-            keys.append(newest)
+        if found.plain:
+            changed = self._looks.changed(schedule, standing.seen, found.seen)
+            keys += [key for key in self._partitions.of_update(pipeline, changed, now) if key not in keys]
         runs = [_planned(pipeline, now + APART * number, key) for number, key in enumerate(keys)]
         self._ledger.add_update(standing, found.seen, now, runs)
 

@@ -30,6 +30,13 @@ class Versions(Protocol):
     def newest(self, tables: Iterable[str]) -> dict[str, int]:
         """Return of each table the number of its newest version; 0: there is none."""
 
+    def changed(self, between: Mapping[str, tuple[int, int]]) -> set[str]:
+        """Return the partitions that some versions have changed, by name; of one that has changed all, none.
+
+        Args:
+            between: table → the version before those that are meant, and the last one of them.
+        """
+
 
 class SourceNews(NamedTuple):
     """What a source holds.
@@ -76,6 +83,22 @@ class NamedTables:
         try:
             there = {name: catalog.find(name) for name in tables} if catalog.exists else dict.fromkeys(tables)
             return {name: versions.newest(table).number if table is not None else 0 for name, table in there.items()}
+        finally:
+            catalog.close()
+
+    def changed(self, between: Mapping[str, tuple[int, int]]) -> set[str]:
+        """Return the partitions that some versions have changed, by name; of one that has changed all, none."""
+        from firnflow.stores.tables import versions
+        from firnflow.stores.tables.catalog import Tables
+
+        catalog = Tables(self._state, self._stores)
+        found: set[str] = set()
+        try:
+            for name, (before, last) in between.items():
+                table = catalog.find(name) if catalog.exists else None
+                for each in versions.versions(table) if table is not None else ():
+                    found.update((each.partitions or ()) if before < each.number <= last else ())
+            return found
         finally:
             catalog.close()
 
@@ -177,6 +200,17 @@ class Looks:
             elif state is not None and not left:  # with `&` what is left needs this news too
                 after[key] = {**seen.get(key, {}), **state} if isinstance(state, dict) else state
         return Found(tuple(due), plain and not left, after)
+
+    def changed(self, schedule: Schedule, before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+        """Return the partitions of the tables of a schedule that versions have changed, by name.
+
+        Args:
+            schedule: the schedule.
+            before: what was no news before.
+            after: what is none any more: `Found.seen`.
+        """
+        tables = {each.table for each in updates_of(schedule) if each.table is not None}
+        return self._tables.changed({name: (before.get(name) or 0, after.get(name) or 0) for name in tables})
 
     def _newest(self, tables: list[str]) -> dict[str, int]:
         try:
