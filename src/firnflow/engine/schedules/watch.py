@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from firnflow._text import nearest
+from firnflow._text import listing, nearest
 from firnflow.engine.schedules.updates import SourceNews, Watched
 from firnflow.errors import FirnflowError, NotFoundError
 from firnflow.project import load_catalog, redact
@@ -45,6 +45,8 @@ class _Watch:
     trouble: str = ""
     files: dict[str, tuple[int, float, float]] = field(default_factory=dict)
     """Local file → size, when written, and since when we have seen it so."""
+    strays: set[str] = field(default_factory=set)
+    """Files for no partition, of which people were told."""
 
 
 class SourceWatch:
@@ -120,7 +122,11 @@ class SourceWatch:
     def _found(self, spec: Source, kind: str, watch: _Watch) -> SourceNews:
         from firnflow.stores.sources import units
 
-        partitioned, found = units.of(spec, self._root, kind)
+        partitioned, found, strays = units.of(spec, self._root, kind)
+        if new := set(strays) - watch.strays:
+            example = {"weekly": "2026-W05", "hourly": "2026-01-05T13", "by_key": "north"}.get(kind, "2026-01-05")
+            self._tell(f"source {spec.name}: for no partition, such as {example}, and left alone: {listing(new, 3)}")
+        watch.strays = set(strays)
         if spec.path is not None:
             found = self._quiet(found, watch)
         marks = {each.key: mark for each in found.values() if (mark := self._mark(spec, each)) is not None}
@@ -145,13 +151,13 @@ class SourceWatch:
         """Return `LISTING.CONTENT`, digests of what a listing tells and of what files hold; None: they are gone."""
         from firnflow.stores.sources import units
 
-        listing = _digest([[each.shown, each.size, each.tag or each.modified] for each in unit.files])
-        if listing not in self._contents:
+        told = _digest([[each.shown, each.size, each.tag or each.modified] for each in unit.files])
+        if told not in self._contents:
             try:
-                self._contents[listing] = _digest(units.content(spec, self._root, unit))
+                self._contents[told] = _digest(units.content(spec, self._root, unit))
             except OSError:
                 return None
-        return f"{listing}.{self._contents[listing]}"
+        return f"{told}.{self._contents[told]}"
 
 
 def _spec(root: Path, name: str) -> Source:

@@ -32,8 +32,21 @@ class Unit(NamedTuple):
     files: tuple[SourceFile, ...]
 
 
-def of(spec: Source, root: Path, kind: str) -> tuple[bool, dict[str, Unit]]:
-    """Return whether a source has files of its own for each partition, and what there is: key → unit.
+class Units(NamedTuple):
+    """What there is of a source: key → unit.
+
+    Attributes:
+        partitioned: whether it has files of its own for each partition.
+        strays: files whose names hold no key.
+    """
+
+    partitioned: bool
+    found: dict[str, Unit]
+    strays: tuple[str, ...] = ()
+
+
+def of(spec: Source, root: Path, kind: str) -> Units:
+    """Return the files of a source, by the partition that they are for.
 
     Args:
         spec: the source.
@@ -50,21 +63,26 @@ def of(spec: Source, root: Path, kind: str) -> tuple[bool, dict[str, Unit]]:
                 f"{spec.name}: nobody can tell when the answer of its query is another. "
                 "Mend: `version` beside it in catalog.toml, a query whose answer changes when that of this one does"
             )
-        return False, {"": Unit("", (SourceFile(spec.place, 0, 0.0, version),))}
+        return Units(partitioned=False, found={"": Unit("", (SourceFile(spec.place, 0, 0.0, version),))})
     partitioned = bool(kind) and is_partitioned(spec)
     try:
         files = locate.listed(of_partition(spec, "*"), root)
     except NotFoundError:
         files = []
     if not partitioned:
-        return False, {"": Unit("", tuple(files))} if files else {}
+        return Units(partitioned=False, found={"": Unit("", tuple(files))} if files else {})
     found: dict[str, list[SourceFile]] = {}
+    strays = []
     pattern = _pattern(spec, root, _KEYS.get(kind, _ANY_KEY))
     for file in files:
         match = pattern.fullmatch(_place(spec, root, file))
         if match is not None:
             found.setdefault(match["key"], []).append(file)
-    return True, {key: Unit(key, tuple(each)) for key, each in found.items()}
+        else:
+            strays.append(file.shown)
+    return Units(
+        partitioned=True, found={key: Unit(key, tuple(each)) for key, each in found.items()}, strays=tuple(strays)
+    )
 
 
 def content(spec: Source, root: Path, unit: Unit) -> Any:
