@@ -38,7 +38,7 @@ class TrainParams(ff.Params):
     )
 
 
-@ff.pipeline(partition=DAYS)
+@ff.pipeline(partition=DAYS, schedule=ff.OnUpdate(source="orders") & ff.OnUpdate(source="trial_customers"))
 def cookies_etl(partition: Any) -> None:
     """Load the feeds of a day, join them, publish what was ordered and who is new."""
     found = join(ff.source("orders"), ff.source("trial_customers"), partition.day)
