@@ -96,6 +96,10 @@ def test_what_is_no_partition_or_has_not_begun_waits(world, feeds):
     go(world, up)
     feeds.files["orders"] = {"2025-12-31": "x", "x.y": "x", "2026-02-30": "x", "2026-05-30": "x"}
     assert go(world, up) == []
+    said = (
+        "etl  files for no partition of now are left alone: 2025-12-31, 2026-02-30, 2026-05-30, … (1 more). 2025-12-31"
+    )
+    assert sum(line.startswith(said) for line in world.said) == 1
     world.now += 2 * DAY
     assert go(world, up) == ["2026-05-30"]
 
@@ -274,6 +278,9 @@ def test_a_file_counts_when_it_has_been_quiet(watch, tmp_path):
     for name in ("in/orders_2026-1-3.csv", "in/orders_.csv", "in/.orders_2026-01-03.csv", "orders_2026-01-03.csv"):
         write(tmp_path, name, "no partition")
     assert watch(10) == watch(10) == after
+    (said,) = watch.said
+    assert said.startswith("source orders: for no partition, such as 2026-01-05, and left alone: in/orders_")
+    assert "2026-1-3.csv" in said
 
 
 def test_a_file_that_is_only_touched_holds_the_same(watch, tmp_path):

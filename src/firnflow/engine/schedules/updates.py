@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from firnflow._text import counted
+from firnflow._text import counted, listing
 from firnflow.errors import FirnflowError
 from firnflow.graph.model import AllOf, AnyOf, OnUpdate, updates_of
 from firnflow.graph.partitions import ByKey
@@ -144,6 +144,7 @@ class Looks:
         self._tables, self._sources, self._partitions, self._tell = tables, sources, partitions, tell
         self._versions: dict[str, int] = {}
         self._at, self._unreadable = float("-inf"), ""  # when tables were looked at, and what was said of them
+        self._left: dict[str, set[str]] = {}  # pipeline → what is left alone, as people were told
 
     def look(self, schedules: Mapping[str, Schedule], standings: Mapping[str, Standing], now: float) -> News:
         """Return what is there now, or was a moment ago."""
@@ -185,9 +186,7 @@ class Looks:
         """Return what news bring for a pipeline; None: nothing."""
         changed = {each: self._changed(pipeline, each, seen, news) for each in updates_of(schedule)}
         keys = sorted({key for each in changed.values() if isinstance(each, set) for key in each})
-        partition = self._partitions().get(pipeline)
-        keys = [key for key in keys if partition is not None and has_begun(partition, key, now)]
-        due = [key for key in keys if _has_happened(schedule, changed, key)]
+        due = [key for key in self._runnable(pipeline, keys, now) if _has_happened(schedule, changed, key)]
         plain = _has_happened(schedule, changed, None)
         if not due and not plain:
             return None
@@ -222,6 +221,20 @@ class Looks:
             self._unreadable = said
             return {}
         return found
+
+    def _runnable(self, pipeline: str, keys: list[str], now: float) -> list[str]:
+        """Return those of the keys that are partitions of a pipeline, and have begun; the others are said once."""
+        partition = self._partitions().get(pipeline)
+        if partition is None:
+            return []
+        wrong = {key: said for key in keys if (said := _refusal(partition, key))}
+        begun = [key for key in keys if key not in wrong and has_begun(partition, key, now)]
+        left = [*wrong, *(key for key in keys if key not in wrong and key not in set(begun))]
+        if new := set(left) - self._left.setdefault(pipeline, set()):
+            self._left[pipeline] |= new
+            why = wrong.get(min(new), "It waits until it has begun")
+            self._tell(f"{pipeline}  files for no partition of now are left alone: {listing(new, 3)}. {why}")
+        return begun
 
     def _watched(self, pipeline: str, source: str) -> Watched:
         partition = self._partitions().get(pipeline)
@@ -268,6 +281,15 @@ def _has_happened(schedule: Schedule, changed: Mapping[OnUpdate, bool | set[str]
     if isinstance(schedule, AllOf):
         return all(_has_happened(part, changed, key) for part in schedule.of)
     return isinstance(schedule, AnyOf) and any(_has_happened(part, changed, key) for part in schedule.of)
+
+
+def _refusal(partition: Timed | ByKey, key: str) -> str:
+    """Return why a key is none of a partition, "" where it is one."""
+    try:
+        partition.check(key)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _is_alike(before: Any, now: Any) -> bool:
