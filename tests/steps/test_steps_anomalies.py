@@ -75,7 +75,7 @@ def test_flags_stand_in_the_order_of_what_matters(found):
 def test_what_is_told_is_what_is_new(found):
     assert [each.verdict.day for each in found.since(day(9)).flags] == [day(9)] * 3
     quiet = found.since(day(10))
-    assert (quiet.anything, quiet.days) == (False, ())
+    assert (quiet.anything, quiet.days, quiet.summary) == (False, (), "No day was looked at")
     with pytest.raises(DataError, match="no day was looked at"):
         report_anomalies(quiet)
 

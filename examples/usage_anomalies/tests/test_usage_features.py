@@ -116,6 +116,7 @@ WRONG = {
     "a text": (pa.table({"at": ["a"], "x": [1]}), {"time": "at"}, "'at' is string, not one of dates"),
     "a zone": (pa.table({"at": pa.array([0], UTC), "x": [1]}), {}, "have a zone"),
     "no time": (pa.table({"at": [day(0), None], "x": [1, 2]}), {}, "1 of 2 rows have no time"),
+    "no value": (pa.table({"at": [day(0)], "x": pa.array([None], pa.float64())}), {}, "none of 1 rows has a value"),
     "infinite": (pa.table({"at": [day(0)], "x": [float("inf")]}), {}, "1 values are infinite"),
     "long": (pa.table({"at": [day(0), dt.date(202, 1, 1)], "x": [1, 2]}), {}, "0202-01-01 to 2026-01-01"),
     "no row": (pa.table({"at": pa.array([], pa.date32()), "x": pa.array([], pa.int64())}), {}, "has no row"),

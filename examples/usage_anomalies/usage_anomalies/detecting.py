@@ -40,6 +40,9 @@ LEAST = 28
 """Days before the first verdict: a detector wants 21 errors, and a week before the first of them."""
 
 
+YEARS = range(2010, 2051)
+
+
 class InProduction(steps.Section):
     """The champion of the registry, as far as a contest needs it.
 
@@ -77,11 +80,13 @@ def categories_of(daily: ibis.Table) -> list[str]:
 
 
 @ff.task
-def settings_of(daily: ibis.Table, detector: DetectorSettings, holidays: tuple[str, ...]) -> DetectorSettings:
-    """Return the challenger's settings, with holidays (`12-25`) in each year of the data that has such a day."""
-    years = daily.aggregate(first=daily.day.min().year(), last=daily.day.max().year()).to_pyarrow().to_pylist()[0]
+def settings_of(detector: DetectorSettings, holidays: tuple[str, ...]) -> DetectorSettings:
+    """Return the challenger's settings, with holidays (`12-25`) in each of `YEARS` that has such a day.
+
+    The years are not those of the data: else the settings would be others in each new year.
+    """
     days = []
-    for year in range(years["first"], years["last"] + 1):
+    for year in YEARS:
         for name in holidays:
             with contextlib.suppress(ValueError):  # the 29th of February
                 days.append(Holiday(day=dt.date.fromisoformat(f"{year}-{name}"), name=name))
@@ -143,8 +148,14 @@ def learn(daily: ibis.Table, category: str, settings: DetectorSettings, until: d
 
 @ff.task
 def bundle(categories: list[str], detectors: list[Detector | None], settings: DetectorSettings) -> ff.Model:
-    """Return the detectors as one model: thresholds by category, as plain JSON."""
+    """Return the detectors as one model: thresholds by category, as plain JSON.
+
+    Raises:
+        DataError: no category has one.
+    """
     known = {name: detector for name, detector in zip(categories, detectors, strict=True) if detector is not None}
+    if not known:
+        raise DataError("No category has a detector: too few values are known. Mend: look at usage_daily")
     return fitted(known, settings).to_model()
 
 

@@ -111,6 +111,7 @@ def _check(plain: ibis.Table) -> bool:
     """Return whether there are several categories. Raises DataError where the rows are no series."""
     found = plain.aggregate(
         rows=plain.count(),
+        known=plain.usage.count(),
         timeless=plain.day.isnull().sum(),
         infinite=plain.usage.isinf().sum(),
         categories=plain.category.nunique(),
@@ -123,6 +124,8 @@ def _check(plain: ibis.Table) -> bool:
     row: dict[str, Any] = found.to_pyarrow().to_pylist()[0]
     if not row["rows"]:
         raise DataError("usage has no row. Mend: look at the source, or at --set reading.currency")
+    if not row["known"]:
+        raise DataError(f"usage: none of {row['rows']:,} rows has a value. Mend: look at the column of numbers")
     if row["timeless"]:
         raise DataError(f"usage: {row['timeless']:,} of {row['rows']:,} rows have no time. Mend: leave them out")
     if row["infinite"]:

@@ -104,7 +104,7 @@ def usage_anomalies(p: Any) -> None:
     daily = features(usage(p.world), p.reading, p.time, p.value).publish("usage_daily")
     labels = no_labels().publish("usage_daily_labels", mode="append")
     categories = categories_of(daily)
-    challenger = settings_of(daily, p.detector, p.holidays)
+    challenger = settings_of(p.detector, p.holidays)
     champion = in_production(NAME)
     settings = rivals(champion, challenger)
     until = last_learnt(daily, p.shown)

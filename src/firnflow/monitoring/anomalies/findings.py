@@ -114,6 +114,8 @@ class Findings(Section):
     def summary(self) -> str:
         """What was found, in one line."""
         days = self.days
+        if not days:
+            return "No day was looked at"
         span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
         found = counted(len(self.flags), "flag"), counted(len(self.changes), "cost warning")
         return f"{span}: {' and '.join(found)}"
