@@ -33,26 +33,46 @@ QUICK = ("--set", "learning.trees=25", "--set", "learning.learning_rate=0.2", "-
 CHROMIUM = shutil.which("chromium")
 
 
+CALLS = """
+import contextlib, io, json, sys
+from firnflow.cli import main
+for line in sys.stdin:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main(json.loads(line))
+    print(json.dumps([code, out.getvalue()]), flush=True)
+"""
+
+
 class Project:
-    """A copy of the project."""
+    """A copy of the project. Its command line is called in one process, which loads the libraries once."""
 
     def __init__(self, folder):
         self.folder = folder
         self.environment = {n: v for n, v in os.environ.items() if not n.startswith(("FIRNFLOW_", "STREAMLIT_"))}
         self.environment["FIRNFLOW_TRACKING"] = "none"
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+        self.process = subprocess.Popen([sys.executable, "-c", CALLS], cwd=folder, env=self.environment, **pipes)  # noqa: S603
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(60)
+        self.process.stdout.close()
 
     def firnflow(self, *arguments):
-        """Return what a command has printed, and what it has said beside."""
-        command = [sys.executable, "-m", "firnflow", *arguments]
-        done = subprocess.run(  # noqa: S603 - our own command
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=110, check=False
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
-        return done.stdout, done.stderr
+        """Return what a command has printed and said."""
+        self.process.stdin.write(json.dumps(arguments) + "\n")
+        self.process.stdin.flush()
+        code, out = json.loads(self.process.stdout.readline())
+        assert code == 0, out[-4000:]
+        return out
 
     def run(self, *arguments):
         """Run a pipeline, and return what was said."""
-        return self.firnflow("run", *arguments, "--inline")[1]
+        return self.firnflow("run", *arguments, "--inline")
 
     def rows(self, table):
         """Return the newest version of a table."""
@@ -86,7 +106,7 @@ def check_scores(project):
     assert scores.loc["Mandelbärli", "r2"] > scores.loc["Mandelbärli", "plain_r2"] + 0.05
     assert scores.loc["Mandelbärli", "family"] == "boosting"
     assert (scores.loc["Brownies", "action"], scores.loc["Brownies", "champion"]) == ("reject", None)
-    about = json.loads(project.firnflow("models", "show", "cookies_laeckerli@champion", "--json")[0])["metadata"]
+    about = json.loads(project.firnflow("models", "show", "cookies_laeckerli@champion", "--json"))["metadata"]
     assert about["target"] == "Läckerli"
     assert about["metrics"]["r2"] == pytest.approx(scores.loc["Läckerli", "r2"])
     return scores
@@ -105,36 +125,40 @@ def check_predictions(project):
     for target in ("Läckerli", "Mandelbärli"):
         ordered = joined[f"{target}_boxes"]
         assert 1 - ((ordered - joined[target]) ** 2).mean() / ordered.var(ddof=0) > 0.4
-    return found.sort_values(["day", KEY, "target"], ignore_index=True)
+    return in_order(found)
+
+
+def in_order(predictions):
+    return predictions.sort_values(["day", KEY, "target"], ignore_index=True)
 
 
 def test_from_the_feeds_to_the_page(cookies_project, tmp_path):
     folder = tmp_path / "project"
     hidden = shutil.ignore_patterns(".firnflow", "tests", "__pycache__", "data")
     shutil.copytree(cookies_project, folder, ignore=hidden)
-    project = Project(folder)
-    for day in DAYS:
-        generate.write(str(folder / "data"), day, feeds(day, CUSTOMERS))
-        shuffle(folder / "data" / f"orders_{day}.csv", "Chocolate_Brownies_boxes")
-        project.run("cookies_etl", "--partition", str(day))
-    project.run("cookies_train", *QUICK, *rules("r2 >= 0.15"))
-    scores = check_scores(project)
-    for day in DAYS:
-        said = project.run("cookies_predict", "--partition", str(day))
-        assert "Brownies is not predicted: no cookies_brownies has passed its gate" in said
-    predictions = check_predictions(project)
+    with Project(folder) as project:
+        for day in DAYS:
+            generate.write(str(folder / "data"), day, feeds(day, CUSTOMERS))
+            shuffle(folder / "data" / f"orders_{day}.csv", "Chocolate_Brownies_boxes")
+            project.run("cookies_etl", "--partition", str(day))
+        project.run("cookies_train", *QUICK, *rules("r2 >= 0.15"))
+        scores = check_scores(project)
+        for day in DAYS:
+            said = project.run("cookies_predict", "--partition", str(day))
+            assert "Brownies is not predicted: no cookies_brownies has passed its gate" in said
+        predictions = check_predictions(project)
 
-    # What is rejected leaves the champions where they are, and a day on which nobody is new changes no prediction.
-    project.run("cookies_train", *QUICK, *rules("r2 >= 0.99"))
-    again = project.rows("cookie_scores").set_index("target")
-    assert set(again.action) == {"reject"}
-    assert again.champion.to_dict() == scores.champion.to_dict()
-    project.run("cookies_predict", "--partition", "2026-01-04")
-    assert project.rows("cookie_predictions").sort_values(["day", KEY, "target"], ignore_index=True).equals(predictions)
+        # What is rejected leaves the champions where they are, and a day on which nobody is new changes no prediction.
+        project.run("cookies_train", *QUICK, *rules("r2 >= 0.99"))
+        again = project.rows("cookie_scores").set_index("target")
+        assert set(again.action) == {"reject"}
+        assert again.champion.to_dict() == scores.champion.to_dict()
+        project.run("cookies_predict", "--partition", "2026-01-04")
+        assert in_order(project.rows("cookie_predictions")).equals(predictions)
 
-    if CHROMIUM is not None:
-        with served(project) as url:
-            look(url, scores, predictions)
+        if CHROMIUM is not None:
+            with served(project) as url:
+                look(url, scores, predictions)
 
 
 @contextlib.contextmanager
