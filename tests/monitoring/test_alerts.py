@@ -19,6 +19,7 @@ from firnflow.monitoring import alerts, channels, wording
 from firnflow.project.settings import load_settings
 from firnflow.stores.artifacts import ArtifactStore
 from firnflow.stores.state import State
+from firnflow.stores.state.ledger import NOT_STARTED, DueStatus, Ledger, Planned
 from firnflow.stores.state.models import Models, ModelVersion, Promotion
 from firnflow.stores.state.outbox import Outbox
 
@@ -213,6 +214,20 @@ def test_promotions_and_rejections_are_told_from_the_audit(project, hook, delive
     assert second["title"] == "credit/2 was rejected"
     assert "✗ auc is 0.6" in second["message"]
     assert "fine" not in second["message"]
+
+
+def test_what_could_not_start_is_told_once(project, hook, deliverer):
+    sender, state = deliverer(project(ONE))
+    ledger = Ledger(state, "local")
+    ledger.trigger("odd", Planned(1_800_000_000.0, "r1", "2026-01-05"), [])
+    (due,) = ledger.open()
+    ledger.settle(due, DueStatus.ENDED, f"{NOT_STARTED}: no module named `nowhere`", time.time())
+    sender.deliver()
+    sender.deliver()
+    (post,) = hook.posts
+    assert post["title"] == "odd could not start"
+    assert "no module named ˋnowhereˋ" in post["message"] or "no module named `nowhere`" in post["message"]
+    assert "for `2026-01-05`" in post["message"]
 
 
 def test_a_channel_that_is_down_is_tried_again_and_holds_up_no_other(project, hook, mail, deliverer, later):

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from firnflow.errors import FirnflowError, RunConflictError
+from firnflow.errors import ConfigError, FirnflowError, RunConflictError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from firnflow.project import Project
 
 _MOST_SAID = 2000  # characters
+_WRONG = 2  # the exit code of a call that cannot be carried out
 
 
 class ProcessHand:
@@ -64,7 +65,11 @@ class ProcessHand:
             self._process.stdin.flush()
 
     def answer(self) -> dict[str, Any] | None:
-        """Return what came of the partition, or None: it is under way."""
+        """Return what came of the partition, or None: it is under way.
+
+        Raises:
+            ConfigError: the project cannot be loaded any more.
+        """
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         gone = self._process.poll() is not None  # before it is read: what it said last is not lost
         self._read += self._process.stdout.read() or b""
@@ -73,6 +78,8 @@ class ProcessHand:
             answer: dict[str, Any] = json.loads(line)
             return answer
         self._read = line
+        if gone and self._process.returncode == _WRONG:
+            raise ConfigError(f"a process of the backfill could not begin: {self._last_words()}")
         return {"died": self._last_words()} if gone else None
 
     def stop(self) -> None:

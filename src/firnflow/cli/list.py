@@ -52,13 +52,10 @@ def _data(project: Project, graphs: dict[str, Graph]) -> dict[str, Any]:
 
 def _print(project: Project, graphs: dict[str, Graph]) -> None:
     from firnflow.cli._print import print_table
-    from firnflow.graph.draw.picture import schedule_text
+    from firnflow.graph.draw.picture import when_text
 
     if graphs:
-        rows = [
-            (name, str(len(graph.tasks)), schedule_text(graph.schedule) if graph.schedule else "", graph.doc)
-            for name, graph in graphs.items()
-        ]
+        rows = [(name, str(len(graph.tasks)), when_text(graph), graph.doc) for name, graph in graphs.items()]
         print_table(("pipeline", "tasks", "schedule", ""), rows)
     else:
         modules = ", ".join(project.settings.modules)

@@ -50,10 +50,11 @@ def test_keys():
         (ByKey("a"), "a", None, [], "keys have no order"),
         (ByKey("a"), None, None, ["b"], "'b' is no key of it"),
         (ByKey(), None, None, [], "which keys"),
-        (Daily("1000-01-01"), None, None, [], "there are more than 50,000 partitions"),
+        (DAYS, None, None, [], "from 2026-01-01 to 2026-03-09 there are more than 60 partitions"),
     ],
 )
-def test_wrong_ranges(partition, first, last, keys, said):
+def test_wrong_ranges(monkeypatch, partition, first, last, keys, said):
+    monkeypatch.setattr(plan, "MOST", 60)
     with pytest.raises(UsageError, match=said):
         plan.chosen(partition, first, last, keys, NOON, [])
 

@@ -46,7 +46,11 @@ class Hand(Protocol):
         """Let it run a partition; it has none under way."""
 
     def answer(self) -> dict[str, Any] | None:
-        """Return what came of the partition, or None: it is under way. `died` says why the process is gone."""
+        """Return what came of the partition, or None: it is under way. `died` says why the process is gone.
+
+        Raises:
+            ConfigError: the project cannot be loaded any more.
+        """
 
     def stop(self) -> None:
         """Ask it to cancel what it runs."""
@@ -116,6 +120,9 @@ class Backfill:
             wanted: the partitions to run.
             workers: how many at once.
             stop: set when nothing more is to begin; set again (it is cleared in between) when what runs is to end.
+
+        Raises:
+            ConfigError: the project cannot be loaded any more.
         """
         self.tally, queue = tally, deque(wanted)
         try:

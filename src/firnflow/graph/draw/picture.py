@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from firnflow.graph.model import AllOf, AnyOf, Condition, Cron, Every, FromConstant, FromList, FromTask, OnUpdate, walk
+from firnflow.graph.partitions import ByKey
 from firnflow.graph.source import SOURCE_KEY
 from firnflow.graph.table import TABLE_KEY
 from firnflow.graph.units import format_duration
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from firnflow.graph.model import Graph, Schedule, TaskNode
+    from firnflow.graph.partitions import Timed
 
 MARKS = {
     TaskStatus.SUCCEEDED: "✓",
@@ -69,7 +71,7 @@ class Picture:
 
     @property
     def title(self) -> str:
-        """The pipeline and its schedule in one line."""
+        """The pipeline, its partition and its schedule in one line."""
         return " · ".join(part for part in (self.name, self.schedule) if part)
 
 
@@ -78,7 +80,7 @@ def picture(graph: Graph, states: Mapping[str, TaskStatus] | None = None) -> Pic
     states = states or {}
     boxes = {path: _box(path, node, states.get(path)) for path, node in graph.tasks.items()}
     final = _box("finalizer", graph.finalizer, states.get("finalizer")) if graph.finalizer else None
-    schedule = schedule_text(graph.schedule) if graph.schedule else ""
+    schedule = when_text(graph)
     groups = {path: printable(group.doc) for path, group in graph.groups.items()}
     return Picture(graph.pipeline, schedule, boxes, tuple(_arrows(graph.tasks)), groups, final)
 
@@ -127,6 +129,19 @@ def _arrows(tasks: Mapping[str, TaskNode]) -> Iterator[Arrow]:
 def _case(condition: Condition) -> str:
     text = str(condition.case).lower() if isinstance(condition.case, bool) else str(condition.case)
     return printable(text if condition.output is None else f"{condition.output}: {text}")
+
+
+def when_text(graph: Graph) -> str:
+    """Return what runs are for, and when a pipeline runs by itself: `daily from 2026-01-01 (UTC), 0 6 * * * (UTC)`."""
+    parts = [partition_text(graph.partition)] if graph.partition else []
+    return ", ".join([*parts, *([schedule_text(graph.schedule)] if graph.schedule else [])])
+
+
+def partition_text(partition: Timed | ByKey) -> str:
+    """Return a partition in words: `daily from 2026-01-01 (UTC)`, `by key: orders, trial`."""
+    if isinstance(partition, ByKey):
+        return f"by key: {printable(', '.join(partition.keys))}" if partition.keys else "by key"
+    return f"{partition.kind} from {partition.start} ({partition.timezone})"
 
 
 def schedule_text(schedule: Schedule) -> str:
