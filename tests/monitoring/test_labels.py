@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("pyiceberg")
 
 from firnflow import values
-from firnflow.errors import NotFoundError, UsageError
+from firnflow.errors import DataError, NotFoundError, UsageError
 from firnflow.monitoring.labels import Labels, answers, history_of, labels_of, no_labels
 from firnflow.stores import Stores
 from firnflow.stores.artifacts import ArtifactStore
@@ -196,3 +196,5 @@ def test_labels_are_what_detectors_are_judged_by(labels, place):
     assert answers(labels_of(rows), "b") == ((), ())
     with pytest.raises(UsageError, match=r"no table of labels: it has no column .*category"):
         labels_of(pa.table({"id": ["x"]}))
+    with pytest.raises(DataError, match="no label: note"):
+        labels_of(pa.Table.from_pylist([{**rows.to_pylist()[0], "note": None}], rows.schema))

@@ -22,7 +22,7 @@ def day(number: int) -> dt.date:
 @pytest.fixture
 def of(warehouse):
     def make(table, **settings):
-        columns = {name: settings.pop(name) for name in ("time", "value") if name in settings}
+        columns = {name: settings.pop(name) for name in ("time", "value", "combine") if name in settings}
         given = warehouse.create_table("rows_of_usage", table, overwrite=True)
         return features(given, Reading(**settings), **columns).to_pyarrow().to_pylist()
 

@@ -30,18 +30,22 @@ class Reading(steps.Section):
     Attributes:
         categories: columns that together name a category; none: those of Snowflake's layout, or one series.
         currency: of several, the one that counts.
-        combine: rows of one day or hour are added up, or their mean is taken.
         most: categories with a series of their own: the largest. Others are part of the total only.
     """
 
     categories: tuple[str, ...] = ()
     currency: str | None = None
-    combine: Literal["sum", "mean"] = "sum"
     most: int = Field(default=30, ge=1, le=500)
 
 
 @ff.task
-def features(rows: ibis.Table, reading: Reading, time: str | None = None, value: str | None = None) -> ibis.Table:
+def features(
+    rows: ibis.Table,
+    reading: Reading,
+    time: str | None = None,
+    value: str | None = None,
+    combine: Literal["sum", "mean"] = "sum",
+) -> ibis.Table:
     """Return category, day, hour (0 where the rows are daily), usage, and filled: whether there was no row.
 
     A category begins with its first row. After that, a day (or hour) without a row is 0 if another category has one:
@@ -52,6 +56,7 @@ def features(rows: ibis.Table, reading: Reading, time: str | None = None, value:
         reading: how it becomes series.
         time: the column of dates or local times; None: Snowflake's, or the only one.
         value: the column of numbers, likewise.
+        combine: rows of one day or hour, and categories, are added up, or their mean is taken.
 
     Raises:
         DataError: a column cannot be told or is of a wrong type, or the values are of several currencies.
@@ -59,8 +64,8 @@ def features(rows: ibis.Table, reading: Reading, time: str | None = None, value:
     """
     plain = _plain(rows, reading, time, value)
     several = _check(plain)
-    slots = plain.group_by("category", "day", "hour").agg(usage=getattr(plain.usage, reading.combine)())
-    slots = _largest(slots, reading) if several else slots
+    slots = plain.group_by("category", "day", "hour").agg(usage=getattr(plain.usage, combine)())
+    slots = _largest(slots, reading.most, combine) if several else slots
     grid = _grid(slots)
     joined = grid.left_join(slots, ["category", "day", "hour"]).drop("category_right", "day_right", "hour_right")
     known = slots.group_by("day", "hour").agg(known=slots.usage.count()).filter(ibis._.known > 0)
@@ -71,7 +76,7 @@ def features(rows: ibis.Table, reading: Reading, time: str | None = None, value:
         filled=there.usage.isnull(),
     ).drop("known")
     found = filled.filter(filled.category != _REST).select(*COLUMNS)
-    return (found.union(_total(filled, reading)) if several else found).order_by("category", "day", "hour")
+    return (found.union(_total(filled, combine)) if several else found).order_by("category", "day", "hour")
 
 
 COLUMNS = ("category", "day", "hour", "usage", "filled")
@@ -79,21 +84,21 @@ _REST = "\x1fother"
 """What is in the total only."""
 
 
-def _total(filled: ibis.Table, reading: Reading) -> ibis.Table:
+def _total(filled: ibis.Table, combine: str) -> ibis.Table:
     """Return the sum, or the mean, of all categories."""
     by = filled.group_by("day", "hour")
-    return by.agg(usage=getattr(filled.usage, reading.combine)(), filled=filled.filled.all()).mutate(
+    return by.agg(usage=getattr(filled.usage, combine)(), filled=filled.filled.all()).mutate(
         category=ibis.literal(TOTAL)
     )[list(COLUMNS)]
 
 
-def _largest(slots: ibis.Table, reading: Reading) -> ibis.Table:
+def _largest(slots: ibis.Table, most: int, combine: str) -> ibis.Table:
     """Return the series of the largest categories; all others are one."""
     size = slots.group_by("category").agg(size=slots.usage.abs().sum())
     ranked = size.mutate(rank=ibis.row_number().over(order_by=[size["size"].desc(), size.category]))
     joined = slots.left_join(ranked, "category")
-    named = joined.mutate(category=ibis.ifelse(joined["rank"] < reading.most, joined.category, ibis.literal(_REST)))
-    return named.group_by("category", "day", "hour").agg(usage=getattr(named.usage, reading.combine)())
+    named = joined.mutate(category=ibis.ifelse(joined["rank"] < most, joined.category, ibis.literal(_REST)))
+    return named.group_by("category", "day", "hour").agg(usage=getattr(named.usage, combine)())
 
 
 def _grid(slots: ibis.Table) -> ibis.Table:

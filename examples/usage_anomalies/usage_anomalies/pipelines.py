@@ -101,7 +101,7 @@ def tidy_up(run: ff.RunSummary) -> None:
 @ff.pipeline(params=UsageParams, schedule=ff.Cron("0 7 * * *"), finalizer=tidy_up)
 def usage_anomalies(p: Any) -> None:
     """Read usage, fit a detector per category, let it win against the champion or not, look at the last days, tell."""
-    daily = features(usage(p.world), p.reading, p.time, p.value).publish("usage_daily")
+    daily = features(usage(p.world), p.reading, p.time, p.value, p.detector.combine).publish("usage_daily")
     labels = no_labels().publish("usage_daily_labels", mode="append")
     categories = categories_of(daily)
     challenger = settings_of(p.detector, p.holidays)
@@ -118,7 +118,7 @@ def usage_anomalies(p: Any) -> None:
         promoted = steps.promote(registered, decided.verdict)
     used = in_use(NAME, model, promoted)
     verdicts = look.map(daily, categories, used, until)
-    warnings = warn.map(daily, categories, p.warnings, until)
+    warnings = warn.map(daily, categories, p.warnings, until, p.detector.combine)
     findings = gather(categories, verdicts, warnings, settings, replays, used, labels, contest, p.telling, promoted)
     steps.report_anomalies(findings)
     write_markdown(findings)

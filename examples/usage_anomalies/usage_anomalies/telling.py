@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Literal
 
 import ibis
 import pyarrow as pa
@@ -39,11 +40,13 @@ class Telling(steps.Section):
 
 
 @ff.task
-def warn(daily: ibis.Table, category: str, warnings: WarningSettings, until: dt.date) -> list[CostWarning]:
+def warn(
+    daily: ibis.Table, category: str, warnings: WarningSettings, until: dt.date, combine: Literal["sum", "mean"]
+) -> list[CostWarning]:
     """Return the cost warnings of a category on the days after one."""
     rows = daily.filter(daily.category == category)
-    totals = rows.group_by("day").agg(usage=rows.usage.sum()).to_pyarrow().to_pylist()
-    found = cost_warnings({row["day"]: row["usage"] for row in totals}, warnings)
+    days = rows.group_by("day").agg(usage=getattr(rows.usage, combine)()).to_pyarrow().to_pylist()
+    found = cost_warnings({row["day"]: row["usage"] for row in days}, warnings)
     return [warning for warning in found if warning.day > until]
 
 

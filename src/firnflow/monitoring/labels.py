@@ -15,9 +15,10 @@ import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from firnflow._text import listing, nearest
-from firnflow.errors import NotFoundError, TableConflictError, UsageError
+from firnflow.errors import DataError, NotFoundError, TableConflictError, UsageError
 from firnflow.graph.task import task
 from firnflow.models.section import Section
 from firnflow.monitoring.anomalies.evaluation import Window
@@ -100,6 +101,7 @@ def labels_of(rows: pa.Table) -> tuple[Label, ...]:
 
     Raises:
         UsageError: the table is none of labels.
+        DataError: a row is no label.
     """
     history = history_of(rows)
     gone = {label.id for label in history if label.removed}
@@ -108,14 +110,23 @@ def labels_of(rows: pa.Table) -> tuple[Label, ...]:
 
 
 def history_of(rows: pa.Table) -> tuple[Label, ...]:
-    """Return all that was ever said, the newest last. Raises UsageError as `labels_of`."""
+    """Return all that was ever said, the newest last.
+
+    Raises:
+        UsageError: the table is none of labels.
+        DataError: a row is no label.
+    """
     missing = [name for name in SCHEMA.names if name not in rows.column_names]
     if missing:
         raise UsageError(
             f"This is no table of labels: it has no column {listing(missing)}. "
             f"Mend: no_labels().publish('NAME{SUFFIX}', mode='append')"
         )
-    found = [Label.model_validate(row) for row in rows.select(SCHEMA.names).to_pylist()]
+    try:
+        found = [Label.model_validate(row) for row in rows.select(SCHEMA.names).to_pylist()]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"A row of a table of labels is no label: {first['loc'][0]}: {first['msg']}") from error
     return tuple(sorted(found, key=lambda label: (label.at, label.removed, label.id)))
 
 
