@@ -172,6 +172,6 @@ def _answers(found: Findings) -> str:
         return ""
     rows = "".join(f"<tr><td><code>{escape(found.command(each))}</code></td></tr>" for each in waiting)
     return (
-        "<h2>Was it something?</h2><p>Say so, with <code>--no</code> if it was nothing: the next contest of detectors "
-        f'counts it.</p><div class="card scroll"><table>{rows}</table></div>'
+        "<h2>Was it something?</h2><p>Say so, with <code>--no</code> if it was nothing, and <code>--env</code> as for "
+        f'the run: the next contest of detectors counts it.</p><div class="card scroll"><table>{rows}</table></div>'
     )

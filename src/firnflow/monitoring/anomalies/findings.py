@@ -168,7 +168,7 @@ def markdown(found: Findings) -> str:
         parts += ["## How good the detectors are", f"{escaped(found.detectors)}: {quality(found.evaluation)}."]
     waiting = [finding for finding in found.flags if finding.answer is None]
     if waiting:
-        said = "Was it something? Say so (`--no` if it was nothing), and the next contest counts it:"
+        said = "Was it something? Say so (`--no` if not, `--env` as for the run); the next contest counts it:"
         parts += ["## Answer", said, "\n".join(f"- {code(found.command(finding))}" for finding in waiting[:10])]
     return "\n\n".join(parts) + "\n"
 
