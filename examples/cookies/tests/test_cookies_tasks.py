@@ -13,7 +13,7 @@ import firnflow as ff
 from cookies import families, learning, pipelines
 from cookies.generator import feeds
 from cookies.joining import join
-from cookies.names import COOKIES, DAY, KEY, ORDERS, TARGETS, TOTAL, TRAITS
+from cookies.names import COOKIES, DAY, KEY, NEWCOMERS, ORDERS, SCORES, TARGETS, TOTAL, TRAITS
 from cookies.predicting import of_day
 from cookies.report import report
 from firnflow import models, steps
@@ -117,8 +117,15 @@ def test_boosting_finds_what_a_line_does_not_and_the_gate_sees_it(learnt):
     assert "0.612" in page
 
 
-def test_training_starts_when_there_are_new_orders():
-    graph = pipelines.cookies_train.build()
-    assert graph.schedule == ff.OnUpdate(ORDERS)
-    assert graph.tasks["try_out"].mapping.how == "cross"
-    assert graph.tasks["gate"].mapping.arguments == ("model", "gating", "registered", "baseline")
+def test_each_pipeline_starts_the_next_one():
+    etl, train, predict = (
+        each.build() for each in (pipelines.cookies_etl, pipelines.cookies_train, pipelines.cookies_predict)
+    )
+    assert etl.schedule == ff.OnUpdate(source="orders") & ff.OnUpdate(source="trial_customers")
+    assert train.schedule == ff.OnUpdate(ORDERS)
+    assert predict.schedule == ff.OnUpdate(NEWCOMERS) & ff.OnUpdate(SCORES)
+    assert etl.partition == predict.partition == pipelines.DAYS
+    # Who ends a trial without an order that counts is new once more: by the key of both, on another day.
+    assert etl.tasks["publish_new_customers"].inputs["key"].value == [DAY, KEY]
+    assert train.tasks["try_out"].mapping.how == "cross"
+    assert train.tasks["gate"].mapping.arguments == ("model", "gating", "registered", "baseline")
