@@ -39,6 +39,10 @@ FLOW = """
         count(ff.source("orders"))
 
     @ff.pipeline(partition=ff.Daily("2026-01-01"))
+    def queried(partition):
+        count(ff.source("rows"))
+
+    @ff.pipeline(partition=ff.Daily("2026-01-01"))
     def idle(partition):
         count(ff.source("fixed"))
 """
@@ -51,7 +55,8 @@ def shop(lab):
         (project.root / f"orders_{key}.csv").write_text("x\n" + "1\n" * rows)
     (project.root / "fixed.csv").write_text("x\n1\n")
     catalog = '[orders]\npath = "orders_{partition}.csv"\n[fixed]\npath = "fixed.csv"\n'
-    (project.root / "catalog.toml").write_text(catalog)
+    query = "[rows]\nquery = \"SELECT '{partition}'\"\nconnection = 'env:NOWHERE'\n"
+    (project.root / "catalog.toml").write_text(catalog + query)
     return project.again()
 
 
@@ -120,6 +125,7 @@ def test_without_a_key_it_is_the_newest_that_is_complete(shop):
         ("by_key", None, r"Which key\? One of north, south\. E\.g\.: firnflow run by_key --partition north"),
         ("plain", "2026-03-29", "--partition 2026-03-29: pipeline plain has no partition. Mend: @ff.pipeline"),
         ("plain", None, "source 'orders' has {partition} in its place in catalog.toml, but pipeline plain has no part"),
+        ("queried", "2026-03-29", "source 'rows' has {partition} in its query, where it stands for nothing"),
         ("idle", "2026-03-29", "nothing in pipeline idle is for its partition"),
     ],
 )

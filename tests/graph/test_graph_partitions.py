@@ -204,5 +204,9 @@ def inner_of_none(partition):
 def test_wrong_declarations():
     with pytest.raises(GraphError, match="partition='daily' is no partition"):
         ff.pipeline(partition="daily", name="x")(inner_of_none)
+    with pytest.raises(
+        GraphError, match=r"takes its partition before its parameters .* Write `def inner_of_none\(p, part"
+    ):
+        ff.pipeline(partition=Daily("2026-01-01"), params=P, name="x")(inner_of_none)
     with pytest.raises(GraphError, match="Every cannot run ByKey: which key"):
         ff.pipeline(partition=ByKey("a"), schedule=ff.Every("1h"), name="x")(inner_of_none)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
+from firnflow.cli import _format
 from firnflow.cli._print import say
 from firnflow.project import redact
 
@@ -59,7 +61,9 @@ def _bar(pipeline: str, tally: Tally) -> Iterator[Tell]:
         bar = ProgressBar(total=tally.total, completed=done, width=30, finished_style="green")
         failed = Text(f"{len(tally.failed)} failed", "red" if tally.failed else "dim")
         line.add_row(pipeline, bar, f"{done}/{tally.total}", Text(f"{tally.done} done before", "dim"), failed)
-        return Group(line, Text(", ".join(sorted(tally.running)), "dim", no_wrap=True, overflow="ellipsis"))
+        now = time.monotonic()
+        running = (f"{key} {_format.seconds(now - since)}" for key, since in sorted(tally.running.items()))
+        return Group(line, Text(", ".join(running), "dim", no_wrap=True, overflow="ellipsis"))
 
     def tell(partition: str, said: str) -> None:
         if not partition or partition in tally.failed:

@@ -88,7 +88,7 @@ def filled(graph: Graph, catalog: Mapping[str, Source], key: str | None, chosen:
         if any(isinstance(part, FromPartition) for source in node.inputs.values() for part in walk(source)):
             inputs = {name: _filled(source, values) for name, source in node.inputs.items()}
             tasks[path], uses = node.model_copy(update={"inputs": inputs}), True
-        elif path in chosen and (source := _source(node, catalog)) is not None and is_partitioned(source):
+        elif path in chosen and (source := _source(node, catalog)) is not None and _has_mark(source):
             if key is None:
                 raise UsageError(
                     f"source {source.name!r} has {MARK} in its place in catalog.toml, but pipeline {graph.pipeline} "
@@ -127,6 +127,16 @@ def _source(node: TaskNode, catalog: Mapping[str, Source]) -> Source | None:
     if node.key != SOURCE_KEY or "path" in node.inputs or not isinstance(name, FromConstant):
         return None
     return catalog.get(str(name.value))
+
+
+def _has_mark(source: Source) -> bool:
+    """Return whether a source is other data for each partition. Raises UsageError where its query tries to be."""
+    if source.query is not None and MARK in source.query:
+        raise UsageError(
+            f"source {source.name!r} has {MARK} in its query, where it stands for nothing: data is no part of a "
+            "statement. Mend: pass `partition.start` and `partition.end` to a task that filters"
+        )
+    return is_partitioned(source)
 
 
 def _with_partition(node: TaskNode, key: str) -> TaskNode:

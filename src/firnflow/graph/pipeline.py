@@ -231,7 +231,7 @@ def pipeline(
                 'Write `ff.Cron("0 6 * * *")`.',
             )
         if partition is not None:
-            _check_partition(partition, schedule, found, place)
+            _check_partition(partition, schedule, found, place, has_params=params is not None)
         return Pipeline(found, name or found.__name__, params, schedule, finalizer, partition)
 
     return decorate if function is None else decorate(function)
@@ -257,12 +257,20 @@ def _check_params(params: Any, function: Callable[..., Any], place: Place) -> No
         )
 
 
-def _check_partition(partition: Any, schedule: Any, function: Callable[..., Any], place: Place) -> None:
+def _check_partition(
+    partition: Any, schedule: Any, function: Callable[..., Any], place: Place, *, has_params: bool
+) -> None:
     if not isinstance(partition, PARTITIONS):
         fail(
             f"pipeline {function.__name__!r}: partition={partition!r} is no partition",
             place,
             'Write `ff.Daily(start="2026-01-01")`.',
+        )
+    if next(iter(inspect.signature(function).parameters), "") == PARTITION and has_params:
+        fail(
+            f"pipeline {function.__name__!r}: takes its partition before its parameters",
+            place,
+            f"Write `def {function.__name__}(p, {PARTITION}):`.",
         )
     if isinstance(partition, ByKey) and isinstance(schedule, Cron | Every):
         fail(
