@@ -96,6 +96,12 @@ def test_any_series_is_read_whatever_its_columns_are_called(of):
     assert series(of(several, value="x", combine="mean"), "x") == [2.0]
 
 
+def test_where_means_are_taken_a_missing_row_is_unknown(of):
+    table = pa.table({"at": [day(0), day(0), day(1)], "degrees": [10.0, 20.0, 30.0], "city": ["a", "b", "a"]})
+    rows = of(table, categories=("city",), combine="mean")
+    assert (series(rows, "b"), series(rows, TOTAL)) == ([20.0, None], [15.0, 30.0])
+
+
 def test_half_hours_become_hours_and_a_night_without_rows_is_unknown(of):
     at = [dt.datetime(2026, 1, 1, hour, minute) for hour in (0, 1, 23) for minute in (0, 30)]  # noqa: DTZ001 - local
     rows = of(pa.table({"at": at, "n": [1.0] * 6}))

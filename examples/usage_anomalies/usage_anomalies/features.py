@@ -49,7 +49,8 @@ def features(
     """Return category, day, hour (0 where the rows are daily), usage, and filled: whether there was no row.
 
     A category begins with its first row. After that, a day (or hour) without a row is 0 if another category has one:
-    nothing was used. Where nobody has a row it is unknown: null. Of several categories `total` is the sum.
+    nothing was used. Where nobody has a row it is unknown: null. Of several categories `total` is the sum. Where means
+    are taken nothing is added: what has no row is unknown, and `total` is the mean.
 
     Args:
         rows: usage.
@@ -70,11 +71,10 @@ def features(
     joined = grid.left_join(slots, ["category", "day", "hour"]).drop("category_right", "day_right", "hour_right")
     known = slots.group_by("day", "hour").agg(known=slots.usage.count()).filter(ibis._.known > 0)
     there = joined.left_join(known, ["day", "hour"]).drop("day_right", "hour_right")
-    nothing = ibis.literal(0.0) if several else ibis.null("float64")
-    filled = there.mutate(
-        usage=ibis.ifelse(there.usage.isnull() & there.known.notnull(), nothing, there.usage),
-        filled=there.usage.isnull(),
-    ).drop("known")
+    nothing = ibis.literal(0.0) if several and combine == "sum" else ibis.null("float64")
+    missing = there.usage.isnull()
+    used = ibis.ifelse(missing & there.known.notnull(), nothing, there.usage)
+    filled = there.mutate(usage=used, filled=missing).drop("known")
     found = filled.filter(filled.category != _REST).select(*COLUMNS)
     return (found.union(_total(filled, combine)) if several else found).order_by("category", "day", "hour")
 
