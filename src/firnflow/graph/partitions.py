@@ -248,7 +248,7 @@ class ByKey(Written):
     @model_validator(mode="after")
     def _check_keys(self) -> ByKey:
         for key in self.keys:
-            _check_key(key)
+            check_key(key)
         if len(set(self.keys)) < len(self.keys):
             raise ValueError("keys: one is there twice")
         return self
@@ -261,7 +261,7 @@ class ByKey(Written):
         if self.keys and key not in self.keys:
             known = nearest(key, self.keys) or f" It is one of {', '.join(self.keys[:12])}."
             raise ValueError(f"{key!r} is no key of it.{known}")
-        return _check_key(key)
+        return check_key(key)
 
     def values(self, key: str) -> dict[str, str]:
         """Return of each field what it is for a partition. Raises ValueError as `check`."""
@@ -276,7 +276,8 @@ Timed = Daily | Hourly | Weekly
 Partition = Annotated[Daily | Hourly | Weekly | ByKey, Field(discriminator="kind")]
 
 
-def _check_key(key: str) -> str:
+def check_key(key: str) -> str:
+    """Return a key that may stand in a path or URL. Raises ValueError where it could lead elsewhere."""
     if not _KEY.fullmatch(key):
         raise ValueError(
             f"{key!r:.120} is no key: letters, digits and `_.-`, a letter or digit first, at most {LONGEST}"

@@ -26,8 +26,9 @@ _SAID = {
 def failure(run: Run, project: str) -> tuple[str, str]:
     """Return title and body for a run that failed, or whose process is gone."""
     where = f"{code(run.pipeline)} in {code(project)} ({code(run.environment)})"
+    what = f" for {code(run.partition)}" if run.partition is not None else ""
     lines = [
-        f"Run {code(run.id)} of {where} {run.status} at {moment(run.ended_at or run.started_at)}.",
+        f"Run {code(run.id)} of {where}{what} {run.status} at {moment(run.ended_at or run.started_at)}.",
         "",
         fenced(run.error or "no reason was written down"),
         "",
@@ -40,7 +41,7 @@ def failure(run: Run, project: str) -> tuple[str, str]:
 def not_started(due: Due, project: str) -> tuple[str, str]:
     """Return title and body for a run that `firnflow up` could not start."""
     where = f"{code(due.pipeline)} in {code(project)} ({code(due.environment)})"
-    what = f", for {code(due.partition)}" if due.partition is not None else ""
+    what = f" for {code(due.partition)}" if due.partition is not None else ""
     lines = [
         f"What was due at {moment(due.due)} of {where}{what} could not start: there is no run.",
         "",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firnflow.graph.partitions import check_key
+
 if TYPE_CHECKING:
     from firnflow.project.catalog import Source
 
@@ -19,7 +21,8 @@ def is_partitioned(source: Source) -> bool:
 
 
 def of_partition(source: Source, key: str) -> Source:
-    """Return the source of one partition; its key was checked by the pipeline's partition, and escapes no path."""
+    """Return the source of one partition. Raises ValueError where the key could lead elsewhere."""
+    check_key(key)
     if source.path is not None:
         return source.model_copy(update={"path": source.path.replace(MARK, key)})
     if source.url is not None:
