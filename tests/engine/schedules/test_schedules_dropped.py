@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DAYS, KILLS = int(os.environ.get("DROPPED_DAYS", "2")), int(os.environ.get("DROPPED_KILLS", "2"))
+PATIENCE = float(os.environ.get("DROPPED_PATIENCE", "4"))  # seconds between two kills, at most
 
 PIPELINES = """
 import pyarrow as pa
@@ -82,7 +83,7 @@ def wait_until(done: Callable[[], bool], log: Path, seconds: float = 90.0) -> No
 
 @pytest.mark.slow
 @pytest.mark.server
-@pytest.mark.timeout(60 + 30 * DAYS)
+@pytest.mark.timeout(200 + 40 * DAYS)
 def test_files_in_a_bucket_bring_predictions(tmp_path: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch):
     import fsspec
 
@@ -107,11 +108,14 @@ def test_files_in_a_bucket_bring_predictions(tmp_path: Path, s3_url: str, monkey
     process = up()
     try:
         wait_until(lambda: "etl  waits for files of source orders" in log.read_text(), log)
-        kills = sorted(chance.choices(range(DAYS), k=KILLS))
-        for number, day in enumerate(days):
-            bucket.pipe_file(f"{s3_url}/in/orders_{day}.csv", f"boxes\n{number}\n{number + 1}\n".encode())
-            for _ in range(kills.count(number)):
-                time.sleep(chance.uniform(0.3, 6))
+        events: list[str | None] = [*days, *[None] * KILLS]
+        chance.shuffle(events)
+        for event in events:
+            if event is not None:
+                number = days.index(event)
+                bucket.pipe_file(f"{s3_url}/in/orders_{event}.csv", f"boxes\n{number}\n{number + 1}\n".encode())
+            else:
+                time.sleep(chance.uniform(0.3, PATIENCE))
                 kill(process, with_runs=chance.random() < 0.5)
                 process = up()
         state = State(f"sqlite:///{tmp_path}/.firnflow/state.db")
@@ -121,7 +125,7 @@ def test_files_in_a_bucket_bring_predictions(tmp_path: Path, s3_url: str, monkey
             loaded = [each for each in partitions.of("etl").values() if each.status == "succeeded"]
             return len(loaded) == DAYS and not ledger.open() and data_is_settled(tmp_path)
 
-        wait_until(is_done, log, 40 + 8 * DAYS)
+        wait_until(is_done, log, 100 + PATIENCE * DAYS)
     finally:
         process.terminate()
         assert process.wait(60) == 0

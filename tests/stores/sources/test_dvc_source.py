@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
-from firnflow.errors import ConfigError, MissingExtraError, NotFoundError, StoreError, UsageError
+from firnflow.errors import ConfigError, DamagedArtifactError, MissingExtraError, NotFoundError, StoreError, UsageError
 from firnflow.project.catalog import Source
 from firnflow.stores.sources import fingerprint, read_source
 from firnflow.stores.sources.track import Tracked, track
@@ -77,6 +77,13 @@ def test_versions_of_a_file(kept: Path, stores: Stores, tmp_path: Path, monkeypa
     assert digest("v1.2") == digest("v1.3") == digest("main")  # the content counts, and not what it is called
     assert digest("v1.2", tmp_path, repo="project") == digest("v1.2")
     (content,) = (kept / ".dvc/cache/files/md5/34").iterdir()  # of v1.0; its digest needs no content
+    before = content.read_bytes()
+    content.chmod(0o644)
+    content.write_bytes(b"a\r\n1\r\n")  # DVC 2 took no notice of how lines end
+    assert rows(stores, kept, revision="v1.0") == [1]
+    content.write_bytes(before.replace(b"1", b"7"))
+    with pytest.raises(DamagedArtifactError, match="is not what was tracked: its MD5 is not 34ff"):
+        rows(stores, kept, revision="v1.0")
     content.unlink()
     with pytest.raises(StoreError, match=r"at v1.0 is neither in DVC's cache nor in its remote. Mend: dvc push"):
         rows(stores, kept, revision="v1.0")

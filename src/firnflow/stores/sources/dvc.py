@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import functools
 import glob
+import hashlib
 import json
 import os
 import re
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firnflow._disk import writing
 from firnflow._text import nearest
-from firnflow.errors import ConfigError, NotFoundError, StoreError
+from firnflow.errors import ConfigError, DamagedArtifactError, NotFoundError, StoreError
 from firnflow.stores.sources import repository
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def fetched(spec: Source, root: Path, scratch: Path) -> list[tuple[str, Path]]:
     """Return the files of a source, from DVC's cache or remote, in `scratch`: each as (how to show it, path).
 
     Raises:
-        As `kept`; StoreError where the content of a file is neither in the cache nor in the remote.
+        As `kept`; StoreError where the content of a file is neither in the cache nor in the remote;
+        DamagedArtifactError where it is another than was tracked.
     """
     place, folder = _place(spec, root), scratch / "dvc"
     folder.mkdir()
@@ -90,8 +92,29 @@ def fetched(spec: Source, root: Path, scratch: Path) -> list[tuple[str, Path]]:
                 repository.dvc(scratch, ["get", place.repository, each.path, *version, "-o", str(path)])
         except StoreError as error:
             raise _explained(error, spec, place) from error
+        _check_content(path, each, spec)
         files.append((f"{spec.revision}:{each.path}" if spec.revision else each.path, path))
     return files
+
+
+def _check_content(path: Path, file: Kept, spec: Source) -> None:
+    """Raise DamagedArtifactError where a file is not what its hash says: DVC believes its remote."""
+    with path.open("rb") as opened:
+        if hashlib.file_digest(opened, _md5).hexdigest() == file.md5:
+            return
+        opened.seek(0)
+        old = _md5()
+        for line in opened:
+            old.update(line[:-2] + b"\n" if line.endswith(b"\r\n") else line)
+    if old.hexdigest() != file.md5:  # DVC 2 took no notice of how lines end
+        raise DamagedArtifactError(
+            f"{spec.name}: what DVC has fetched as {file.path} is not what was tracked: its MD5 is not {file.md5}. "
+            "Mend: dvc push again from where it was tracked"
+        )
+
+
+def _md5() -> Any:
+    return hashlib.md5(usedforsecurity=False)
 
 
 def _place(spec: Source, root: Path) -> _Place:
