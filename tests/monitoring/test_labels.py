@@ -158,6 +158,22 @@ def test_a_pipeline_makes_the_table_and_does_not_undo_what_was_said(labels, plac
     assert len(versions(place.tables.get("usage_labels"))) == 2
 
 
+def test_an_answer_is_held_against_what_came_while_it_was_given(labels, place, monkeypatch):
+    read, first = labels.read, []
+
+    def slow():
+        found = read()
+        if not first:
+            first.append(say(Labels(place.tables, "usage"), 5, 7))
+        return found
+
+    monkeypatch.setattr(labels, "read", slow)
+    with pytest.raises(UsageError, match="labelled already"):
+        say(labels, 6, anomaly=False)
+    assert say(labels, 9)[1]
+    assert len(labels.current()) == 2
+
+
 def test_two_at_once_never_contradict_each_other(place, tmp_path):
     wins, refused = [], []
 
