@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from firnflow.stores.checks.judge import Judgement
     from firnflow.stores.checks.rows import Rule
-    from firnflow.stores.checks.subject import Subject
+    from firnflow.stores.checks.subject import Field, Subject
     from firnflow.stores.tables.catalog import Tables
     from firnflow.stores.tables.publish import Wish
 
@@ -73,13 +73,22 @@ def keep(tables: Tables, found: Judgement, wish: Wish, at: float) -> str:
 
 def _rows(found: Judgement, placed: str) -> str:
     subject, rules = found.subject, found.rules
-    row = ", ".join(f"{literal(field.name)}: {field.shown}" for field in subject.fields)
+    row = ", ".join(f"{literal(field.name)}: {_plain(field)}" for field in subject.fields)
     reasons = f"list_filter([{', '.join(_reasons(rules))}], reason -> reason IS NOT NULL)"
-    place = f"(SELECT said FROM {placed} WHERE {placed}.place = {subject.place})" if subject.place else "NULL::VARCHAR"
+    # A join by an equation: DuckDB compares a subquery by this place with each row in turn.
+    rows = f"SELECT *, {subject.place or 'NULL::BIGINT'} AS stands_at FROM ({statement.bad_rows(subject, rules)})"
     return (
-        f"SELECT {place} AS place, {reasons} AS reasons, to_json({{{row}}})::VARCHAR AS row "
-        f"FROM ({statement.bad_rows(subject, rules)})"
+        f"SELECT said AS place, {reasons} AS reasons, to_json({{{row}}})::VARCHAR AS row "
+        f"FROM ({rows}) LEFT JOIN {placed} ON {placed}.place = stands_at"
     )
+
+
+def _plain(field: Field) -> str:
+    """Return what stands in a row as JSON can have it: there are no NaN and no infinities in it."""
+    shown = field.shown
+    if field.type not in {"DOUBLE", "FLOAT"} or field.value != shown:  # a text that stands for one is a text
+        return shown
+    return f"CASE WHEN isfinite({shown}) THEN to_json({shown}) ELSE to_json({shown}::VARCHAR) END"
 
 
 def _reasons(rules: Sequence[Rule]) -> list[str]:
