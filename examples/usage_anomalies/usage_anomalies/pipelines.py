@@ -101,7 +101,8 @@ def tidy_up(run: ff.RunSummary) -> None:
 @ff.pipeline(params=UsageParams, schedule=ff.Cron("0 7 * * *"), finalizer=tidy_up)
 def usage_anomalies(p: Any) -> None:
     """Read usage, fit a detector per category, let it win against the champion or not, look at the last days, tell."""
-    daily = features(usage(p.world), p.reading, p.time, p.value, p.detector.combine).publish("usage_daily")
+    rows = features(usage(p.world), p.reading, p.time, p.value, p.detector.combine)
+    daily = rows.publish("usage_daily", key=["category", "day", "hour"])
     labels = no_labels().publish("usage_daily_labels", mode="append")
     categories = categories_of(daily)
     challenger = settings_of(p.detector, p.holidays)
