@@ -97,7 +97,9 @@ def test_killed_and_resumed_each_row_is_kept_once(flow, point):
 @pytest.mark.slow
 def test_the_same_rows_are_kept_once_and_others_are_added(flow):
     for _ in range(2):
-        assert flow.run("stop", inline=True).tasks["check_orders"].error["type"] == "BadRowsError"
+        result = flow.run("stop", inline=True)
+        assert result.tasks["check_orders"].error["type"] == "BadRowsError"
+        assert result.metrics == {"check_orders.rows": 6, "check_orders.bad_rows": 2, "check_orders.warnings": 0}
     assert flow.tables.find("orders") is None
     assert ids(flow, "orders_quarantine") == [0, 1]
     (error,) = [task.error for task in flow.run("stop", "rows=1", inline=True).tasks.values() if task.error]

@@ -153,7 +153,8 @@ def execute_attempt(call: Call, task: Task[...], place: Workplace) -> Outcome:
             said = describe(error, place.redact)
             log.write("firnflow", said["traceback"] or said["message"], "error")
             place.state.fail(call.attempt, TaskStatus.FAILED, said, peak.read(), here.history)
-            return Outcome(TaskStatus.FAILED, error=said, seconds=time.perf_counter() - began, peak_memory=peak.read())
+            took = time.perf_counter() - began
+            return Outcome(TaskStatus.FAILED, {}, here.metrics, said, took, peak.read())
         finally:
             context.leave(token)
             with contextlib.suppress(OSError):

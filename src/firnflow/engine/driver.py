@@ -238,6 +238,7 @@ class Driver:
                 unit.take(outcome)
                 self._done(unit, TaskStatus.SUCCEEDED, outcome.seconds)
             else:
+                unit.metrics = outcome.metrics  # what it had counted until it failed: wrong rows, rounds
                 self._failed(unit, outcome.error or {}, outcome.seconds)
 
     def _lost(self, unit: Unit, why: str, said: str) -> None:
