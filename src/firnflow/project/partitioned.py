@@ -22,9 +22,17 @@ def is_partitioned(source: Source) -> bool:
 
 def of_partition(source: Source, key: str) -> Source:
     """Return the source of one partition. Raises ValueError where the key could lead elsewhere."""
-    check_key(key)
+    return _filled(source, check_key(key))
+
+
+def of_all_partitions(source: Source) -> Source:
+    """Return the source with a pattern that the files of all partitions match."""
+    return _filled(source, "*")
+
+
+def _filled(source: Source, text: str) -> Source:
     if source.path is not None:
-        return source.model_copy(update={"path": source.path.replace(MARK, key)})
+        return source.model_copy(update={"path": source.path.replace(MARK, text)})
     if source.url is not None:
-        return source.model_copy(update={"url": source.url.replaced(MARK, key)})
+        return source.model_copy(update={"url": source.url.replaced(MARK, text)})
     return source

@@ -89,7 +89,7 @@ def fetched(spec: Source, root: Path, scratch: Path) -> list[tuple[str, Path]]:
         version = ("--rev", place.revision) if place.revision else ()
         try:
             with writing(path):
-                repository.dvc(scratch, ["get", place.repository, each.path, *version, "-o", str(path)])
+                repository.dvc(scratch, ["get", *version, "-o", str(path), "--", place.repository, each.path])
         except StoreError as error:
             raise _explained(error, spec, place) from error
         _check_content(path, each, spec)
@@ -154,7 +154,7 @@ def _asked(where: str, revision: str, path: str) -> tuple[Kept, ...]:
     folder = _fixed(path)
     version = ["--rev", revision] if revision else []
     options = ["-R", "--dvc-only", "--json", "--show-hash", "--size"]
-    said = repository.dvc(Path("/"), ["list", where, *([folder] if folder else []), *version, *options])
+    said = repository.dvc(Path("/"), ["list", *version, *options, "--", where, *([folder] if folder else [])])
     found = []
     wanted = re.compile(glob_translate(path)) if glob.has_magic(path) else None
     for each in json.loads(said):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from firnflow.errors import FirnflowError
 from firnflow.project.catalog import format_of
-from firnflow.project.partitioned import of_partition
+from firnflow.project.partitioned import of_all_partitions
 from firnflow.stores.sources import locate, postgres
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def look(spec: Source, root: Path) -> Look:
     files: tuple[SourceFile, ...] = ()
     kind: str = spec.format or ""
     try:
-        files = tuple(locate.listed(of_partition(spec, "*"), root))
+        files = tuple(locate.listed(of_all_partitions(spec), root))
         kind = format_of(files[0].shown, spec.format)
         if spec.url is not None:
             locate.check_readable(spec, files[0])

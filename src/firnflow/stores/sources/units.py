@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firnflow.errors import ConfigError, NotFoundError
-from firnflow.project.partitioned import MARK, is_partitioned, of_partition
+from firnflow.project.partitioned import MARK, is_partitioned, of_all_partitions
 from firnflow.stores.sources import dvc, locate, postgres
 from firnflow.stores.sources.locate import SourceFile
 
@@ -66,7 +66,7 @@ def of(spec: Source, root: Path, kind: str) -> Units:
         return Units(partitioned=False, found={"": Unit("", (SourceFile(spec.place, 0, 0.0, version),))})
     partitioned = bool(kind) and is_partitioned(spec)
     try:
-        files = locate.listed(of_partition(spec, "*"), root)
+        files = locate.listed(of_all_partitions(spec), root)
     except NotFoundError:
         files = []
     if not partitioned:
