@@ -42,7 +42,7 @@ class Finding:
 def project_files(root: Path, environment: str | None) -> Iterator[Finding]:
     """Look at firnflow.toml and catalog.toml."""
     from firnflow.project import load_catalog, load_settings
-    from firnflow.project.partitioned import of_partition
+    from firnflow.project.partitioned import of_all_partitions
 
     found = yield from _try("firnflow.toml", lambda: load_settings(root, environment))
     if found is not None:
@@ -50,7 +50,7 @@ def project_files(root: Path, environment: str | None) -> Iterator[Finding]:
     catalog = yield from _try("catalog.toml", lambda: load_catalog(root))
     for name, source in (catalog or {}).items():
         there = source.path is None or source.revision is not None or source.repo is not None
-        if not there and not _matches(root, of_partition(source, "*").path or ""):
+        if not there and not _matches(root, of_all_partitions(source).path or ""):
             mend = f"put it there, or give another: --input {name}=PATH"
             yield Finding("catalog.toml", "warning", f"[{name}]: there is no file {source.path}", mend)
     if catalog is not None:
