@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from firnflow.cli import _checks
+
 
 @pytest.mark.server
 def test_sources(shop, s3_url):
@@ -74,3 +76,14 @@ def test_tracking_a_file_and_reading_a_version_of_it(shop, monkeypatch):
     subprocess.run("git commit -q --allow-empty -m 'The same once more'", shell=True, cwd=shop.root, check=True)
     assert shop.call("run", "sourced", "-q").code == 0
     assert {each.status for each in shop.state.attempts(shop.newest().id)} == {"cached"}
+
+
+def test_the_doctor_looks_for_files_of_any_partition(shop):
+    (shop.root / "catalog.toml").write_text(
+        '[there]\npath = "in/{partition}.csv"\n[gone]\npath = "out/{partition}.csv"\n'
+        '[kept]\npath = "x.csv"\nrevision = "v1"\n'
+    )
+    (shop.root / "in").mkdir()
+    (shop.root / "in" / "2026-01-01.csv").write_text("a\n1\n")
+    found = [each.message for each in _checks.project_files(shop.root, None) if each.state == "warning"]
+    assert found == ["[gone]: there is no file out/{partition}.csv"]
