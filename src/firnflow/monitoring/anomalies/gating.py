@@ -29,7 +29,7 @@ class ContestRules(Section):
 
     Attributes:
         mode: `auto`: who wins is promoted; `manual`: waits for an approval; `shadow`: is judged, nothing more.
-        answers: with fewer labels on days that both have judged, nothing is promoted against a champion.
+        answers: with fewer labels nothing is promoted against a champion.
         open_flags: so many more flags than the champion's may be on days that nobody has said anything about.
     """
 
