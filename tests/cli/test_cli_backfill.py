@@ -65,6 +65,15 @@ def ledger(shop, pipeline="etl"):
     return {key: entry.status for key, entry in Partitions(shop.state, "local").of(pipeline).items()}
 
 
+def wait_until(shop, pipeline, done, process):
+    """Wait until so many partitions are done."""
+    entries, until = Partitions(shop.state, "local"), time.monotonic() + 60
+    while sum(entry.status == "succeeded" for entry in entries.of(pipeline).values()) < done:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 def test_what_runs_is_said_first(shop):
     said = shop.call("backfill", "etl", "--from", "2026-01-01", "--to", "2026-01-03", "--dry-run")
     assert said.out.endswith(
@@ -212,13 +221,7 @@ def test_ninety_partitions_killed_twice_end_complete_and_the_next_call_does_noth
     call = ("backfill", "publishing", "--from", "2026-01-01", "--to", "2026-03-31", "--workers", "2")
     for done, whole in ((20, True), (55, False)):
         process = shop.start(*call)
-        until = time.monotonic() + 60
-        while (
-            sum(status == "succeeded" for status in ledger(shop, "publishing").values()) < done
-            and time.monotonic() < until
-        ):
-            assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
+        wait_until(shop, "publishing", done, process)
         kill(process, whole=whole)
         assert "succeeded" in ledger(shop, "publishing").values()
         assert len(ledger(shop, "publishing")) < 90
@@ -251,8 +254,7 @@ def test_two_backfills_at_once_run_each_partition_once(shop):
 @pytest.mark.slow
 def test_ctrl_c_lets_what_runs_end(shop):
     process = shop.start("backfill", "etl", "--to", "2026-03-31", "--workers", "1")
-    while sum(status == "succeeded" for status in ledger(shop).values()) < 3:
-        time.sleep(0.05)
+    wait_until(shop, "etl", 3, process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
