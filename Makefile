@@ -29,6 +29,12 @@ help:
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Airflow's dependencies and ours never meet: it gets an environment of its own.
+.venv/.airflow: requirements/airflow.txt .venv/.made
+	$(PYTHON) -m venv .venv/airflow
+	.venv/airflow/bin/pip install --quiet --require-hashes -r requirements/airflow.txt
+	@touch $@
+
 demo: .venv/.demo
 	cd examples/churn && ../../$(BIN)/firnflow run churn
 	@cd examples/churn && ../../$(BIN)/firnflow show churn --format svg --output .firnflow/churn.svg
@@ -62,6 +68,8 @@ lock: .venv/.made
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" --extra train --extra plots --extra track --extra tune --group build -c requirements/dev.txt \
 	  -o requirements/demo.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" --group airflow -o requirements/airflow.txt
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks

@@ -75,7 +75,7 @@ def test_each_task_says_when_it_starts_and_how_often_it_is_tried():
         "found": (["found-elements"], "all_success"),
         "total": (["found"], "none_failed"),  # no elements are skipped for Airflow, and done for us
         "perhaps": (["one"], "none_failed"),
-        "finalizer": (["written", "total", "perhaps"], "all_done"),
+        "finalizer": (["written", "total", "perhaps"], "teardown"),
     }
     assert tasks["is_good"]["cases"] == {"one": [["result", True]]}
     one = tasks["one"]

@@ -93,11 +93,11 @@ def _finalizer(graph: Graph, leaves: list[str], settings: Airflow) -> dict[str, 
     node = graph.finalizer
     doc = "Ends the run. It fails where a task has failed."
     if node is None:
-        return {"id": FINALIZER, "doc": doc, "reads": leaves, "rule": "all_done", **_settled(settings)}
+        return {"id": FINALIZER, "doc": doc, "reads": leaves, "rule": "teardown", **_settled(settings)}
     options = node.options
     more = {"retries": options.retries, "retry_delay": options.retry_delay, "backoff": options.backoff}
     doc = f"{node.doc}\n\n{doc}".strip()
-    base = {"id": FINALIZER, "doc": doc, "reads": leaves, "rule": "all_done", "timeout": options.timeout}
+    base = {"id": FINALIZER, "doc": doc, "reads": leaves, "rule": "teardown", "timeout": options.timeout}
     return {**base, **more, **_place(node, settings)}
 
 

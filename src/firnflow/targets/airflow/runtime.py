@@ -138,6 +138,9 @@ def _operator(
     }
     options = {name: value for name, value in options.items() if value is not None}  # a map takes no None
     own = {"node": each, "call": {**call, "params": sorted(data["params"]), "partitioned": data["partitioned"]}}
+    if each["rule"] == "teardown":
+        del options["trigger_rule"]  # a teardown has its own: it runs whatever has happened, and hides no failure
+        return FirnflowTask(**options, **own).as_teardown(on_failure_fail_dagrun=True)
     if "elements" not in each:
         return FirnflowTask(**options, **own)
     options["map_index_template"] = "{{ task.element['label'] }}"
@@ -162,6 +165,7 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
     """
 
     ui_color = "#e3f0f7"
+    inherits_from_skipmixin = True  # so that a task which is cleared later is skipped again
 
     def __init__(
         self, *, node: dict[str, Any], call: dict[str, Any], element: dict[str, Any] | None = None, **options: Any
@@ -263,7 +267,7 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
     def _publish(self, answer: dict[str, Any], context: Any) -> None:
         """Say in the asset's event which version was published."""
         ref: dict[str, Any] = next(iter(answer["outputs"].values()), {})
-        extra = {"run": answer["run"], "digest": ref.get("digest"), **(ref.get("meta") or {}).get("version", {})}
+        extra = {"run": answer["run"], "version": (ref.get("meta") or {}).get("version"), "digest": ref.get("digest")}
         context["outlet_events"][_asset(self.node["publishes"])].extra = extra
 
     def _branch(self, answer: dict[str, Any], context: Any) -> None:

@@ -1,0 +1,68 @@
+"""What every target must do: for each small pipeline how its run and its tasks end; and what each target can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Can = Literal["yes", "notyet", "never"]
+
+CAPABILITIES: dict[str, tuple[str, dict[str, Can]]] = {
+    "values": ("tables, several outputs, JSON, pages", {"local": "yes", "airflow": "yes"}),
+    "params": ("typed parameters, in sections, with any text", {"local": "yes", "airflow": "yes"}),
+    "maps": ("maps over lists written down, given, computed, empty, crossed", {"local": "yes", "airflow": "yes"}),
+    "branches": ("branches, joins, arguments that accept None", {"local": "yes", "airflow": "yes"}),
+    "groups": ("sub-pipelines", {"local": "yes", "airflow": "yes"}),
+    "finalizer": ("a finalizer that always runs and hides nothing", {"local": "yes", "airflow": "yes"}),
+    "retries": ("retries after an error and after a killed process", {"local": "yes", "airflow": "yes"}),
+    "timeout": ("a timeout that ends the whole process tree", {"local": "yes", "airflow": "yes"}),
+    "tables": ("named tables, and pipelines that start each other by them", {"local": "yes", "airflow": "yes"}),
+    "partitions": ("runs for a partition", {"local": "yes", "airflow": "notyet"}),
+    "backfill": ("backfills of partitions", {"local": "yes", "airflow": "notyet"}),
+    "sources": ("files of a source that start a pipeline", {"local": "yes", "airflow": "never"}),
+    "memory": ("a task's memory limit", {"local": "yes", "airflow": "notyet"}),
+    "operation": ("run, logs, cancel, resume by `firnflow`", {"local": "yes", "airflow": "notyet"}),
+}
+"""Name → what it is, and which target can do it: `never` is refused when planning."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of one pipeline.
+
+    Attributes:
+        name: of the case.
+        pipeline: that runs.
+        needs: the capabilities that it shows.
+        status: how the run ends.
+        states: task → how it ends, where that is not `succeeded`; None: targets may say it differently.
+        params: of the run; `FOLDER` stands for an empty folder.
+    """
+
+    name: str
+    pipeline: str
+    needs: tuple[str, ...]
+    status: str = "succeeded"
+    states: dict[str, str] | None = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+
+
+_RIGHT = {"below": "skipped", "left": "skipped", "listed": "skipped", "double": "skipped", "total": "skipped"}
+_LEFT = {"right": "skipped", "below_right": "skipped", "perhaps": "skipped"}
+
+CASES = (
+    Case("values", "values", ("values", "params")),
+    Case("maps", "maps", ("maps",)),
+    Case("the left branch", "branches", ("branches", "finalizer"), states=_LEFT),
+    Case("the right branch", "branches", ("branches",), states=_RIGHT, params={"side": "right"}),
+    Case("groups", "groups", ("groups",)),
+    Case("a failure", "failing", ("finalizer",), "failed", {"broken": "failed"}),
+    Case("retries", "retried", ("retries",), params={"folder": "FOLDER"}),
+    Case("a timeout", "timed_out", ("timeout",), "failed", None, {"folder": "FOLDER"}),
+    Case("a table", "publishing", ("tables",)),
+)
+
+
+def that(target: str) -> list[Case]:
+    """Return the cases of which a target can do all that they need."""
+    return [case for case in CASES if all(CAPABILITIES[need][1][target] == "yes" for need in case.needs)]

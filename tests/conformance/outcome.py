@@ -1,0 +1,54 @@
+"""What came of a run, in the same words for every target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from firnflow.status import COMMITTED, TaskStatus
+from firnflow.stores.state import State
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        status: of the run.
+        states: task → how it ended; not those that could not start, of which a target need write nothing down.
+        digests: task, or element of a map as `task[label]` → the digests of its outputs.
+        attempts: task → how many were started, where some were.
+    """
+
+    status: str
+    states: dict[str, str]
+    digests: dict[str, dict[str, str]]
+    attempts: dict[str, int]
+
+
+def outcome(url: str, run: str) -> Outcome:
+    """Return what the state says of a run."""
+    state = State(url)
+    try:
+        status, attempts = str(state.run(run).status), state.attempts(run)
+    finally:
+        state.close()
+    newest = {(each.task, each.element): each for each in attempts}
+    done = [each for each in newest.values() if each.status in COMMITTED and each.outputs]
+    states: dict[str, str] = {}
+    for each in newest.values():
+        if each.status == TaskStatus.UPSTREAM_FAILED:
+            continue
+        states[each.task] = "succeeded" if each.status in COMMITTED else str(each.status)
+    return Outcome(
+        status,
+        states,
+        {
+            each.task + (f"[{each.label}]" if each.label else ""): {
+                name: ref.get("digest", "") if isinstance(ref, dict) else ref.digest
+                for name, ref in each.outputs.items()
+            }
+            for each in done
+        },
+        dict(Counter(each.task for each in attempts if each.number > 0)),
+    )

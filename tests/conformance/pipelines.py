@@ -1,0 +1,220 @@
+"""Small pipelines, one for each feature of the graph, each kind of value and each failure: every target runs them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pyarrow as pa
+from pydantic import Field
+
+import firnflow as ff
+
+
+class Parts(NamedTuple):
+    low: pa.Table
+    high: pa.Table
+
+
+class Section(ff.Params):
+    factor: float = 1.5
+    names: tuple[str, ...] = ("a", "ü ' \" ;")
+
+
+class Wishes(ff.Params):
+    rows: int = Field(default=4, ge=1)
+    word: str = "say $HOME; `ls` \"ü\" 'x'"
+    section: Section = Section()
+
+
+@ff.task
+def numbers(rows: int) -> pa.Table:
+    """Make `rows` numbers."""
+    print("making", rows)
+    return pa.table({"n": list(range(rows))})
+
+
+@ff.task
+def split(table: pa.Table) -> Parts:
+    half = table.num_rows // 2
+    return Parts(table.slice(0, half), table.slice(half))
+
+
+@ff.task
+def count(table: pa.Table) -> int:
+    ff.log_metric("rows", table.num_rows)
+    return table.num_rows
+
+
+@ff.task
+def describe(low: int, high: int, word: str, section: Section) -> dict[str, str]:
+    return {"low": str(low), "high": str(high), "word": word, "names": "|".join(section.names)}
+
+
+@ff.task
+def page(facts: dict[str, str]) -> ff.Html:
+    return ff.Html(f"<!doctype html><p>{facts['low']}")
+
+
+@ff.pipeline(params=Wishes)
+def values(p):
+    """Tables, several outputs, JSON, a page, parameters with hostile texts."""
+    parts = split(numbers(p.rows))
+    page(describe(count(parts.low), count.options(name="above")(parts.high), p.word, p.section))
+
+
+@ff.task
+def listed(upto: int) -> list[int]:
+    return list(range(upto))
+
+
+@ff.task
+def double(x: int) -> int:
+    return 2 * x
+
+
+@ff.task
+def add(x: int, y: int) -> int:
+    return x + y
+
+
+@ff.task
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+class Upto(ff.Params):
+    upto: int = 2
+    given: list[int] = Field(default=[5])
+
+
+@ff.pipeline(params=Upto)
+def maps(p):
+    """Maps over a written list, a parameter, what a task returns, nothing, and pairs of lists."""
+    total(double.map([1, 2]))
+    total.options(name="of_found")(double.options(name="found").map(listed(p.upto)))
+    total.options(name="of_nothing")(double.options(name="nothing").map(listed.options(name="empty")(0)))
+    total.options(name="of_pairs")(add.cross_map(p.given, [10, 20]))
+
+
+class Side(ff.Params):
+    side: str = "left"
+
+
+@ff.task
+def choose(side: str) -> Literal["left", "right"]:
+    return "left" if side == "left" else "right"
+
+
+@ff.task
+def left() -> int:
+    return 1
+
+
+@ff.task
+def right() -> int:
+    return 2
+
+
+@ff.task
+def below(x: int) -> int:
+    return 10 * x
+
+
+@ff.task
+def either(values: list[int]) -> int:
+    return sum(values)
+
+
+@ff.task
+def perhaps(x: int | None) -> int:
+    return -1 if x is None else x
+
+
+@ff.task
+def note(summary: ff.RunSummary) -> dict[str, str]:
+    return {"status": str(summary.status), **{name: str(state) for name, state in summary.tasks.items()}}
+
+
+@ff.pipeline(params=Side, finalizer=note)
+def branches(p):
+    """A branch, what hangs below it, two joins, a map below a case, and a finalizer."""
+    side = choose(p.side)
+    with side.case("left"):
+        one = below(left())
+        total(double.map(listed(1)))
+    with side.case("right"):
+        two = below.options(name="below_right")(right())
+    either([one, two])
+    perhaps(two)
+
+
+@ff.pipeline
+def inner(x: int):
+    return double.options(name="twice")(double(x))
+
+
+@ff.pipeline
+def groups():
+    """Sub-pipelines as groups."""
+
+    total([inner(1)])
+
+
+@ff.task
+def broken(x: int) -> int:
+    raise ValueError(f"no luck with {x}")
+
+
+@ff.pipeline(finalizer=note)
+def failing():
+    """A task that fails: what is below it does not run, the finalizer does, the run has failed."""
+    below(broken(left()))
+    right()
+
+
+class Marks(ff.Params):
+    folder: str
+
+
+@ff.task(retries=2, retry_delay=0.2)
+def flaky(folder: str) -> int:
+    tries = len(list(Path(folder).glob("try-*")))
+    (Path(folder) / f"try-{tries}").touch()
+    if tries == 0:
+        raise ValueError("the first time")
+    if tries == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return tries
+
+
+@ff.task(timeout="3s")
+def hanging(folder: str) -> None:
+    time.sleep(600)
+
+
+@ff.pipeline(params=Marks)
+def retried(p):
+    """A task that fails, is killed, and then succeeds."""
+    flaky(p.folder)
+
+
+@ff.pipeline(params=Marks)
+def timed_out(p):
+    """A task that outruns its timeout."""
+    hanging(p.folder)
+
+
+@ff.pipeline
+def publishing():
+    """A table that is published, and starts another pipeline."""
+    numbers(3).publish("conformance_numbers")
+
+
+@ff.pipeline(schedule=ff.OnUpdate("conformance_numbers"))
+def reading():
+    """What is started by a table that another pipeline publishes."""
+    count(ff.table("conformance_numbers"))
