@@ -50,6 +50,7 @@ class Contender:
         state: the state that every task of a `firnflow run --json` must end in.
         most_runs: for what is too slow to be run as often as the others.
         tracking: who is told of a run of Firnflow's beside it; no peer tells anybody.
+        memory: bytes of data that it may hold, where it does not bound itself: more would end others on this machine.
         note: what a reader of the results must know.
     """
 
@@ -61,6 +62,7 @@ class Contender:
     state: str | None = None
     most_runs: int = 99
     tracking: str = "none"
+    memory: int | None = None
     note: str = ""
 
 
@@ -160,7 +162,7 @@ def once(contender: Contender) -> Sample:
     with out.open("wb") as stdout, err.open("wb") as stderr:
         began = time.perf_counter()
         process = subprocess.Popen(
-            contender.command,
+            [*([] if contender.memory is None else ["prlimit", f"--data={contender.memory}"]), *contender.command],
             cwd=cwd,
             env=environment(scripted=contender.command[0] != FIRNFLOW, tracking=contender.tracking),
             stdin=subprocess.DEVNULL,

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import ibis
 import pandas as pd
 import pyarrow.parquet as pq
 from feast import FeatureStore, RepoConfig
@@ -27,6 +28,8 @@ def main(store: str, folder: str, result: str) -> None:
         online_store=None,
         entity_key_serialization_version=3,
     )
+    if store == "duckdb":  # Feast lets nobody say how much DuckDB may hold
+        ibis.set_backend(ibis.duckdb.connect(memory_limit="4GB", threads=2, temp_directory="spill"))
     features = FeatureStore(config=config)
     customer, views = definitions(folder, dt.timedelta(days=TTL_DAYS))
     features.apply([customer, *views])

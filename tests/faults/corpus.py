@@ -97,6 +97,9 @@ CALLS = [
     ("exec", "--graph", "flow.json", "--task", "rows", "--run", "r1", "--set", HOLE),
     (HOLE,),
     ("list", HOLE),
+    *[("features", verb, HOLE) for verb in ("show", "materialize", "list")],
+    ("features", "materialize", "--at", HOLE),
+    ("features", "get", "view", "--entity", HOLE),
 ]
 """Calls in which any text of the corpus is wrong. Those that write where the caller says (`--output`) are left out."""
 

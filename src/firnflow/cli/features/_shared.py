@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from firnflow.project import Project
     from firnflow.stores import Stores
     from firnflow.stores.state import State
-    from firnflow.stores.state.views import Views
+    from firnflow.stores.state.views import Views, ViewVersion
 
 
 def complete(incomplete: str) -> list[str]:
@@ -58,6 +58,22 @@ def project_views(environment: str | None) -> tuple[Project, dict[str, FeatureVi
     state = State(project.settings.state.reveal())
     _project.opened.callback(state.close)
     return project, find(project), state
+
+
+def filled(environment: str | None, view: ViewVersion) -> str | None:
+    """Return which moment's values of a version the online store has, or what is wrong with it; None: no moment's."""
+    from firnflow.cli import _project
+    from firnflow.errors import FirnflowError
+    from firnflow.features import place
+    from firnflow.features.materializing import moment_from
+
+    try:
+        online = place.of_settings(_project.settings_of(environment)[1])
+        (found,) = online.store.read([(online.place_of(view.name, view.version), ())])
+        mark = place.Mark.from_text(found.mark)
+    except FirnflowError as error:
+        return f"? ({error})"
+    return None if mark is None or mark.at is None else f"as of {moment_from(mark.at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def sources(

@@ -25,11 +25,12 @@ def command(
     state, views = _shared.registry(environment)
     versions = views.versions(name)
     models = trained_on(state, name)
+    filled = _shared.filled(environment, versions[0])
     if as_json:
         told = [{"version": v.version, "made_at": v.made_at, "models": models.get(v.version, [])} for v in versions]
-        print_json({**asdict(versions[0]), "versions": told})
+        print_json({**asdict(versions[0]), "online": filled, "versions": told})
         return
-    _print(versions[0])
+    _print(versions[0], filled or "not yet: firnflow features materialize")
     features = versions[0].about["features"].items()
     if features:
         rows = [(feature, said["type"] or "?", said["description"] or "-") for feature, said in features]
@@ -41,7 +42,7 @@ def command(
     print_table(("version", "made", "models trained on it"), history)
 
 
-def _print(view: ViewVersion) -> None:
+def _print(view: ViewVersion, filled: str) -> None:
     from firnflow.cli import _format
     from firnflow.cli._print import say
     from firnflow.features.registry import lasts
@@ -58,6 +59,7 @@ def _print(view: ViewVersion) -> None:
         "counts": lasts(definition["ttl"]),
         "owner": about["owner"] or "-",
         "tags": ", ".join(f"{name}={text}" for name, text in about["tags"].items()) or "-",
+        "online": filled,
         "applied": f"{_format.when(view.applied_at)} by {view.applied_by}",
     }
     say(f"{view.name}, version {view.version}", "bold")

@@ -151,5 +151,5 @@ def _said() -> Iterator[None]:
         yield
     except redis.RedisError as error:
         raise StoreError(
-            f"The online store in Redis cannot be used: {error}. Mend: see `online` in firnflow.toml"
+            f"The online store in Redis cannot be used: {str(error).rstrip('.')}. Mend: see `online` in firnflow.toml"
         ) from error
