@@ -19,7 +19,7 @@ _OUTCOMES = {
     "quarantined": "Rows were set aside",
     "stopped": "Nothing went on",
 }
-_MARKS = {("failed", "error"): "✗ broken", ("failed", "warn"): "! warning"}
+_MARKS = {("failed", "error"): "✗\u00a0broken", ("failed", "warn"): "!\u00a0warning"}
 _STATUS = {"passed": "✓ kept", "skipped": "– not compared"}
 _ROW, _BAR, _TEXT, _SHARE = 26, 300, 190, 60  # pixels of the picture
 
@@ -63,18 +63,18 @@ def _parts(result: CheckResult) -> Iterator[str]:
 def _table(result: CheckResult) -> str:
     others = [each for each in result.findings if each.status != "failed"]
     rows = "".join(map(_row, [*result.broken, *others]))
-    head = '<tr><th></th><th>rule</th><th>found</th><th class="n">rows</th><th>such as</th></tr>'
-    return f'<div class="card scroll"><table>{head}{rows}</table></div>'
+    head = '<tr><th></th><th>rule</th><th class="n">rows</th><th>such as</th><th>found</th></tr>'
+    return f'<div class="card scroll"><table class="rows">{head}{rows}</table></div>'
 
 
 def _row(each: Finding) -> str:
     mark = _MARKS.get((each.status, each.severity)) or _STATUS[each.status]
     kind = ' class="worse"' if (each.status, each.severity) == ("failed", "error") else ""
-    shown = ", ".join(dict.fromkeys(each.examples))
+    shown = ", ".join(each.examples)
     rows = f"{each.rows:,}" if each.rows is not None else ""
     return (
-        f'<tr{kind}><td class="n">{mark}</td><td>{escape(each.name)}</td><td>{escape(each.found)}</td>'
-        f'<td class="n">{rows}</td><td>{escape(shown)}</td></tr>'
+        f'<tr{kind}><td>{mark}</td><td>{escape(each.name)}</td><td class="n">{rows}</td><td>{escape(shown)}</td>'
+        f"<td>{escape(each.found)}</td></tr>"
     )
 
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from firnflow.stores.checks.subject import Subject
 
 
+_EXAMPLES = 3
+"""Of a rule, in the result; the message of an error shows more."""
+
+
 @dataclass(frozen=True)
 class Past:
     """The last versions of the named table.
@@ -153,7 +157,7 @@ def _of_rows(
             wanted=rule.wanted,
             said=rule.expected,
             rows=count,
-            examples=tuple(each.text for each in found if each.rule == at),
+            examples=tuple(dict.fromkeys(each.text for each in found if each.rule == at))[:_EXAMPLES],
         )
 
 
@@ -204,7 +208,8 @@ def _message(judgement: Judgement) -> Iterator[str]:
     wrong = f"{result.bad_rows:,} of {counted(result.rows, 'row')} {are} not what {subject.declared_by}"
     yield f"{subject.name}: {wrong}; {subject.done}"
     yield from (f"  {each.line}" for each in stopping)
-    shown = [each for each in judgement.found if judgement.rules[each.rule].severity == "error"]
+    of_rules = [each for each in judgement.found if judgement.rules[each.rule].severity == "error"]
+    shown = of_rules[: statement.EXAMPLES]
     total = sum(each.rows or 0 for each in stopping)
     yield "The first of them:" if total > len(shown) else "They are:"
     yield from (f"  {line}" for line in statement.told(judgement.rules, shown))

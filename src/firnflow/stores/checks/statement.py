@@ -118,7 +118,7 @@ def good_rows(subject: Subject, rules: Sequence[Rule]) -> str:
 
 
 def examples(connection: Any, subject: Subject, rules: Sequence[Rule], broken: Sequence[int]) -> list[Example]:
-    """Return the first rows that break some of the rules.
+    """Return the first rows that break each of some rules, in the order of their places.
 
     Args:
         connection: the Ibis backend.
@@ -136,7 +136,7 @@ def examples(connection: Any, subject: Subject, rules: Sequence[Rule], broken: S
     found = _execute(
         connection,
         subject,
-        f"SELECT * FROM ({' UNION ALL '.join(firsts)}) ORDER BY place, rule, shown LIMIT {EXAMPLES}",
+        f"SELECT * FROM ({' UNION ALL '.join(firsts)}) ORDER BY place, rule, shown",
     )
     places = subject.places([row[0] for row in found])
     return [Example(row[1], said, row[2]) for row, said in zip(found, places, strict=True)]
