@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench docs lock clean
+.PHONY: help demo test check bench airflow docs lock clean
 help:
 	@echo "make demo   set up, and run the churn example on 100,000 customers"
 	@echo "make test   set up, and run every test (25 minutes at the most)"
 	@echo "make check  the quick part: lint, types, import contracts, unit tests"
 	@echo "make bench  measure against the floor and the peers (about an hour); writes benchmarks/RESULTS.md"
+	@echo "make airflow  install an Airflow of its own, for the tests on it"
 	@echo "make docs   draw the pictures of the README again"
 	@echo "make lock   resolve the pinned requirements again"
 
@@ -34,6 +35,8 @@ help:
 	$(PYTHON) -m venv .venv/airflow
 	.venv/airflow/bin/pip install --quiet --require-hashes -r requirements/airflow.txt
 	@touch $@
+
+airflow: .venv/.airflow
 
 demo: .venv/.demo
 	cd examples/churn && ../../$(BIN)/firnflow run churn

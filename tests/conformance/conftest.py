@@ -98,9 +98,9 @@ def database(postgres_url: str) -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def airflow_python() -> Path:
-    """Python of the environment that `make test` has made for Airflow."""
+    """Python of the environment that `make airflow` has made."""
     python = HERE.parents[1] / ".venv" / "airflow" / "bin" / "python"
     if not python.exists():
-        pytest.skip("Airflow is not installed (make .venv/.airflow)")
+        pytest.skip("Airflow is not installed (make airflow)")
     os.environ.setdefault("NO_PROXY", "127.0.0.1")
     return python
