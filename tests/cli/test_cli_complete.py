@@ -14,6 +14,7 @@ def test_names_without_importing_the_project(shop):
     assert _complete.pipelines("fl") == ["flow"]
     assert _complete.tasks("make,co") == ["make,count"]
     assert _complete.environments("") == ["dev", "local"]
+    assert _complete.sources("ord") == ["orders"]
     assert _complete.runs("") == []
 
 
@@ -23,7 +24,8 @@ def test_runs(shop):
 
 
 def test_outside_a_project_there_is_nothing_and_no_error(empty):
-    assert [_complete.pipelines(""), _complete.tasks(""), _complete.environments(""), _complete.runs("")] == [[]] * 4
+    offered = (_complete.pipelines, _complete.tasks, _complete.environments, _complete.runs, _complete.sources)
+    assert [each("") for each in offered] == [[]] * 5
 
 
 def test_the_shell_gets_verbs_and_names(shop):

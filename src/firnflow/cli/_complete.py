@@ -31,6 +31,15 @@ def environments(incomplete: str) -> list[str]:
     return []
 
 
+def sources(incomplete: str) -> list[str]:
+    """Return the sources of catalog.toml whose names begin so."""
+    with contextlib.suppress(Exception):
+        from firnflow.project import find_root, load_catalog
+
+        return _beginning(incomplete, iter(load_catalog(find_root())))
+    return []
+
+
 def runs(incomplete: str) -> list[str]:
     """Return the newest runs whose ids begin so."""
     with contextlib.suppress(Exception):

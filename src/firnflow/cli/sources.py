@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from firnflow.cli import _options
+from firnflow.cli import _complete, _options
 
 if TYPE_CHECKING:
     from firnflow.project import Source
     from firnflow.stores.sources.look import Look
 
-_NAME = typer.Argument(None, metavar="[NAME]", help="A source of catalog.toml, to list its files; default: all.")
+_NAME = typer.Argument(
+    None,
+    metavar="[NAME]",
+    help="A source of catalog.toml, to list its files; default: all.",
+    autocompletion=_complete.sources,
+)
 _LIMIT = typer.Option(50, "--limit", "-n", min=1, help="How many files, the newest first.")
 
 

@@ -93,6 +93,7 @@ class SourceWatch:
         if not self._background:
             self._look(each, watch, spec)
             return
+        watch.next_at = self._clock() + _pause(spec)  # also of a look that ends by a mistake of ours
         name, arguments = f"look-{each[0]}", (each, watch, spec)
         watch.thread = threading.Thread(target=self._look, args=arguments, daemon=True, name=name)
         watch.thread.start()
