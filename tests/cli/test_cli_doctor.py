@@ -133,3 +133,13 @@ def test_a_state_with_a_changed_parameter(shop):
     finding = findings(called)["state", "broken"]
     assert "was asked for is not what was written" in finding["message"]
     assert finding["mend"].startswith("put a copy of it back")
+
+
+def test_an_online_store_that_is_away_or_there(shop, monkeypatch):
+    monkeypatch.setenv("FIRNFLOW_ONLINE", "mysql://127.0.0.1/x")
+    wrong = findings(shop.call("doctor", "--json"))["online", "broken"]
+    assert "no online store" in wrong["message"]
+    assert "redis://HOST:PORT/0" in wrong["mend"]
+    sqlite3.connect(shop.root / "here.db").execute("CREATE TABLE place (id, name)").connection.close()
+    monkeypatch.setenv("FIRNFLOW_ONLINE", "sqlite:///here.db")
+    assert "here.db cannot be used" in findings(shop.call("doctor", "--json"))["online", "broken"]["message"]

@@ -117,6 +117,23 @@ def artifacts(root: Path, settings: Settings) -> Iterator[Finding]:
     yield from _clock("the disk", written)
 
 
+def online(settings: Settings) -> Iterator[Finding]:
+    """Look at the online store of features, where there is one: within reach."""
+    from firnflow.features import place
+
+    shown = settings.online.reference
+    file = shown.removeprefix("sqlite:///")
+    if file != shown and not os.path.exists(file):  # noqa: PTH110 - it need not be a path
+        return
+    try:
+        place.of_settings(settings).store.read([("", ())])
+    except (FirnflowError, OSError) as error:
+        message, _, mend = (of_the_system(error) or str(error)).partition(" Mend: ")
+        yield Finding("online", "broken", message, mend or "see `online` in firnflow.toml")
+    else:
+        yield Finding("online", "ok", f"{shown} can be read")
+
+
 def services(root: Path, settings: Settings) -> Iterator[Finding]:
     """Look at who is told of runs: within reach, and how much waits to be sent."""
     from firnflow.cli import _project

@@ -53,6 +53,7 @@ def _findings(environment: str | None) -> Iterator[Finding]:
         return  # said already
     yield from _checks.state(root, settings)
     yield from _checks.artifacts(root, settings)
+    yield from _checks.online(settings)
     yield from _checks.services(root, settings)
     yield from _checks.machine(settings)
     yield from _checks.code(root, environment)
