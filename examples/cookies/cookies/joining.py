@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from typing import NamedTuple
 
 import ibis
 
 import firnflow as ff
 from cookies.names import COOKIES, DAY, KEY, TOTAL, TRAITS
+
+log = logging.getLogger(__name__)
 
 
 class Joined(NamedTuple):
@@ -32,5 +35,8 @@ def join(orders: ibis.Table, trial_customers: ibis.Table, day: dt.date) -> Joine
     ff.log_metric("customers", people.count().execute())
     ff.log_metric("newcomers", newcomers.count().execute())
     ff.log_metric("orders", known)
-    ff.log_metric("orders_lost", boxes.count().execute() - known)
+    lost = boxes.count().execute() - known
+    ff.log_metric("orders_lost", lost)
+    if lost:
+        log.warning("%s of %s orders are left out: nothing is known of who ordered", lost, known + lost)
     return Joined(joined.select(DAY, KEY, *TRAITS, *COOKIES, TOTAL), newcomers)

@@ -7,6 +7,7 @@ import datetime as dt
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pytest
 
 import firnflow as ff
@@ -56,6 +57,15 @@ def test_who_has_ordered_is_learnt_from_and_who_has_not_is_new(joined):
     assert not set(orders[KEY]) & set(new[KEY])
     assert (orders[TOTAL] == orders["Läckerli"] + orders.Willisauer + orders["Mandelbärli"] + orders.Brownies).all()
     assert (new[DAY] == np.datetime64(TODAY)).all()
+
+
+def test_orders_of_nobody_are_left_out_and_said(connection, caplog):
+    made = feeds(TODAY, 10)
+    people = made.trial_customers.filter(pa.compute.is_in(made.trial_customers[KEY], made.orders[KEY][2:]))
+    tables = (connection.create_table(n, t) for n, t in (("some_orders", made.orders), ("fewer_people", people)))
+    found = join(*tables, TODAY)
+    assert (found.orders.count().execute(), found.newcomers.count().execute()) == (8, 0)
+    assert "2 of 10 orders are left out" in caplog.text
 
 
 def test_a_day_on_which_nobody_is_new_has_no_rows(joined):
