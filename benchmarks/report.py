@@ -113,6 +113,22 @@ def write(
     path.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
+def add(path: Path, results: Sequence[Result], *, began: float, load: float) -> None:
+    """Put sections into a file in place of those of the same titles, or at its end, each with when it was measured."""
+    reasons = tomllib.loads((HERE / "reasons.toml").read_text(encoding="utf-8"))
+    parts = path.read_text(encoding="utf-8").split("\n## ")
+    for result in results:
+        measured = (
+            f"Measured by itself on {time.strftime('%Y-%m-%d', time.gmtime(began))}; load average {load:.1f} when it "
+            f"began, {os.getloadavg()[0]:.1f} at the end."
+        )
+        texts = [result.title, "", measured, "", result.how, "", _verdicts([result], reasons), ""]
+        section = "\n".join([*texts, *(f"{text}\n" for text in result.tables)])
+        same = [at for at, part in enumerate(parts) if part.partition("\n")[0] == result.title]
+        parts = [*parts[: same[0]], section, *parts[same[0] + 1 :]] if same else [*parts, section]
+    path.write_text("\n## ".join(part.rstrip("\n") + "\n" for part in parts), encoding="utf-8")
+
+
 def _verdicts(results: Sequence[Result], reasons: Mapping[str, str]) -> str:
     rows = []
     for verdict in (v for result in results for v in result.verdicts):

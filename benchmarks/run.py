@@ -1,6 +1,6 @@
 """`make bench`: measures Firnflow's budgets beside the same work by hand and beside its peers; writes RESULTS.md.
 
-python benchmarks/run.py [--only NAME ...] [--quick] [--no-peers]
+python benchmarks/run.py [--only NAME ...] [--quick] [--no-peers] [--add]
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="one round of everything, smaller where it is slow")
     parser.add_argument("--no-peers", action="store_true", help="only Firnflow and by hand")
+    parser.add_argument("--add", action="store_true", help="with --only: put what was measured into RESULTS.md")
     options = parser.parse_args()
     began, load = time.time(), os.getloadavg()[0]
     WORK.mkdir(exist_ok=True)
@@ -47,6 +48,8 @@ def main() -> None:
             print("\n".join(f"  {v.what}: {v.measured} (budget {v.budget})" for v in results[-1].verdicts), flush=True)
     complete = len(results) == len(MEASURES) and not options.quick and not options.no_peers
     path = Path(__file__).with_name("RESULTS.md") if complete else WORK / "RESULTS.md"
+    if options.add and not complete:
+        report.add(Path(__file__).with_name("RESULTS.md"), results, began=began, load=load)
     report.write(path, results, bench.peers, quick=options.quick, began=began, load=load)
     print(f"written to {path}")
 
