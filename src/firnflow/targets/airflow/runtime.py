@@ -19,7 +19,7 @@ import threading
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import (
     DAG,
@@ -34,6 +34,9 @@ from airflow.sdk import (
 )
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VERSION = 1
 START = datetime(2020, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - Airflow's Python may be 3.10
@@ -226,11 +229,9 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
         )
         self._process = process
         said: list[str] = []
-        assert process.stdout is not None  # noqa: S101 - for the type checker
-        assert process.stderr is not None  # noqa: S101
         readers = [
-            threading.Thread(target=lambda: said.extend(process.stdout or ()), daemon=True),
-            threading.Thread(target=self._log_lines, args=(process.stderr,), daemon=True),
+            threading.Thread(target=_read, args=(process.stdout, said.append), daemon=True),
+            threading.Thread(target=_read, args=(process.stderr, self._log_line), daemon=True),
         ]
         for reader in readers:
             reader.start()
@@ -245,9 +246,8 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
                 reader.join(5)
         return _answer("".join(said), code), code
 
-    def _log_lines(self, lines: Any) -> None:
-        for line in lines:
-            self.log.info("%s", line.rstrip("\n"))
+    def _log_line(self, line: str) -> None:
+        self.log.info("%s", line.rstrip("\n"))
 
     # -- what came of it
 
@@ -282,6 +282,13 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
         chosen = [task for task in below if is_chosen(task)]
         if len(chosen) < len(below):
             self.skip_all_except(context["ti"], chosen)
+
+
+def _read(stream: Any, take: Callable[[str], None]) -> None:
+    """Give each line of a stream to `take`, as it comes."""
+    with stream:
+        for line in stream:
+            take(line)
 
 
 def _answer(text: str, code: int) -> dict[str, Any]:

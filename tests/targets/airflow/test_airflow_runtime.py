@@ -1,0 +1,199 @@
+"""What Airflow's process does for a task, with stand-ins for the classes of Airflow; a real one runs in conformance."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+import threading
+import time
+import types
+from pathlib import Path
+
+import pytest
+
+from firnflow.targets.airflow import files
+
+NAMES = ["DAG", "Asset", "AssetAll", "AssetAny", "CronTriggerTimetable", "DeltaTriggerTimetable", "Param", "TaskGroup"]
+ERRORS = ("AirflowException", "AirflowFailException", "AirflowSkipException")
+
+
+class Log:
+    def __init__(self):
+        self.lines = []
+
+    def info(self, text, *values):
+        self.lines.append(text % values)
+
+    error = info
+
+
+class Operator:
+    """As much of BaseOperator as a task needs."""
+
+    def __init__(self, **_):
+        self.log, self.downstream_list = Log(), []
+
+
+class Skips:
+    skipped_all_but = None
+
+    def skip_all_except(self, _, chosen):
+        self.skipped_all_but = chosen
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    """The module, loaded beside stand-ins for Airflow."""
+    sdk = types.ModuleType("airflow.sdk")
+    for name in NAMES:
+        setattr(sdk, name, type(name, (), {}))
+    sdk.BaseOperator = Operator
+    exceptions, skipmixin = types.ModuleType("airflow.sdk.exceptions"), types.ModuleType("airflow.sdk.bases.skipmixin")
+    for name in ERRORS:
+        setattr(exceptions, name, type(name, (Exception,), {}))
+    skipmixin.SkipMixin = Skips
+    modules = {"airflow": types.ModuleType("airflow"), "airflow.sdk": sdk, "airflow.sdk.exceptions": exceptions}
+    modules |= {"airflow.sdk.bases": types.ModuleType("airflow.sdk.bases"), "airflow.sdk.bases.skipmixin": skipmixin}
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    spec = importlib.util.spec_from_file_location("runtime_under_test", Path(files.__file__).with_name("runtime.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "GRACE", 1.0)
+    return module
+
+
+@pytest.fixture
+def task(runtime, tmp_path):
+    """Makes a task whose `python` is a script."""
+
+    def make(script, **node):
+        python = tmp_path / "python"
+        python.write_text(f"#!{sys.executable}\n{script}")
+        python.chmod(0o755)
+        call = {"python": str(python), "project": str(tmp_path), "graph": "g.json", "env": "prod", "pipeline": "sales"}
+        call |= {"params": ["rows", "word"], "partitioned": False}
+        made = runtime.FirnflowTask(node={"id": "train", **node}, call=call)
+        made.context = {"run_id": "manual__1", "params": {"rows": [1, None], "word": "$(ls) 'ü\""}, "ti": None}
+        return made
+
+    return make
+
+
+def answers(code=0, **answer):
+    answer = {"run": "r", "state": "succeeded", "outputs": {}, "error": None, **answer}
+    return f"import sys; print({json.dumps(answer)!r}); print('a word', file=sys.stderr); sys.exit({code})"
+
+
+def test_a_task_is_one_call_whose_refs_are_returned_and_whose_words_are_logged(task):
+    made = task(answers(outputs={"result": {"digest": "d"}}))
+    assert made.execute(made.context) == {"result": {"digest": "d"}}
+    assert made.log.lines[-1] == "a word"
+    made = task("import json, sys; print(json.dumps({'state': 'succeeded', 'outputs': sys.argv[1:]}))")
+    assert made.execute(made.context) == [
+        *(
+            "-m",
+            "firnflow",
+            "exec",
+            "--graph",
+            "g.json",
+            "--task",
+            "train",
+            "--run",
+            "sales.manual__1",
+            "--env",
+            "prod",
+        ),
+        *("--set", "rows=[1, null]", "--set", "word=$(ls) 'ü\""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "error", "message"),
+    [
+        (0, {"state": "skipped"}, "AirflowSkipException", "its case was not chosen"),
+        (
+            1,
+            {"state": "failed", "error": {"type": "ValueError", "message": "no"}},
+            "AirflowException",
+            "ValueError: no",
+        ),
+        (2, {"state": "failed"}, "AirflowFailException", "called wrongly"),
+        (1, {"status": "failed"}, "AirflowFailException", "the run has failed"),
+    ],
+)
+def test_what_airflow_is_told_of_a_call_that_did_not_succeed(runtime, task, code, answer, error, message):
+    made = task(answers(code, **answer))
+    with pytest.raises(getattr(runtime, error), match=message):
+        made.execute(made.context)
+
+
+def test_a_call_that_dies_without_an_answer_is_a_failure(runtime, task):
+    made = task("import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(runtime.AirflowException, match="ended with -9 and gave no answer"):
+        made.execute(made.context)
+
+
+def test_the_tasks_of_other_cases_are_skipped(task):
+    made = task(
+        answers(outputs={"result": {"inline": '"left"'}}), cases={"a": [["result", "left"]], "b": [["result", "right"]]}
+    )
+    made.downstream_list = [types.SimpleNamespace(task_id=name) for name in ("a", "b", "neither")]
+    made.execute(made.context)
+    assert made.skipped_all_but == ["a", "neither"]
+
+
+def test_a_task_that_is_killed_ends_with_all_that_it_has_started(task, tmp_path):
+    """A child that is deaf to SIGTERM, and what it prints into."""
+    made = task(
+        "import os, pathlib, signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        "pathlib.Path('pids').write_text(f'{os.getpid()} {child.pid}')\n"
+        "os.rename('pids', 'ready')\n"
+        "time.sleep(600)"
+    )
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(made._exec(made._command(made.context))))
+    thread.start()
+    until = time.monotonic() + 20
+    while not (tmp_path / "ready").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    pids = [int(pid) for pid in (tmp_path / "ready").read_text().split()]
+    made.on_kill()
+    thread.join(20)
+    assert ended[0][1] == -9
+    until = time.monotonic() + 5
+    while any(is_there(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert [pid for pid in pids if is_there(pid)] == []
+
+
+def is_there(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_any_id_of_a_run_becomes_one_of_ours_and_two_never_become_one(runtime):
+    ours = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,79}")
+    ids = ["manual__2026-01-01T00:00:00+00:00", "a b", "a-b", "x" * 300, "x" * 301, "../../etc", "ü", "~"]
+    made = [runtime.run_id("sales", each) for each in ids]
+    assert made[0] == f"sales.{ids[0]}"
+    assert len(set(made)) == len(ids)
+    assert all(ours.fullmatch(each) for each in made)
+
+
+def test_airflows_settings_and_python_do_not_reach_the_project(runtime):
+    given = {
+        "AIRFLOW__CORE__FERNET_KEY": "k",
+        "_AIRFLOW_X": "1",
+        "PYTHONPATH": "/a",
+        "VIRTUAL_ENV": "/v",
+        "STATE_URL": "s",
+    }
+    assert runtime.environment({**given, "PATH": os.defpath}) == {"STATE_URL": "s", "PATH": os.defpath}
