@@ -76,3 +76,23 @@ def test_a_source_that_was_looked_at_is_read(orders, inline):
     free.set()
     assert project.states(project.run(inline=inline)) == {"orders": "succeeded", "count": "succeeded"}
     assert project.states(project.run(inline=inline)) == {"orders": "cached", "count": "cached"}
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_an_object_that_changes_while_it_is_read_is_no_result(lab, s3_url):
+    import fsspec
+
+    s3, project = fsspec.filesystem("s3"), lab(FLOW)
+    s3.pipe_file(f"{s3_url}/Grüße/1.csv", b"x\n1\n")
+    (project.root / "catalog.toml").write_text(f'[orders]\nurl = "{s3_url}/Grüße/*.csv"\n')
+    project = project.again()
+
+    def change(event):
+        if event.kind == "task_started":
+            s3.pipe_file(f"{s3_url}/Grüße/2.csv", b"x\n1\n2\n")
+
+    changed = project.run(listeners=[change])
+    assert "orders changed while it was read, so nothing of it is kept. Mend: run again" in changed.error
+    assert project.run().outputs["count"].inline == "3"
+    assert project.states(project.run()) == {"orders": "cached", "count": "cached"}
