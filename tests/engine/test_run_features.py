@@ -91,7 +91,7 @@ def test_a_task_joins_features_and_runs_again_only_if_a_view_changes(lab):
 NAMED = """
     import datetime as dt
     import ibis
-    from firnflow.features import Entity, FeatureView, training_set
+    from firnflow.features import Entity, FeatureView, materialize, online_features, training_set
 
     amounts = FeatureView("amounts", source="orders", entities=[Entity("customer", "customer_id")], timestamp="at")
 
@@ -126,6 +126,18 @@ NAMED = """
     @ff.pipeline
     def use():
         total(joined())
+
+    @ff.task
+    def fill_online() -> int:
+        return materialize(amounts)[0].written
+
+    @ff.task
+    def look_up(written: int) -> int | None:
+        return online_features(amounts, {"customer_id": [1]})["amounts__amount"][0]
+
+    @ff.pipeline
+    def serve():
+        look_up(fill_online())
 """
 
 
@@ -146,3 +158,6 @@ def test_a_view_reads_the_named_table_as_it_was_when_the_run_began(lab):
     assert [(each["table"], each["version"], each["rows"]) for each in read] == [("orders", 1, 1), ("orders", 2, 1)]
     assert read[0]["digest"] != read[1]["digest"]
     assert project.run("both", "amount=300").outputs["total"].inline == "20"
+    served = [project.run("serve") for _ in range(2)]
+    assert [each.outputs["fill_online"].inline for each in served] == ["1", "0"]
+    assert [each.outputs["look_up"].inline for each in served] == ["300", "300"]

@@ -65,7 +65,8 @@ def materialize(
     """Bring the online values of views to what was known at a moment; return what that changed, view by view.
 
     The values are those that `training_set` gives to rows of that moment. Each view is filled by itself: after an error
-    those before it are there. Two at once wait for each other.
+    those before it are there. Two at once wait for each other. In a run the task that does so is never taken from the
+    cache.
 
     Args:
         views: whose values.
@@ -84,6 +85,8 @@ def materialize(
     moment, online = moment_of(at), place.here()
     running = context.current()
     read = running.read if running is not None else {}
+    if running is not None:
+        running.reusable = False
     named = {name: about["digest"] for name, about in read.items() if name not in (sources or {})}
     return [fill(online, view, given, moment, digests=named, exact=at is not None) for view in wanted]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from firnflow import context
 from firnflow._text import listing, nearest
 from firnflow.errors import FeatureError
 from firnflow.features import encoding, moments, place
@@ -30,7 +31,8 @@ def online_features(
     """Return the online features of entities, column by column: what was given, then `view__feature` of each view.
 
     A feature is null where the entity has none, or it has outlived its time to live. The values are those that the view
-    has had when it was materialised last: what has become known since is not in them.
+    has had when it was materialised last: what has become known since is not in them. In a run the task that asks is
+    never taken from the cache, and its tables remember the versions of the views.
 
     Args:
         views: as for `training_set`.
@@ -51,6 +53,10 @@ def online_features(
         (online.place(use.view), [key for key in each if key is not None]) for use, each in zip(uses, keys, strict=True)
     ]
     result = dict(columns)
+    running = context.current()
+    if running is not None:
+        running.reusable = False
+        running.features.update({use.view.name: use.view.version for use in uses})
     checked: set[tuple[str, str]] = set()
     for use, each, found in zip(uses, keys, online.store.read(asked), strict=True):
         mark = _mark(use, found, moment)
