@@ -115,7 +115,7 @@ def test_what_cannot_be_kept_hides_no_error_but_lets_nothing_go_on(flow, monkeyp
 
     monkeypatch.setattr(quarantine, "keep", refuse)
     message = flow.run("stop", inline=True).tasks["check_orders"].error["message"]
-    assert "orders: 2 of 6 rows are not what its checks declare" in message
+    assert "orders: 2 of 6 rows are not what its checks declare; nothing was published" in message
     assert "They were not kept: pyiceberg is not installed. Mend: pip install" in message
     assert flow.run("fill", inline=True).tasks["check_orders"].error["type"] == "MissingExtraError"
     (flow.root / "catalog.toml").write_text('[orders]\npath = "o.csv"\ncolumns.id = "int"\n')

@@ -111,12 +111,12 @@ def _section(name: str, lines: list[str], more: int = 0, rest: str = "") -> list
 
 def _checks(result: RunResult) -> Iterator[str]:
     """Yield what checks have found that was not as it should be."""
-    if not any((ref.meta or {}).get("checks") for ref in result.outputs.values()):
+    told = [part.meta for ref in result.outputs.values() for _, part in ref.walk() if (part.meta or {}).get("checks")]
+    if not told:
         return  # the models of results take long to load
     from firnflow.stores.checks.history import of
 
-    for ref in result.outputs.values():
-        found = of(ref.meta)
+    for found in map(of, told):
         if found is not None and found.outcome != "passed":
             yield from found.lines()
             yield f"  firnflow data checks {found.table}"

@@ -76,7 +76,7 @@ def check(
     stores = here.stores
     given = {each: values.load(ref, ibis.Table, stores) for each, ref in zip(names or (), tables or (), strict=True)}
     rows: ibis.Table = values.load(data, ibis.Table, stores)
-    found = settle(judge_table(rows, data, name, checks, moment, given))
+    found = settle(judge_table(rows, data, name, checks, moment, given, "nothing was published"))
     if found.result.outcome == "stopped":
         found.refuse()
     return told(passed(found, data), found)
@@ -89,6 +89,7 @@ def judge_table(
     checks: Checks,
     moment: str | None,
     given: Mapping[str, ibis.Table],
+    done: str = "nothing went on",
 ) -> Judgement:
     """Check a table in the run under way.
 
@@ -99,6 +100,7 @@ def judge_table(
         checks: the rules.
         moment: by which freshness is measured; None: the start of the run.
         given: tables that stand for those of `references`.
+        done: what was not done where a rule is broken.
     """
     from firnflow.stores.checks.judge import judge
     from firnflow.stores.checks.subject import of_table
@@ -108,7 +110,7 @@ def judge_table(
     before = meta.get("version") if meta.get("table") == name else None
     connection = here.stores.warehouse.connection
     about = circumstances(name, checks, moment, given, before=before)
-    return judge(connection, of_table(rows, connection, name), checks, about)
+    return judge(connection, of_table(rows, connection, name, done), checks, about)
 
 
 def passed(found: Judgement, ref: Ref) -> Ref:

@@ -78,13 +78,14 @@ class Subject:
         return next(((at, each) for at, each in enumerate(self.fields) if each.name == name), None)
 
 
-def of_table(table: ibis.Table, connection: Any, name: str) -> Subject:
+def of_table(table: ibis.Table, connection: Any, name: str, done: str = "nothing went on") -> Subject:
     """Return a table of the warehouse as a subject.
 
     Args:
         table: its rows, which have no order.
         connection: the Ibis backend that computes it.
         name: what it is called.
+        done: what was not done where the rows are not what they must be.
     """
     compiled = sql_of(table, connection)
     types = {row[0]: row[1] for row in connection.con.execute(f"DESCRIBE {compiled}").fetchall()}
@@ -92,7 +93,7 @@ def of_table(table: ibis.Table, connection: Any, name: str) -> Subject:
     fields = (Field(column, f"c{at}", f"c{at}", f"c{at}", kind) for at, (column, kind) in enumerate(types.items()))
     relation = f"SELECT {columns} FROM ({compiled})"  # noqa: S608 - quoted
     mend = "look at where the rows come from, or change the rules"
-    return Subject(name, relation, tuple(fields), "its checks declare", "nothing went on", name, mend)
+    return Subject(name, relation, tuple(fields), "its checks declare", done, name, mend)
 
 
 def sql_of(table: ibis.Table, connection: Any) -> str:
