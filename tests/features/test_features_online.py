@@ -365,6 +365,32 @@ def test_who_is_killed_while_filling_leaves_nothing_that_a_later_one_does_not_me
     store.close()
 
 
+@pytest.mark.parametrize(
+    "mark", ["x", "[]", '{"at": 1}', '{"at":1,"source":null,"keys":{"a":"os.system"},"features":{}}']
+)
+def test_a_mark_that_is_none_is_refused(make_table, online, mark):
+    view = FeatureView("v", make_table(a=[1], e=pa.array([START], MOMENT), x=[1]), ONE, "e")
+    with online.store.writing(online.place(view)) as writer:
+        writer.end(mark)
+    for call in (
+        lambda: online_features(view, [{"a": 1}], online=online),
+        lambda: fill(online, view, {}, hour(1), digests={}),
+    ):
+        with pytest.raises(StoreError, match="where a view's mark should be"):
+            call()
+
+
+@pytest.mark.parametrize("text", ["x", "[1", "[]", '["a"]', "{}", '[1709251200000000, "no date"]'])
+def test_a_value_that_is_none_is_said(make_table, online, text):
+    rows = make_table(a=[1], e=pa.array([START], MOMENT), x=[dt.date(2024, 1, 1)])
+    view = FeatureView("v", rows, ONE, "e", ttl="9d")
+    fill(online, view, {}, hour(1), digests={})
+    with online.store.writing(online.place(view)) as writer:
+        writer.put({"[1]": text}, str(writer.mark))
+    with pytest.raises(StoreError, match=r"is not what was written: .* Mend: delete it"):
+        online_features(view, [{"a": 1}], at=hour(1), online=online)
+
+
 def test_a_store_that_is_away_or_damaged_is_said(tmp_path):
     with pytest.raises(ConfigError, match=r"'mysql' is no online store\. Mend: write sqlite:///PATH"):
         connect("mysql://x")

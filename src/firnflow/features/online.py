@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow import context
 from firnflow._text import listing, nearest
-from firnflow.errors import FeatureError
+from firnflow.errors import FeatureError, StoreError
 from firnflow.features import encoding, moments, place
 from firnflow.features.materializing import micros, moment_from, moment_of
 from firnflow.features.training import as_uses, as_wanted
@@ -62,7 +62,13 @@ def online_features(
         mark = _mark(use, found, moment)
         _check_keys(use, mark, columns, checked)
         there = iter(found.texts)
-        answers = _answers(use, mark, [None if key is None else next(there) for key in each], moment)
+        try:
+            answers = _answers(use, mark, [None if key is None else next(there) for key in each], moment)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"{use.view}: a value in the online store is not what was written: {error}. Mend: delete it, then: "
+                f"firnflow features materialize {use.view.name}"
+            ) from error
         for name, values in answers.items():
             if name in result:
                 raise FeatureError(

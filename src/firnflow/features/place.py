@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow import context
 from firnflow.engine.services import Services
 from firnflow.errors import StoreError
+from firnflow.features import encoding
 from firnflow.project.settings import FILE, find_root, load_settings
 from firnflow.stores.online import connect
 
@@ -50,13 +51,18 @@ class Mark:
     @classmethod
     def from_text(cls, text: str | None) -> Mark | None:
         """Return the mark that a place has. Raises StoreError where it is none of ours."""
+        if text is None:
+            return None
         try:
-            return None if text is None else cls(**json.loads(text))
-        except (TypeError, ValueError):
+            mark = cls(**json.loads(text))
+            for kind in (*mark.keys.values(), *mark.features.values()):
+                encoding.reader(kind)
+        except (AttributeError, LookupError, TypeError, ValueError):
             raise StoreError(
                 f"The online store has {text!r:.60} where a view's mark should be. Mend: if another Firnflow wrote it, "
                 "upgrade this one, or name another store by `online =` in firnflow.toml"
             ) from None
+        return mark
 
 
 @dataclass(frozen=True, slots=True)
