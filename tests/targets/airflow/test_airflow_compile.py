@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from pydantic import Field
 
 import firnflow as ff
 from firnflow.errors import UsageError
@@ -83,6 +84,34 @@ def test_each_task_says_when_it_starts_and_how_often_it_is_tried():
     assert (one["queue"], one["pool"], tasks["total"].get("queue")) == ("gpu", "ml", None)
     assert tasks["written"]["elements"] == [{"element": 0, "label": "x=3"}, {"element": 1, "label": "x=4"}]
     assert (tasks["found"]["elements"], tasks["found"]["at_once"]) == (None, 2)
+
+
+class Tree(ff.Params):
+    depth: int = 3
+
+
+class Wishes(ff.Params):
+    rows: int = Field(default=4, ge=1)
+    tree: Tree = Tree()
+    other: Tree | None = None
+
+
+@ff.task
+def grow(rows: int, tree: Tree, other: Tree | None) -> int:
+    return rows
+
+
+@ff.pipeline(params=Wishes)
+def growing(p):
+    grow(p.rows, p.tree, p.other)
+
+
+def test_a_parameter_has_the_schema_of_its_form_and_a_section_is_an_object():
+    params = compile_graph(growing.build(), Airflow(), {"rows": 7})["params"]
+    assert (params["rows"]["schema"]["minimum"], params["rows"]["default"]) == (1, 7)
+    assert (params["tree"]["schema"]["type"], params["tree"]["default"]) == ("object", {"depth": 3})
+    assert "type" not in params["other"]["schema"]
+    assert not any(word in json.dumps(params) for word in ("definitions", "$ref"))
 
 
 @pytest.mark.parametrize(

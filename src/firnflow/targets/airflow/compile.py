@@ -156,12 +156,32 @@ def _params(graph: Graph, defaults: dict[str, Any]) -> dict[str, Any]:
     """Return name → schema and default of the parameters, as Airflow's form shows them."""
     found: dict[str, Any] = {}
     for name, field in graph.params.items():
-        schema = {key: value for key, value in field.json_schema.items() if key != "default"}
-        if graph.definitions:
-            schema["definitions"] = graph.definitions
-        found[name] = {"schema": schema}
+        found[name] = {"schema": _form(field.json_schema, graph.definitions)}
         if name in defaults:
             found[name]["default"] = defaults[name]
         elif not field.required:
             found[name]["default"] = field.default
     return found
+
+
+def _form(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return what Airflow's form needs to know of a parameter: a section is an object, and no more.
+
+    Airflow checks the schema of each parameter for each task whenever it reads a DAG: with those of large sections that
+    takes minutes. `firnflow exec` checks the values anyhow.
+    """
+    plain = {key: value for key, value in schema.items() if key != "default"}
+    if not _refers(plain):
+        return plain
+    kept = {key: plain[key] for key in ("title", "description") if key in plain}
+    target = definitions.get(str(plain.get("$ref", "")).rpartition("/")[2], {})
+    if target.get("type") == "object":
+        return {**kept, "type": "object"}
+    return kept if _refers(target) else {**target, **kept}
+
+
+def _refers(schema: Any) -> bool:
+    """Return whether a schema refers to another one."""
+    if isinstance(schema, dict):
+        return "$ref" in schema or any(map(_refers, schema.values()))
+    return isinstance(schema, list) and any(map(_refers, schema))
