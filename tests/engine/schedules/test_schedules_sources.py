@@ -27,7 +27,7 @@ class Feeds:
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, str] | None] = {}
-        self.touched = 0
+        self.touched, self.place = 0, "here"
 
     def news(self, wanted: Any, known: Any) -> dict[tuple[str, str], SourceNews]:
         del known
@@ -36,7 +36,7 @@ class Feeds:
             files = self.files.get(name, {})
             if files is not None:
                 marks = {key: f"listing{self.touched}.{content}" for key, content in files.items()}
-                found[name, kind] = SourceNews("" not in files and bool(kind), marks, len(files))
+                found[name, kind] = SourceNews("" not in files and bool(kind), marks, len(files), self.place)
         return found
 
 
@@ -178,6 +178,23 @@ def test_a_source_that_is_away_holds_up_nothing_else(world, feeds):
     feeds.files["orders"] = {"": "c"}
     assert go(world, up) == [None, None]
     feeds.files["away"] = {"": "y"}
+    assert go(world, up) == [None]
+
+
+def test_a_source_that_moves_begins_anew(world, feeds):
+    feeds.files["orders"] = {"2026-01-01": "a"}
+    world.schedules = {"etl": OnUpdate(source="orders")}
+    go(world, world.up())
+    feeds.place, feeds.files["orders"] = "there", {"2026-01-01": "tag", "2026-01-02": "tag"}
+    up = world.up()
+    assert go(world, up) == []
+    assert world.said[-1].endswith("2 files are there already, and bring nothing")
+    feeds.files["orders"] |= {"2026-01-02": "another"}
+    assert go(world, up) == ["2026-01-02"]
+    world.partitions = {}
+    feeds.files["orders"] = {"": "all"}
+    assert go(world, up) == []
+    feeds.files["orders"] = {"": "all of them"}
     assert go(world, up) == [None]
 
 

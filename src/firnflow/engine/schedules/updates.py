@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from firnflow.stores.state.ledger import Standing
 
 _TABLES_EVERY = 3.0  # seconds between two looks at the named tables
+_PLACE = "@"  # under which it is remembered where a source was; no key begins so
 MOST = 500
 """For how many partitions runs are written down at once; the others follow."""
 
@@ -45,11 +46,13 @@ class SourceNews(NamedTuple):
         partitioned: whether it has other files for each partition.
         marks: partition (else "") → a text that changes when its files do; of files that are being written, none.
         files: how many files there are.
+        place: a text for where the source is.
     """
 
     partitioned: bool
     marks: Mapping[str, str]
     files: int
+    place: str = ""
 
 
 Watched = tuple[str, str]
@@ -172,8 +175,7 @@ class Looks:
             if now is None:
                 return None
             seen[key] = known[key] if _is_alike(known.get(key), now) else now
-        for each in updates_of(schedule):
-            if each.source is not None and _key(each) not in known:
+            if each.source is not None and seen[key] is now:
                 files = news.sources[self._watched(pipeline, each.source)].files
                 there = ""
                 if files:
@@ -184,6 +186,9 @@ class Looks:
 
     def found(self, pipeline: str, schedule: Schedule, seen: Mapping[str, Any], news: News, now: float) -> Found | None:
         """Return what news bring for a pipeline; None: nothing."""
+        if any(self._has_moved(pipeline, each, seen, news) for each in updates_of(schedule)):
+            anew = self.start(pipeline, schedule, dict(seen), news)
+            return Found((), plain=False, seen=anew) if anew is not None else None
         changed = {each: self._changed(pipeline, each, seen, news) for each in updates_of(schedule)}
         keys = sorted({key for each in changed.values() if isinstance(each, set) for key in each})
         due = [key for key in self._runnable(pipeline, keys, now) if _has_happened(schedule, changed, key)]
@@ -245,7 +250,12 @@ class Looks:
         if each.source is None:
             return news.tables.get(each.table or "")
         found = news.sources.get(self._watched(pipeline, each.source))
-        return dict(found.marks) if found is not None else None
+        return {**found.marks, _PLACE: found.place} if found is not None else None
+
+    def _has_moved(self, pipeline: str, each: OnUpdate, seen: Mapping[str, Any], news: News) -> bool:
+        """Return whether a source is somewhere else than it was: what is there already brings nothing, as ever."""
+        state = self._state(pipeline, each, news) if each.source is not None else None
+        return state is not None and not _is_alike(seen.get(_key(each)), state)
 
     def _changed(self, pipeline: str, each: OnUpdate, seen: Mapping[str, Any], news: News) -> bool | set[str]:
         """Return whether there is news of it; of a partitioned source, of which partitions."""
@@ -293,10 +303,11 @@ def _refusal(partition: Timed | ByKey, key: str) -> str:
 
 
 def _is_alike(before: Any, now: Any) -> bool:
-    """Return whether what was seen earlier can be compared: a source may have got partitions, or lost them."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        return not before or not now or ("" in before) == ("" in now)
-    return before is not None
+    """Return whether what was seen earlier can be compared: a source may have moved, got partitions, or lost them."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return before is not None
+    empty = before.keys() == {_PLACE} or now.keys() == {_PLACE}
+    return before.get(_PLACE) == now.get(_PLACE) and (empty or ("" in before) == ("" in now))
 
 
 def _key(each: OnUpdate) -> str:
@@ -305,4 +316,4 @@ def _key(each: OnUpdate) -> str:
 
 
 def _texts(seen: Any) -> Iterable[str]:
-    return seen.values() if isinstance(seen, dict) else ()
+    return (mark for unit, mark in seen.items() if unit != _PLACE) if isinstance(seen, dict) else ()

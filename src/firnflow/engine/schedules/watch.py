@@ -131,7 +131,7 @@ class SourceWatch:
         if spec.path is not None:
             found = self._quiet(found, watch)
         marks = {each.key: mark for each in found.values() if (mark := self._mark(spec, each)) is not None}
-        return SourceNews(partitioned, marks, sum(len(each.files) for each in found.values()))
+        return SourceNews(partitioned, marks, sum(len(each.files) for each in found.values()), _place(spec))
 
     def _quiet(self, found: dict[str, Unit], watch: _Watch) -> dict[str, Unit]:
         """Return the units none of whose files has changed for a while, and remember what was seen."""
@@ -166,6 +166,12 @@ def _spec(root: Path, name: str) -> Source:
     if name not in catalog:
         raise NotFoundError(f"it is not in catalog.toml.{nearest(name, catalog)} Mend: add [{name}]")
     return catalog[name]
+
+
+def _place(spec: Source) -> str:
+    """Return a text for where a source is; a revision or a query of the same place is news, and no other place."""
+    secret = spec.url or spec.connection
+    return _digest([spec.repo, spec.path, secret.place_digest() if secret is not None else None])
 
 
 def _pause(spec: Source) -> float:
