@@ -173,8 +173,8 @@ def _form(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]
     plain = {key: value for key, value in schema.items() if key != "default"}
     if not _refers(plain):
         return plain
-    kept = {key: plain[key] for key in ("title", "description") if key in plain}
-    target = definitions.get(str(plain.get("$ref", "")).rpartition("/")[2], {})
+    kept: dict[str, Any] = {key: plain[key] for key in ("title", "description") if key in plain}
+    target: dict[str, Any] = definitions.get(str(plain.get("$ref", "")).rpartition("/")[2], {})
     if target.get("type") == "object":
         return {**kept, "type": "object"}
     return kept if _refers(target) else {**target, **kept}
