@@ -199,6 +199,8 @@ def test_another_scheduler_names_the_partition(shop):
     assert (other.code, "--partition south: run r1 is for north" in other.err) == (2, True)
     assert shop.call("exec", "--graph", graph, "--task", "finalizer", "--run", "r1").code == 0
     assert ledger(shop, "regions") == {"north": "succeeded"}
+    assert shop.call("runs", "--json").json[0]["partition"] == "north"
+    assert "north" in shop.call("runs").out
 
 
 def kill(process, *, whole: bool):

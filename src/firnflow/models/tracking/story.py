@@ -131,6 +131,7 @@ def _tags(source: Source) -> dict[str, str]:
         "project": source.project,
         "pipeline": run.pipeline,
         "environment": run.environment,
+        "partition": run.partition,
         "status": run.status,
         "error": run.error,
         "resumed": run.epoch - 1 or None,
