@@ -7,7 +7,9 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from firnflow._text import nearest
@@ -15,7 +17,7 @@ from firnflow.errors import ConfigError, MissingExtraError, NotFoundError, Store
 from firnflow.project.secrets import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _QUIET = {"DVC_NO_ANALYTICS": "1", "GIT_TERMINAL_PROMPT": "0", "CI": "1", "LC_ALL": "C"}
@@ -40,7 +42,8 @@ def dvc(folder: Path, arguments: Sequence[str]) -> str:
     """
     if importlib.util.find_spec("dvc") is None:
         raise MissingExtraError("dvc", "dvc")
-    done = _run([sys.executable, "-m", "dvc", *arguments], folder)
+    with tempfile.TemporaryDirectory(prefix="firnflow-dvc-") as scratch:  # DVC leaves a clone that fails behind
+        done = _run([sys.executable, "-m", "dvc", *arguments], folder, {"TMPDIR": scratch})
     if done.returncode != 0:
         said = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         raise StoreError(redact(said[0] if said else done.stderr.strip()[-500:]))
@@ -71,13 +74,15 @@ def commit_of(top: Path, revision: str, whose: str) -> str:
     raise NotFoundError(f"{whose}: there is no revision {revision!r} in {top}.{nearest(revision, names) or known}")
 
 
-def _run(command: list[str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+def _run(
+    command: list[str], folder: Path | None = None, more: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
     # A git hook sets GIT_DIR and the like, which would lead git to the hook's repository whatever the folder is.
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("GIT_") or "SSH" in name}
     return subprocess.run(  # noqa: S603 - a list of arguments, no shell
         command,
         cwd=folder,
-        env={**inherited, **_QUIET},
+        env={**inherited, **_QUIET, **more},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
