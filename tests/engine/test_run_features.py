@@ -55,6 +55,7 @@ def flow(factor: int = 10, said: str = "", ttl: str = "9d") -> str:
     return FLOW.format(factor=factor, said=said, ttl=ttl)
 
 
+@pytest.mark.slow
 def test_a_run_tells_which_versions_of_views_it_joined_also_from_the_cache(lab):
     first = lab(flow())
     told = [lineage.of_run(first.state, first.run().run)["features"] for _ in range(2)]
@@ -75,6 +76,7 @@ def rewrite(project, source: str):
     return project.again()
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_a_task_joins_features_and_runs_again_only_if_a_view_changes(lab):
     first = lab(flow())
@@ -145,19 +147,19 @@ NAMED = """
 def test_a_view_reads_the_named_table_as_it_was_when_the_run_began(lab):
     pytest.importorskip("pyiceberg")
     project = lab(NAMED)
-    missing = project.run("use")
+    missing = project.run("use", inline=True)
     assert "reads 'orders', which is not there" in missing.error
-    too_late = project.run("both")
+    too_late = project.run("both", inline=True)
     assert "has no version of" in too_late.error
     assert "Mend: hand the table to the task" in too_late.error
-    first = project.run("use")
-    project.run("fill", "amount=20")
-    second = project.run("use")
+    first = project.run("use", inline=True)
+    project.run("fill", "amount=20", inline=True)
+    second = project.run("use", inline=True)
     assert [result.outputs["total"].inline for result in (first, second)] == ["1", "20"]
     read = [lineage.of_run(project.state, result.run)["data"]["joined.orders"] for result in (first, second)]
     assert [(each["table"], each["version"], each["rows"]) for each in read] == [("orders", 1, 1), ("orders", 2, 1)]
     assert read[0]["digest"] != read[1]["digest"]
-    assert project.run("both", "amount=300").outputs["total"].inline == "20"
-    served = [project.run("serve") for _ in range(2)]
+    assert project.run("both", "amount=300", inline=True).outputs["total"].inline == "20"
+    served = [project.run("serve", inline=True) for _ in range(2)]
     assert [each.outputs["fill_online"].inline for each in served] == ["1", "0"]
     assert [each.outputs["look_up"].inline for each in served] == ["300", "300"]
