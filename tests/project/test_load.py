@@ -142,7 +142,10 @@ def test_a_pipeline_that_takes_more_than_parameters_is_part_of_others_only(
 ) -> None:
     part = "@pipeline\ndef inner(numbers: list[int]):\n    return double(numbers)\n"
     root = make(files={"pipelines.py": f"{pipeline}\n\n{part}"})
-    assert list(load_project(root).pipelines) == ["churn"]
+    project = load_project(root)
+    assert list(project.pipelines) == ["churn"]
+    with pytest.raises(GraphError, match="pipeline 'inner': takes 'numbers', but nothing passes it at the top"):
+        project.pipeline("inner")
 
 
 def test_a_module_whose_folder_is_gone_from_the_modules_stops_nobody(

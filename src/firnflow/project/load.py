@@ -17,6 +17,7 @@ from firnflow.project.catalog import Source, load_catalog
 from firnflow.project.settings import FILE, Settings, find_root, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
     from firnflow.graph.pipeline import Pipeline
@@ -44,8 +45,16 @@ class Project:
     modules: tuple[ModuleType, ...] = ()
 
     def pipeline(self, name: str) -> Pipeline:
-        """Return the pipeline of this name. Raises NotFoundError."""
+        """Return the pipeline of this name.
+
+        Raises:
+            NotFoundError: there is none.
+            GraphError: it can only be called in another one; says which of its arguments a run does not give.
+        """
         if name not in self.pipelines:
+            for part in _all_pipelines(self.modules):
+                if part.name == name:
+                    part.build()
             raise NotFoundError(
                 f"There is no pipeline {name!r}.{nearest(name, self.pipelines)} Known: {listing(self.pipelines)}"
             )
@@ -187,16 +196,18 @@ def _broken(root: Path, name: str, error: BaseException) -> ConfigError:
 
 def _pipelines(modules: list[ModuleType]) -> dict[str, Pipeline]:
     """Return the pipelines that can be run; those that are only called in others are their business."""
+    found: dict[str, Pipeline] = {}
+    for value in _all_pipelines(modules):
+        if value.is_part:
+            continue
+        other = found.setdefault(value.name, value)
+        if other is not value and other.key != value.key:
+            raise ConfigError(f"Two pipelines are named {value.name!r}: {other.key} and {value.key}. Mend: rename one")
+    return found
+
+
+def _all_pipelines(modules: Iterable[ModuleType]) -> Iterator[Pipeline]:
     from firnflow.graph.pipeline import Pipeline
 
-    found: dict[str, Pipeline] = {}
     for module in modules:
-        for value in vars(module).values():
-            if not isinstance(value, Pipeline) or value.is_part:
-                continue
-            other = found.setdefault(value.name, value)
-            if other is not value and other.key != value.key:
-                raise ConfigError(
-                    f"Two pipelines are named {value.name!r}: {other.key} and {value.key}. Mend: rename one"
-                )
-    return found
+        yield from (value for value in vars(module).values() if isinstance(value, Pipeline))
