@@ -109,7 +109,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "schedule": (changed("schedule", "expression", to="rm -rf"), "Cron: expression: .* has 2 fields"),
     "unknown schedule": (changed("schedule", "kind", to="hourly"), "not valid at schedule: .*'hourly'"),
     "schedule with more": (changed("schedule", "command", to="x"), "^Cron: has no argument 'command'.$"),
-    "schedule without": (changed("schedule", to={"kind": "on_update"}), "OnUpdate: table"),
+    "schedule without": (changed("schedule", to={"kind": "on_update"}), "OnUpdate: of what[?] Either of a table"),
     "missing task": (
         changed("tasks", "inner.decide", "inputs", "values", to=task_from("lod")),
         r"task 'inner.decide', argument 'values': reads 'lod', which is not there\. Did you mean 'load'\?$",

@@ -266,7 +266,7 @@ class TestTampering:
                 r"its format is firnflow\.model 9; this Firnflow reads .* 1, 2",
             ),
             ({"format": "torch"}, "its format is torch"),
-            ({"library": "joblib"}, "its library is 'joblib'; known are lightgbm, onnx"),
+            ({"library": "joblib"}, "its library is 'joblib'; known are document, lightgbm, onnx"),
             ({"file": "../model.ubj"}, "its members are"),
             ({"features": [1, 2]}, "its features are no texts"),
             ({"metadata": None}, "its manifest has no metadata"),
