@@ -19,21 +19,22 @@ help:
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-# pip checks every file against the hashes in requirements/; the package itself is linked, not copied.
+# pip checks every file against the hashes in requirements/, which are complete: it resolves nothing (and could not, as
+# it looks at newer versions than the pinned ones). The package itself is linked, not copied.
 .venv/.demo: requirements/demo.txt .venv/.made
-	$(BIN)/pip install --quiet --require-hashes -r requirements/demo.txt
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/demo.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.made
-	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/dev.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 # Airflow's dependencies and ours never meet: it gets an environment of its own.
 .venv/.airflow: requirements/airflow.txt .venv/.made
 	$(PYTHON) -m venv .venv/airflow
-	.venv/airflow/bin/pip install --quiet --require-hashes -r requirements/airflow.txt
+	.venv/airflow/bin/pip install --quiet --require-hashes --no-deps -r requirements/airflow.txt
 	@touch $@
 
 airflow: .venv/.airflow
