@@ -74,3 +74,24 @@ def lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
     yield make
     for each in labs:
         each.__dict__.get("state") and each.state.close()
+
+
+@pytest.fixture
+def tables_lab(lab: Callable[..., Lab]) -> Iterator[Callable[..., Lab]]:
+    """Return `lab` for projects with named tables: `stores` and `tables` of the project are open."""
+    from firnflow.stores import Stores
+    from firnflow.stores.tables.catalog import Tables
+
+    labs: list[Any] = []
+
+    def make(source: str) -> Lab:
+        made: Any = lab(source)
+        made.stores = Stores.open(made.project.settings, made.root)
+        made.tables = Tables(made.state, made.stores)
+        labs.append(made)
+        return made
+
+    yield make
+    for each in labs:
+        each.tables.close()
+        each.stores.close()

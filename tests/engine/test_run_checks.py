@@ -13,9 +13,7 @@ import pytest
 pytest.importorskip("pyiceberg")
 
 from firnflow.errors import MissingExtraError
-from firnflow.stores import Stores
 from firnflow.stores.checks import quarantine
-from firnflow.stores.tables.catalog import Tables
 from firnflow.stores.tables.read import ref_of
 from firnflow.stores.tables.versions import newest, versions
 from firnflow.values import load
@@ -58,13 +56,8 @@ FLOW = """
 
 
 @pytest.fixture
-def flow(lab):
-    project = lab(FLOW)
-    project.stores = Stores.open(project.project.settings, project.root)
-    project.tables = Tables(project.state, project.stores)
-    yield project
-    project.tables.close()
-    project.stores.close()
+def flow(tables_lab):
+    return tables_lab(FLOW)
 
 
 def rows(flow, name):

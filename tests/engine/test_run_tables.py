@@ -17,8 +17,6 @@ from firnflow.engine.collect import Rule, collect, find
 from firnflow.engine.neighbours import place_of
 from firnflow.errors import NotFoundError
 from firnflow.graph.check import read_graph
-from firnflow.stores import Stores
-from firnflow.stores.tables.catalog import Tables
 from firnflow.stores.tables.read import ref_of
 from firnflow.stores.tables.versions import newest, versions
 from firnflow.values import load
@@ -75,13 +73,8 @@ FLOW = """
 
 
 @pytest.fixture
-def flow(lab):
-    project = lab(FLOW)
-    project.stores = Stores.open(project.project.settings, project.root)
-    project.tables = Tables(project.state, project.stores)
-    yield project
-    project.tables.close()
-    project.stores.close()
+def flow(tables_lab):
+    return tables_lab(FLOW)
 
 
 def value(flow, result, output):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from firnflow.engine.schedules.up import Up
 from firnflow.errors import RunConflictError
+from firnflow.graph.model import Every
 from firnflow.status import RunStatus
 from firnflow.stores.state import Run, State, this_process
 from firnflow.stores.state.ledger import Cause, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import subprocess
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from firnflow.stores.state.ledger import Due
@@ -123,6 +127,15 @@ class World:
             self.end_all()
         up.round()
 
+    def hour(self) -> tuple[Up, str]:
+        """Return `up`, and the run that it has just started of an hourly pipeline `a`."""
+        self.schedules = {"a": Every("1h")}
+        up = self.up()
+        up.round()
+        self.now += 3600.0
+        up.round()
+        return up, self.started[0][0]
+
     def dues(self, *statuses: str) -> list[float]:
         """Return the moments in the ledger that stand so."""
         rows = [*self.ledger.open(), *self.ledger._where(self.settled)]
@@ -133,6 +146,21 @@ class World:
         from firnflow.stores.state import schema
 
         return schema.due.c.settled_at.is_not(None)
+
+
+@pytest.fixture
+def kill() -> Callable[..., None]:
+    """Return what kills a process, and `with_runs` all that it has started."""
+
+    def killed(process: subprocess.Popen[bytes], *, with_runs: bool) -> None:
+        below = psutil.Process(process.pid).children(recursive=True) if with_runs else []
+        process.kill()
+        process.wait()
+        for each in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+
+    return killed
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from firnflow import data
@@ -64,17 +63,6 @@ def predicting():
 """
 
 
-def kill(process: subprocess.Popen[bytes], *, with_runs: bool) -> None:
-    below = psutil.Process(process.pid).children(recursive=True) if with_runs else []
-    process.kill()
-    process.wait()
-    for each in below:
-        try:
-            each.kill()
-        except psutil.NoSuchProcess:
-            continue
-
-
 def wait_until(done: Callable[[], bool], log: Path, seconds: float = 90.0) -> None:
     until = time.monotonic() + seconds
     while not done():
@@ -85,7 +73,7 @@ def wait_until(done: Callable[[], bool], log: Path, seconds: float = 90.0) -> No
 @pytest.mark.slow
 @pytest.mark.server
 @pytest.mark.timeout(200 + 40 * DAYS)
-def test_files_in_a_bucket_bring_predictions(tmp_path: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch):
+def test_files_in_a_bucket_bring_predictions(tmp_path: Path, s3_url: str, kill, monkeypatch: pytest.MonkeyPatch):
     import fsspec
 
     seed = random.randrange(10**6)

@@ -11,7 +11,6 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from firnflow.engine.schedules.calendar import moments
@@ -88,17 +87,6 @@ Up(state, "local", schedules, runs, tables, said, now, 2, known).go(stop, grace=
 """
 
 
-def kill(process: subprocess.Popen[bytes], *, with_runs: bool) -> None:
-    below = psutil.Process(process.pid).children(recursive=True) if with_runs else []
-    process.kill()
-    process.wait()
-    for each in below:
-        try:
-            each.kill()
-        except psutil.NoSuchProcess:
-            continue
-
-
 def wait_until_all_is_done(ledger: Ledger, dues: dict[str, list[float]]) -> None:
     until = time.monotonic() + 200
     while time.monotonic() < until:
@@ -111,7 +99,7 @@ def wait_until_all_is_done(ledger: Ledger, dues: dict[str, list[float]]) -> None
 
 @pytest.mark.slow
 @pytest.mark.timeout(290)
-def test_a_month_with_twenty_kills_runs_each_moment_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_month_with_twenty_kills_runs_each_moment_once(tmp_path: Path, kill, monkeypatch: pytest.MonkeyPatch):
     seed = random.randrange(10**6)
     print("seed", seed)
     chance = random.Random(seed)

@@ -142,12 +142,7 @@ def test_a_failed_run_stops_nothing(world):
 
 
 def test_a_cancelled_run_is_not_taken_up_again(world):
-    world.schedules = {"a": Every("1h")}
-    up = world.up()
-    up.round()
-    world.now += HOUR
-    up.round()
-    run = world.started[0][0]
+    up, run = world.hour()
     world.state.request_cancel(run)
     world.end(run, RunStatus.CANCELLED, "stopped by firnflow cancel")
     up.round()
@@ -155,24 +150,14 @@ def test_a_cancelled_run_is_not_taken_up_again(world):
 
 
 def test_a_run_that_got_a_signal_goes_on(world):
-    world.schedules = {"a": Every("1h")}
-    up = world.up()
-    up.round()
-    world.now += HOUR
-    up.round()
-    run = world.started[0][0]
+    _, run = world.hour()
     world.end(run, RunStatus.CANCELLED, "stopped by SIGTERM")  # as all get one when the machine is shut down
     world.up().round()
     assert world.started == [(run, False), (run, True)]
 
 
 def test_a_run_is_kept_until_its_moment_is_settled(world):
-    world.schedules = {"a": Every("1h")}
-    up = world.up()
-    up.round()
-    world.now += HOUR
-    up.round()
-    run = world.started[0][0]
+    _, run = world.hour()
     world.end(run, RunStatus.FAILED)
     world.state.delete_runs([run])  # while nothing was up
     world.up().round()
