@@ -12,8 +12,8 @@ Orchestrator: TypeAlias = Literal["local", "airflow"]
 
 Place = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A path or a name on the machines of the orchestrator."""
-AirflowName = Annotated[str, Field(pattern=r"^[\w.-]{1,200}$")]
-"""A queue, a pool or a tag, as Airflow takes it."""
+AirflowName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w.-]+$")]
+"""A queue, a pool or a tag, as Airflow takes it. A pattern that counts to 200 would take 0.05 s to be compiled."""
 
 
 class Airflow(BaseModel):
@@ -30,7 +30,7 @@ class Airflow(BaseModel):
     """What Airflow runs tasks with: all but `local` may use several machines."""
     shared: tuple[Place, ...] = ()
     """Folders that all machines see under the same path."""
-    prefix: Annotated[str, Field(pattern=r"^[\w.-]{0,50}$")] = ""
+    prefix: Annotated[str, Field(max_length=50, pattern=r"^[\w.-]*$")] = ""
     """Before the names of DAGs and of the assets of named tables."""
     queue: AirflowName | None = None
     """For tasks whose `Resources` name no pool."""

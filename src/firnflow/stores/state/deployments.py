@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from firnflow.errors import DeployConflictError
 from firnflow.stores.state import schema
 from firnflow.stores.state.owner import is_alive, this_process
-from firnflow.stores.state.transaction import reading, transact
+from firnflow.stores.state.transaction import insert, reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -221,7 +221,4 @@ def _holds(row: Any) -> bool:
 
 def _insert(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> None:
     """Write a row, unless there is one of its key."""
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(table).values(row).on_conflict_do_nothing())
+    connection.execute(insert(connection, table).values(row).on_conflict_do_nothing())

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from firnflow.stores.state import schema
 from firnflow.stores.state.records import from_row
-from firnflow.stores.state.transaction import reading, transact
+from firnflow.stores.state.transaction import insert, reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -234,12 +234,8 @@ class Ledger:
         return {**row, **what, "status": DueStatus.WAITING, "assignments": [], "tries": 0}
 
     def _insert(self, connection: sa.Connection, row: dict[str, Any]) -> None:
-        if connection.dialect.name == "postgresql":
-            from sqlalchemy.dialects.postgresql import insert
-        else:
-            from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
         key = ["pipeline", "environment", "due"]
-        connection.execute(insert(_due).values(row).on_conflict_do_nothing(index_elements=key))
+        connection.execute(insert(connection, _due).values(row).on_conflict_do_nothing(index_elements=key))
 
     def _put(self, connection: sa.Connection, pipeline: str, values: dict[str, Any]) -> None:
         if connection.execute(_schedule.update().where(*self._of(_schedule, pipeline)).values(values)).rowcount == 0:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from firnflow.errors import RunConflictError
 from firnflow.stores.state import schema
 from firnflow.stores.state.records import Run, from_row
-from firnflow.stores.state.transaction import reading, transact
+from firnflow.stores.state.transaction import insert, reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -131,7 +131,4 @@ def due_moment(connection: sa.Connection, run_id: str) -> float | None:
 
 def _insert(connection: sa.Connection, row: dict[str, Any]) -> None:
     """Write a row that may be there, or may be written by another run at this moment."""
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(_ledger).values(row).on_conflict_do_nothing())
+    connection.execute(insert(connection, _ledger).values(row).on_conflict_do_nothing())

@@ -25,7 +25,7 @@ from firnflow.stores.state import partitions, schema
 from firnflow.stores.state.connect import connect
 from firnflow.stores.state.owner import is_alive
 from firnflow.stores.state.records import DAMAGED, Attempt, Run, from_row, request_of, run_from_row
-from firnflow.stores.state.transaction import reading, transact
+from firnflow.stores.state.transaction import insert, reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -517,10 +517,7 @@ def _taken_over(run_id: str) -> RunConflictError:
 
 def _add_graph(connection: sa.Connection, digest: str, text: str) -> None:
     """Write a graph that may be there, or may be written by another run at this moment."""
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(_graph).values(digest=digest, json=text).on_conflict_do_nothing())
+    connection.execute(insert(connection, _graph).values(digest=digest, json=text).on_conflict_do_nothing())
 
 
 def _already_written(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -15,6 +15,7 @@ from firnflow.stores.state.records import DAMAGED, is_damage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sqlalchemy import Table
     from sqlalchemy.engine import Connection, Engine
 
 T = TypeVar("T")
@@ -48,6 +49,17 @@ def transact(engine: Engine, work: Callable[[Connection], T], *, patience: float
             raise StateError(DAMAGED.format(error)) from error
         time.sleep(pause)
         pause = min(2 * pause, 2.0)
+
+
+def insert(connection: Connection, table: Table) -> Any:
+    """Return an INSERT that can say what to do on a conflict. Only the dialect of this database is loaded."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from firnflow._text import listing, nearest
 from firnflow.errors import NotFoundError
 from firnflow.stores.state import schema
 from firnflow.stores.state.records import from_row
-from firnflow.stores.state.transaction import reading, transact
+from firnflow.stores.state.transaction import insert, reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,14 +68,12 @@ class Views:
 
     def write(self, views: Sequence[ViewVersion]) -> None:
         """Make these versions the current ones, all or none. One that was there before keeps when it was made."""
-        from sqlalchemy.dialects import postgresql, sqlite
 
         def work(connection: sa.Connection) -> None:
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
             for view in sorted(views, key=lambda each: each.name):  # in one order, so that two never wait in a circle
                 values = dataclasses.asdict(view)
                 later = {name: values[name] for name in ("about", "applied_at", "applied_by")}
-                row = insert(_view).values(values)
+                row = insert(connection, _view).values(values)
                 connection.execute(row.on_conflict_do_update(index_elements=["name", "version"], set_=later))
 
         transact(self._engine, work)
