@@ -36,7 +36,7 @@ CallError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
 DEBUG = "FIRNFLOW_DEBUG"
 
-_GARBAGE = 50_000
+_GARBAGE = 150_000
 """New objects between two searches for garbage: Python's own 700 cost a tenth of the time that libraries load."""
 
 
