@@ -8,7 +8,6 @@ import pytest
 from pydantic import Field
 
 import firnflow as ff
-from firnflow.errors import UsageError
 from firnflow.graph.model import AllOf, AnyOf, OnUpdate
 from firnflow.project.orchestrators import Airflow
 from firnflow.targets.airflow.compile import compile_graph
@@ -121,13 +120,13 @@ def test_a_parameter_has_the_schema_of_its_form_and_a_section_is_an_object():
 def test_an_interval_that_divides_the_day_is_a_cron_expression(seconds, expression):
     schedule = ff.Every(seconds)
     assert compile_schedule(schedule, "") == {"kind": "cron", "expression": expression, "timezone": "UTC"}
-    assert weak_points("p", schedule) == []
+    assert weak_points("p", schedule, "") == []
 
 
 @pytest.mark.parametrize("seconds", ["7m", "90s", "5h", "2d", "36h"])
 def test_another_interval_is_counted_from_the_first_run_and_the_plan_says_so(seconds):
     assert compile_schedule(ff.Every(seconds), "")["kind"] == "every"
-    assert "counts it from the first run" in weak_points("p", ff.Every(seconds))[0]
+    assert "counts it from the first run" in weak_points("p", ff.Every(seconds), "")[0]
 
 
 def test_updates_of_tables_are_asset_conditions():
@@ -138,8 +137,16 @@ def test_updates_of_tables_are_asset_conditions():
     assert orders == {"kind": "asset", "name": "dev_orders", "uri": "firnflow://tables/dev_orders"}
     assert (either["kind"], [each["name"] for each in either["of"]]) == ("any", ["dev_plans", "dev_users"])
     assert in_words(wanted) == "when orders & (plans | users) has a new version"
-    with pytest.raises(UsageError, match="Airflow does not look at sources"):
-        compile_schedule(OnUpdate(source="feed"), "")
+
+
+def test_a_source_is_an_asset_of_which_somebody_must_tell_and_the_plan_says_so():
+    wanted = OnUpdate(source="orders") & OnUpdate("orders")
+    source, table = compile_schedule(wanted, "dev_")["of"]
+    assert source == {"kind": "asset", "name": "dev_source-orders", "uri": "firnflow://sources/dev_orders"}
+    assert source["name"] != table["name"]
+    (told,) = weak_points("etl", wanted, "dev_")
+    assert told.startswith("etl: Airflow does not look at source orders:")
+    assert told.endswith("asset dev_source-orders")
 
 
 def test_the_files_of_a_dag_are_the_same_each_time_and_complete_before_it_is_seen(tmp_path):

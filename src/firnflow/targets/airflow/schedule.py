@@ -1,11 +1,10 @@
-"""A pipeline's schedule as Airflow's: cron and intervals as timetables, updates of named tables as asset conditions."""
+"""A pipeline's schedule as Airflow's: cron and intervals as timetables, updates of tables and sources as conditions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from firnflow.errors import UsageError
-from firnflow.graph.model import AllOf, AnyOf, Cron, Every, OnUpdate
+from firnflow.graph.model import AllOf, AnyOf, Cron, Every, OnUpdate, updates_of
 from firnflow.graph.units import format_duration
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ def compile_schedule(schedule: Schedule | None, prefix: str) -> dict[str, Any] |
     Args:
         schedule: of the pipeline.
         prefix: of the names of assets.
-
-    Raises:
-        UsageError: Airflow cannot do it.
     """
     if schedule is None:
         return None
@@ -34,12 +30,8 @@ def compile_schedule(schedule: Schedule | None, prefix: str) -> dict[str, Any] |
             return {"kind": "cron", "expression": expression, "timezone": "UTC"}
         return {"kind": "every", "seconds": schedule.seconds}
     if isinstance(schedule, OnUpdate):
-        if schedule.table is None:
-            raise UsageError(
-                f"OnUpdate(source={schedule.source!r}): Airflow does not look at sources. Mend: a schedule by time, or "
-                "by a table that another pipeline publishes from that source"
-            )
-        return {"kind": "asset", **asset(schedule.table, prefix)}
+        found = source_asset(schedule.source, prefix) if schedule.source else asset(str(schedule.table), prefix)
+        return {"kind": "asset", **found}
     return {"kind": schedule.kind, "of": [compile_schedule(each, prefix) for each in schedule.of]}
 
 
@@ -47,6 +39,11 @@ def asset(table: str, prefix: str) -> dict[str, str]:
     """Return what Airflow calls a named table; every environment with this prefix means the same by it."""
     name = f"{prefix}{table}"
     return {"name": name, "uri": f"firnflow://tables/{name}"}
+
+
+def source_asset(source: str, prefix: str) -> dict[str, str]:
+    """Return what Airflow calls a source, of which somebody tells it; no table has a dash in its name."""
+    return {"name": f"{prefix}source-{source}", "uri": f"firnflow://sources/{prefix}{source}"}
 
 
 def in_words(schedule: Schedule | None) -> str:
@@ -65,9 +62,14 @@ def in_words(schedule: Schedule | None) -> str:
     return "none"
 
 
-def weak_points(pipeline: str, schedule: Schedule | None) -> list[str]:
+def weak_points(pipeline: str, schedule: Schedule | None, prefix: str) -> list[str]:
     """Return what of a schedule Airflow does otherwise than `firnflow up`."""
-    found = []
+    sources = [each.source for each in updates_of(schedule) if each.source is not None] if schedule else []
+    found = [
+        f"{pipeline}: Airflow does not look at source {source}: what puts files there makes an event of the asset "
+        f"{source_asset(source, prefix)['name']}"
+        for source in sources
+    ]
     if isinstance(schedule, Cron | Every) and schedule.catch_up != "last":
         found.append(
             f"{pipeline}: catch_up={schedule.catch_up!r} is not Airflow's: it makes up for the last moment only"

@@ -84,7 +84,7 @@ class AirflowTarget:
         graph = pipeline.build()
         settings = self._project.settings.airflow
         compiled = compile_graph(graph, settings, self._defaults(pipeline, graph))
-        self.warnings += weak_points(graph.pipeline, graph.schedule)
+        self.warnings += weak_points(graph.pipeline, graph.schedule, settings.prefix)
         address = Address(DAG, graph.pipeline)
         made = self._bundles[address] = bundle(compiled, graph.model_dump_json(indent=1), self._call, self._mark)
         return Resource(address, made.text, facts(graph, compiled, self._call))
