@@ -142,6 +142,38 @@ def test_a_cancelled_run_starts_nothing_more(shop, graph):
     assert "was cancelled" in called.err
 
 
+def test_the_finalizer_of_a_run_that_is_to_stop_still_runs_and_ends_it(shop, graph):
+    assert graph("make").code == 0
+    assert shop.state.request_cancel("r1")
+    refused = graph("split")
+    assert (refused.code, refused.err) == (1, "Error: run r1 is to stop: nothing of it begins any more\n")
+    ended = graph("finalizer")
+    assert (ended.code, ended.json["status"], shop.newest().status) == (1, "cancelled", "cancelled")
+
+
+def test_a_run_is_for_the_partition_that_was_complete_when_it_was_due(shop, add):
+    add("""
+        @ff.task
+        def of_day(day: str) -> str:
+            return day
+
+        @ff.pipeline(partition=ff.Daily(start="2026-01-01"))
+        def by_day(partition):
+            of_day(partition.key)
+        """)
+    shop.call("show", "by_day", "--format", "json", "--output", "by_day.json")
+    call = ("exec", "--graph", "by_day.json", "--task", "of_day", "--run")
+    for due, key in (("2026-01-05T06:00:00+00:00", "2026-01-04"), ("2026-01-05T00:00:00+02:00", "2026-01-03")):
+        called = shop.call(*call, f"run{due}", "--due", due)
+        assert called.code == 0, called.err
+        assert shop.newest().partition == key
+    again = shop.call(*call, "run2026-01-05T06:00:00+00:00", "--due", "2026-01-20T06:00:00+00:00")
+    assert again.code == 0  # what it is for was settled by the first call
+    assert shop.state.run("run2026-01-05T06:00:00+00:00").partition == "2026-01-04"
+    assert "no moment with a time zone" in shop.call(*call, "r9", "--due", "2026-01-05T06:00:00").err
+    assert "no complete partition yet" in shop.call(*call, "r9", "--due", "2026-01-01T06:00:00+00:00").err
+
+
 def test_a_run_of_a_local_process_cannot_be_joined(shop, graph):
     process = shop.start("run", "sleepy", "--set", f"folder={shop.root}")
     wait_until((shop.root / "asleep").exists)

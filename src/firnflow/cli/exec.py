@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import sys
 from pathlib import Path
 
 import typer
 
 from firnflow.cli import _options
+from firnflow.errors import UsageError
 from firnflow.status import COMMITTED, RunStatus, TaskStatus
 
 _GRAPH = typer.Option(..., "--graph", metavar="FILE", help="What `firnflow show PIPELINE --format json` wrote.")
@@ -17,6 +20,7 @@ _ELEMENT = typer.Option(None, "--element", metavar="N", help="Of a map, one elem
 _ELEMENTS = typer.Option(False, "--elements", help="Execute nothing, say which elements a map has.")  # noqa: FBT003
 _ASSIGNMENTS = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="Set a parameter of a new run.")
 _PARTITION = typer.Option(None, "--partition", metavar="KEY", help="What a new run is for. Default: as of `run`.")
+_DUE = typer.Option(None, "--due", metavar="MOMENT", help="When a new run was due: for the newest partition of then.")
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take what is there already.")  # noqa: FBT003 - Typer's way
 _EXIT_CODES = {"stopped by SIGINT": 130, "stopped by SIGTERM": 143}
 
@@ -29,6 +33,7 @@ def command(
     elements: bool = _ELEMENTS,
     assignments: list[str] = _ASSIGNMENTS,
     partition: str | None = _PARTITION,
+    due: str | None = _DUE,
     cache: bool = _CACHE,
     environment: str | None = _options.ENVIRONMENT,
 ) -> int:
@@ -42,18 +47,29 @@ def command(
     from firnflow.cli._print import print_json, stdout_is_data
     from firnflow.graph.check import read_graph
 
+    moment = _moment(due) if due is not None else None
     with stdout_is_data():
         read = read_graph(_bytes(graph))
         project = _project.load(environment)
         from firnflow.engine.external.plan import Wish
         from firnflow.engine.external.task import execute_task
 
-        wish = Wish(read, run, task, element, tuple(assignments), cache, partition, elements)
+        wish = Wish(read, run, task, element, tuple(assignments), cache, partition, moment, elements)
         answer = execute_task(project, wish, sys.stderr)
     print_json(answer)
-    if answer.get("status") != RunStatus.FAILED and answer["state"] in {*COMMITTED, TaskStatus.SKIPPED}:
+    is_broken = answer.get("status") in {RunStatus.FAILED, RunStatus.CANCELLED}
+    if answer["state"] in {*COMMITTED, TaskStatus.SKIPPED} and not is_broken:
         return 0
     return _EXIT_CODES.get((answer["error"] or {}).get("message", ""), 1)
+
+
+def _moment(text: str) -> float:
+    """Return a moment in seconds since 1970. Raises UsageError where it is none, or could be another elsewhere."""
+    with contextlib.suppress(ValueError, OverflowError):
+        moment = dt.datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.timestamp()
+    raise UsageError(f"--due {text!r} is no moment with a time zone. E.g.: 2026-01-05T06:00:00+00:00")
 
 
 def _bytes(path: str) -> bytes:

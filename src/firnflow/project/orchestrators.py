@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from firnflow.graph.units import parse_duration
+from firnflow.project.secrets import Secret, reference_only
 from firnflow.project.toml import STRICT
 
 Orchestrator: TypeAlias = Literal["local", "airflow"]
@@ -14,6 +16,10 @@ Place = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x
 """A path or a name on the machines of the orchestrator."""
 AirflowName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w.-]+$")]
 """A queue, a pool or a tag, as Airflow takes it. A pattern that counts to 200 would take 0.05 s to be compiled."""
+Address = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s@?#]+$")]
+"""Of a server, without a password in it."""
+Key = Annotated[Secret, AfterValidator(reference_only)]
+"""A token or a password."""
 
 
 class Airflow(BaseModel):
@@ -37,3 +43,18 @@ class Airflow(BaseModel):
     pool: AirflowName | None = None
     """Airflow's pool, for all tasks."""
     tags: tuple[AirflowName, ...] = ()
+    url: Address | None = None
+    """Of Airflow's page, whose REST API runs, cancels and resumes; None: only plan and apply."""
+    token: Key | None = None
+    """What is shown to the API."""
+    user: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Instead of a token: whose token is asked for, with `password`."""
+    password: Key | None = None
+    patience: Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=86_400)] = 30.0
+    """Seconds that one call of the API may take."""
+
+    @model_validator(mode="after")
+    def _check_key(self) -> Airflow:
+        if self.token is not None and self.user is not None:
+            raise ValueError("token and user: one of them is enough")
+        return self

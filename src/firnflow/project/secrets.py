@@ -98,6 +98,13 @@ def is_reference(text: str) -> bool:
     return _REFERENCE.fullmatch(text) is not None
 
 
+def reference_only(secret: Secret) -> Secret:
+    """Return a secret that may not stand in a file itself. Raises ValueError where it does."""
+    if not is_reference(secret.reference):
+        raise ValueError("it holds a token or a password: write a reference, 'env:NAME' or 'file:PATH'")
+    return secret
+
+
 def has_password(text: str) -> bool:
     """Return whether a text is a URL with a password in it."""
     return _PASSWORD.search(text) is not None

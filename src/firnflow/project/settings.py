@@ -17,7 +17,7 @@ from firnflow.graph.names import Name
 from firnflow.graph.units import parse_duration, parse_memory
 from firnflow.project import machine
 from firnflow.project.orchestrators import Airflow, Orchestrator
-from firnflow.project.secrets import Secret, has_password, hide_all, is_reference
+from firnflow.project.secrets import Secret, has_password, hide_all, is_reference, reference_only
 from firnflow.project.toml import STRICT, read_toml, validated
 
 FILE = "firnflow.toml"
@@ -99,12 +99,6 @@ AlertKind = Literal["failure", "rejection", "promotion", "anomaly"]
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 
 
-def _reference(secret: Secret) -> Secret:
-    if not is_reference(secret.reference):
-        raise ValueError("an address holds a token or a password: write a reference, 'env:NAME' or 'file:PATH'")
-    return secret
-
-
 def _address(value: Any) -> Any:
     """Return the section that `team = "env:SLACK"` is short for."""
     return {"url": value} if isinstance(value, str) else value
@@ -114,7 +108,7 @@ class Channel(BaseModel):
     """`[environments.NAME.alerts.channels.CHANNEL]`: an address of apprise, and what is told there."""
 
     model_config = STRICT
-    url: Annotated[Secret, AfterValidator(_reference)]
+    url: Annotated[Secret, AfterValidator(reference_only)]
     on: tuple[AlertKind, ...] = ALERT_KINDS
 
 

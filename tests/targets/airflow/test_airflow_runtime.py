@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.util
 import json
 import os
@@ -111,6 +112,21 @@ def test_a_task_is_one_call_whose_refs_are_returned_and_whose_words_are_logged(t
     ]
 
 
+def test_a_run_is_for_the_partition_that_was_asked_for_or_for_that_of_its_moment(task):
+    made = task("")
+    made.call |= {"partitioned": True}
+    day, night = dt.datetime(2026, 1, 5, tzinfo=dt.UTC), dt.datetime(2026, 1, 6, tzinfo=dt.UTC)
+    run = types.SimpleNamespace(data_interval_end=None, logical_date=day, run_after=night)
+    made.context["dag_run"] = run
+    assert made._command(made.context)[-2:] == ["--due", "2026-01-05T00:00:00+00:00"]
+    run.data_interval_end = night
+    assert made._command(made.context)[-2:] == ["--due", "2026-01-06T00:00:00+00:00"]
+    run.data_interval_end = run.logical_date = None  # an asset has started it
+    assert made._command(made.context)[-2:] == ["--due", "2026-01-06T00:00:00+00:00"]
+    made.context["params"]["partition"] = "2026-01-01"
+    assert made._command(made.context)[-2:] == ["--partition", "2026-01-01"]
+
+
 @pytest.mark.parametrize(
     ("code", "answer", "error", "message"),
     [
@@ -123,6 +139,7 @@ def test_a_task_is_one_call_whose_refs_are_returned_and_whose_words_are_logged(t
         ),
         (2, {"state": "failed"}, "AirflowFailException", "called wrongly"),
         (1, {"status": "failed"}, "AirflowFailException", "the run has failed"),
+        (1, {"status": "cancelled"}, "AirflowFailException", "the run was cancelled"),
     ],
 )
 def test_what_airflow_is_told_of_a_call_that_did_not_succeed(runtime, task, code, answer, error, message):

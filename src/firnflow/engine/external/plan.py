@@ -41,6 +41,8 @@ class Wish:
         assignments: `name=value` as typed after `--set`.
         cache: take what this run or an earlier one has made of the same code and inputs.
         partition: what a new run is for; None: the newest complete one, where the pipeline has partitions.
+        due: the moment that the scheduler has planned the run for, in seconds since 1970: the newest partition is that
+            of then.
         list_elements: do not execute the map, say which elements it has.
     """
 
@@ -51,6 +53,7 @@ class Wish:
     assignments: tuple[str, ...] = ()
     cache: bool = True
     partition: str | None = None
+    due: float | None = None
     list_elements: bool = False
 
 

@@ -42,13 +42,14 @@ def find(state: State, run_id: str) -> Run | None:
     return found if found.id == run_id else None  # the beginning of an id finds a run too
 
 
-def check(run: Run | None, graph: Graph, params: dict[str, Any]) -> None:
+def check(run: Run | None, graph: Graph, params: dict[str, Any], *, ends: bool = False) -> None:
     """Check that a run, if it is there, can be joined.
 
     Args:
         run: the run.
         graph: what the call is of.
         params: the parameters of the call.
+        ends: whether the call ends the run, which one that is to stop needs too.
 
     Raises:
         UsageError: the run is of another graph, or was started with other parameters.
@@ -63,6 +64,8 @@ def check(run: Run | None, graph: Graph, params: dict[str, Any]) -> None:
         raise UsageError(f"run {run.id} was started with other parameters: {run.params}")
     if run.status == RunStatus.CANCELLED:
         raise RunCancelledError(f"run {run.id} was cancelled: {run.error}. Start another one")
+    if run.cancel_requested and not ends:
+        raise RunCancelledError(f"run {run.id} is to stop: nothing of it begins any more")
     if run.status == RunStatus.RUNNING and run.owner != EXTERNAL:
         raise RunConflictError(f"run {run.id} is held by a `firnflow run`. Wait for it, or: firnflow cancel {run.id}")
 
@@ -74,6 +77,8 @@ def join(
     run_id: str,
     params: dict[str, Any],
     request: RunRequest,
+    *,
+    ends: bool = False,
 ) -> Run:
     """Return the run of this id, made if need be, under way and open to this process. Raises as `check`.
 
@@ -84,6 +89,7 @@ def join(
         run_id: its id, chosen by the scheduler.
         params: its parameters.
         request: what a new run is asked for.
+        ends: as of `check`.
     """
     run = find(state, run_id)
     if run is None:
@@ -92,7 +98,7 @@ def join(
         with contextlib.suppress(RunConflictError):  # another process has just made it
             state.create_run(new, text)
         run = state.run(run_id)
-    check(run, graph, params)
+    check(run, graph, params, ends=ends)
     if run.status != RunStatus.RUNNING:
         state.claim(run.id, EXTERNAL, time.time() + PATIENCE)
         run = state.run(run.id)

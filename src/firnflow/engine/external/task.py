@@ -64,12 +64,13 @@ def execute_task(project: Project, wish: Wish, echo: Any = None) -> dict[str, An
         known = runs.find(place.state, wish.run)
         params = _params(project, pipeline, wish, known)
         graphs.check_params(wish.graph, params)
-        runs.check(known, wish.graph, params)
+        ends = wish.task == FINALIZER
+        runs.check(known, wish.graph, params, ends=ends)
         request = _request(known) if known else _new_request(wish, place)
         graph, wish = wish.graph, _pinned(wish, request, project)
         plan = Plan(project, wish, place, tasks, known, params)
         register(place, project)
-        run = runs.join(place.state, project, graph, wish.run, params, request)
+        run = runs.join(place.state, project, graph, wish.run, params, request, ends=ends)
         if _request(run) != request:  # another process has just made the run, which reads the versions that it has seen
             wish = _pinned(replace(wish, graph=graph), _request(run), project)
             plan = Plan(project, wish, place, tasks, run, params)
@@ -86,7 +87,8 @@ def _new_request(wish: Wish, place: Workplace) -> RunRequest:
     """Return what a new run is asked for: which versions of named tables it reads, and for which partition it is."""
     graph, now = wish.graph, time.time()
     settled = tables.settle(graph, graph.tasks, place.state, place.stores)
-    request = partitions.settled(graph, RunRequest(graph.pipeline, tables=settled, partition=wish.partition), now)
+    moment = now if wish.due is None or wish.partition is not None else min(wish.due, now)
+    request = partitions.settled(graph, RunRequest(graph.pipeline, tables=settled, partition=wish.partition), moment)
     return replace(request, settles=partitions.counts(graph, request, now))
 
 
@@ -170,6 +172,8 @@ class _Execution:
         for task in self._plan.skipped:
             self._note(task, TaskStatus.SKIPPED)
         status = RunStatus.FAILED if BROKEN.intersection(states.values()) else RunStatus.SUCCEEDED
+        if self._run.cancel_requested:
+            status, error = RunStatus.CANCELLED, "stopped by firnflow cancel"
         node = self._wish.graph.finalizer
         answer = self._as_json(TaskStatus.SKIPPED)
         if node is not None:

@@ -105,7 +105,7 @@ def _params(data: dict[str, Any]) -> dict[str, Param]:
         given = {"default": each["default"]} if "default" in each else {}
         found[name] = Param(**given, **each["schema"])
     if data["partitioned"] and PARTITION not in found:
-        what = "The key of the partition; empty: the newest that is complete."
+        what = "The key of the partition; empty: the newest that was complete when the run was due."
         found[PARTITION] = Param(None, type=["null", "string"], description=what)
     return found
 
@@ -205,11 +205,19 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
         for name in call["params"]:
             value = context["params"][name]
             command += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-        if call["partitioned"] and PARTITION not in call["params"] and context["params"].get(PARTITION):
-            command += ["--partition", context["params"][PARTITION]]
+        if call["partitioned"]:
+            command += self._partition(context)
         if "lists" in node:
             command.append("--elements")
         return command if self.element is None else [*command, "--element", str(self.element["element"])]
+
+    def _partition(self, context: Any) -> list[str]:
+        """Return the partition that was asked for, or the moment that the run is for, which says the partition."""
+        asked = context["params"].get(PARTITION) if PARTITION not in self.call["params"] else None
+        if asked:
+            return ["--partition", str(asked)]
+        run = context["dag_run"]
+        return ["--due", (run.data_interval_end or run.logical_date or run.run_after).isoformat()]
 
     def _exec(self, command: list[str]) -> tuple[dict[str, Any], int]:
         """Return the answer of `firnflow exec` and its exit code; what it prints beside that goes into the log."""
@@ -260,8 +268,9 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
             self.log.error("%s", line)
         if code == WRONG_CALL:
             raise AirflowFailException("firnflow exec was called wrongly, which a retry does not mend: see above")
-        if answer.get("status") == "failed" and answer["state"] in {"succeeded", "cached", "skipped"}:
-            raise AirflowFailException("the run has failed: a task before this one did")
+        if answer.get("status") in {"failed", "cancelled"} and answer["state"] in {"succeeded", "cached", "skipped"}:
+            why = "has failed: a task before this one did" if answer["status"] == "failed" else "was cancelled"
+            raise AirflowFailException(f"the run {why}")
         raise AirflowException(f"{error.get('type', 'firnflow exec')}: {error.get('message', f'exit code {code}')}")
 
     def _publish(self, answer: dict[str, Any], context: Any) -> None:
