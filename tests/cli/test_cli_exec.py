@@ -170,6 +170,11 @@ def test_a_run_is_for_the_partition_that_was_complete_when_it_was_due(shop, add)
     again = shop.call(*call, "run2026-01-05T06:00:00+00:00", "--due", "2026-01-20T06:00:00+00:00")
     assert again.code == 0  # what it is for was settled by the first call
     assert shop.state.run("run2026-01-05T06:00:00+00:00").partition == "2026-01-04"
+    keys = ("2026-01-07", "2026-01-05", "2026-W09")
+    news = ("--due", "2026-01-20T06:00:00+00:00", *(f"--changed={key}" for key in keys))
+    assert shop.call(*call, "r8", *news, "--changed", "2999-01-01").json["partition"] == "2026-01-07"
+    assert shop.call(*call, "r7", *news, "--partition", "2026-01-02").json["partition"] == "2026-01-02"
+    assert shop.call(*call, "r6", *news[:2], "--changed", "2026-W09").json["partition"] == "2026-01-19"
     assert "no moment with a time zone" in shop.call(*call, "r9", "--due", "2026-01-05T06:00:00").err
     assert "no complete partition yet" in shop.call(*call, "r9", "--due", "2026-01-01T06:00:00+00:00").err
 

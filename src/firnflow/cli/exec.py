@@ -21,6 +21,7 @@ _ELEMENTS = typer.Option(False, "--elements", help="Execute nothing, say which e
 _ASSIGNMENTS = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="Set a parameter of a new run.")
 _PARTITION = typer.Option(None, "--partition", metavar="KEY", help="What a new run is for. Default: as of `run`.")
 _DUE = typer.Option(None, "--due", metavar="MOMENT", help="When a new run was due: for the newest partition of then.")
+_CHANGED = typer.Option([], "--changed", metavar="KEY", help="A partition that has started a new run; the last counts.")
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take what is there already.")  # noqa: FBT003 - Typer's way
 _EXIT_CODES = {"stopped by SIGINT": 130, "stopped by SIGTERM": 143}
 
@@ -34,6 +35,7 @@ def command(
     assignments: list[str] = _ASSIGNMENTS,
     partition: str | None = _PARTITION,
     due: str | None = _DUE,
+    changed: list[str] = _CHANGED,
     cache: bool = _CACHE,
     environment: str | None = _options.ENVIRONMENT,
 ) -> int:
@@ -54,7 +56,7 @@ def command(
         from firnflow.engine.external.plan import Wish
         from firnflow.engine.external.task import execute_task
 
-        wish = Wish(read, run, task, element, tuple(assignments), cache, partition, moment, elements)
+        wish = Wish(read, run, task, element, tuple(assignments), cache, partition, moment, tuple(changed), elements)
         answer = execute_task(project, wish, sys.stderr)
     print_json(answer)
     is_broken = answer.get("status") in {RunStatus.FAILED, RunStatus.CANCELLED}

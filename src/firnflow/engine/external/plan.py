@@ -43,6 +43,8 @@ class Wish:
         partition: what a new run is for; None: the newest complete one, where the pipeline has partitions.
         due: the moment that the scheduler has planned the run for, in seconds since 1970: the newest partition is that
             of then.
+        changed: names of partitions that what has started the run has changed; a new run without a partition of its own
+            is for the last of those that its pipeline has.
         list_elements: do not execute the map, say which elements it has.
     """
 
@@ -54,6 +56,7 @@ class Wish:
     cache: bool = True
     partition: str | None = None
     due: float | None = None
+    changed: tuple[str, ...] = ()
     list_elements: bool = False
 
 

@@ -25,6 +25,7 @@ from firnflow.engine.lease import Lease
 from firnflow.engine.logs import attempt_file
 from firnflow.engine.request import RunRequest
 from firnflow.engine.run import params_of
+from firnflow.engine.schedules.partitions import has_begun
 from firnflow.engine.selection import gather_outputs, outputs_of
 from firnflow.engine.units import make_unit
 from firnflow.engine.workplace import open_workplace, register
@@ -88,7 +89,10 @@ def _new_request(wish: Wish, place: Workplace) -> RunRequest:
     graph, now = wish.graph, time.time()
     settled = tables.settle(graph, graph.tasks, place.state, place.stores)
     moment = now if wish.due is None or wish.partition is not None else min(wish.due, now)
-    request = partitions.settled(graph, RunRequest(graph.pipeline, tables=settled, partition=wish.partition), moment)
+    kind = graph.partition
+    changed = max((key for key in wish.changed if kind is not None and has_begun(kind, key, now)), default=None)
+    wanted = wish.partition if wish.partition is not None else changed
+    request = partitions.settled(graph, RunRequest(graph.pipeline, tables=settled, partition=wanted), moment)
     return replace(request, settles=partitions.counts(graph, request, now))
 
 
@@ -213,6 +217,7 @@ class _Execution:
         outcome = outcome or Outcome(state)
         answer: dict[str, Any] = {
             "run": self._run.id,
+            "partition": self._run.partition,
             "task": self._wish.task,
             "state": state,
             "seconds": round(outcome.seconds, 4),

@@ -75,7 +75,7 @@ class DuePartitions:
         partition = self._known().get(pipeline)
         if partition is None:
             return [None]
-        keys: list[str | None] = [key for key in sorted(changed) if _has_begun(partition, key, now)]
+        keys: list[str | None] = [key for key in sorted(changed) if has_begun(partition, key, now)]
         if not keys and not isinstance(partition, ByKey) and (newest := partition.newest(now)) is not None:
             return [newest]
         return keys
@@ -91,7 +91,7 @@ class DuePartitions:
         return entry if is_under_way(entry) or (_is_done(entry) and due.cause == Cause.SCHEDULE) else None
 
 
-def _has_begun(partition: Timed | ByKey, name: str, now: float) -> bool:
+def has_begun(partition: Timed | ByKey, name: str, now: float) -> bool:
     """Return whether a pipeline has a partition of this name, and it has begun."""
     try:
         partition.check(name)
