@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import json
 import os
 import re
@@ -18,6 +17,7 @@ import pytest
 from firnflow.targets.airflow import files
 
 NAMES = ["DAG", "Asset", "AssetAll", "AssetAny", "CronTriggerTimetable", "DeltaTriggerTimetable", "Param", "TaskGroup"]
+NAMES += ["BaseOperatorLink"]
 ERRORS = ("AirflowException", "AirflowFailException", "AirflowSkipException")
 
 
@@ -46,8 +46,8 @@ class Skips:
 
 
 @pytest.fixture
-def runtime(monkeypatch):
-    """The module, loaded beside stand-ins for Airflow."""
+def runtime(monkeypatch, tmp_path):
+    """The modules as a DAG file loads them, beside stand-ins for Airflow, by name."""
     sdk = types.ModuleType("airflow.sdk")
     for name in NAMES:
         setattr(sdk, name, type(name, (), {}))
@@ -60,11 +60,21 @@ def runtime(monkeypatch):
     modules |= {"airflow.sdk.bases": types.ModuleType("airflow.sdk.bases"), "airflow.sdk.bases.skipmixin": skipmixin}
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
-    spec = importlib.util.spec_from_file_location("runtime_under_test", Path(files.__file__).with_name("runtime.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "GRACE", 1.0)
-    return module
+    call = {"python": "python", "project": "/p", "env": "prod"}
+    made = files.bundle({"pipeline": "sales", "dag_id": "sales"}, "{}", call, "mark")
+    files.Folder(tmp_path / "dags").write(made)
+    code = (tmp_path / "dags" / "sales.py").read_text().replace("dag = ", "build = lambda: ")
+    found = {"__file__": str(tmp_path / "dags" / "sales.py")}
+    try:
+        exec(compile(code, "sales.py", "exec"), found)
+        loaded = {
+            name.rpartition(".")[2]: sys.modules[name] for name in sys.modules if name.startswith(found["NAME"] + ".")
+        }
+        monkeypatch.setattr(loaded["program"], "GRACE", 1.0)
+        yield types.SimpleNamespace(**loaded, errors=exceptions)
+    finally:
+        for name in [name for name in sys.modules if name.startswith(found["NAME"])]:
+            del sys.modules[name]
 
 
 @pytest.fixture
@@ -77,7 +87,7 @@ def task(runtime, tmp_path):
         python.chmod(0o755)
         call = {"python": str(python), "project": str(tmp_path), "graph": "g.json", "env": "prod", "pipeline": "sales"}
         call |= {"params": ["rows", "word"], "partitioned": False}
-        made = runtime.FirnflowTask(node={"id": "train", **node}, call=call)
+        made = runtime.task.FirnflowTask(node={"id": "train", **node}, call=call)
         made.context = {"run_id": "manual__1", "params": {"rows": [1, None], "word": "$(ls) 'ü\""}, "ti": None}
         return made
 
@@ -93,8 +103,10 @@ def test_a_task_is_one_call_whose_refs_are_returned_and_whose_words_are_logged(t
     made = task(answers(outputs={"result": {"digest": "d"}}))
     assert made.execute(made.context) == {"result": {"digest": "d"}}
     assert made.log.lines[-1] == "a word"
-    made = task("import json, sys; print(json.dumps({'state': 'succeeded', 'outputs': sys.argv[1:]}))")
-    assert made.execute(made.context) == [
+    made = task(
+        "import json, sys; print(json.dumps({'state': 'succeeded', 'outputs': {'said': {'inline': sys.argv[1:]}}}))"
+    )
+    assert made.execute(made.context)["said"]["inline"] == [
         *(
             "-m",
             "firnflow",
@@ -144,13 +156,13 @@ def test_a_run_is_for_the_partition_that_was_asked_for_or_for_that_of_its_moment
 )
 def test_what_airflow_is_told_of_a_call_that_did_not_succeed(runtime, task, code, answer, error, message):
     made = task(answers(code, **answer))
-    with pytest.raises(getattr(runtime, error), match=message):
+    with pytest.raises(getattr(runtime.errors, error), match=message):
         made.execute(made.context)
 
 
 def test_a_call_that_dies_without_an_answer_is_a_failure(runtime, task):
     made = task("import os; os.kill(os.getpid(), 9)")
-    with pytest.raises(runtime.AirflowException, match="ended with -9 and gave no answer"):
+    with pytest.raises(runtime.errors.AirflowException, match="ended with -9 and gave no answer"):
         made.execute(made.context)
 
 
@@ -199,7 +211,7 @@ def is_there(pid):
 def test_any_id_of_a_run_becomes_one_of_ours_and_two_never_become_one(runtime):
     ours = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,79}")
     ids = ["manual__2026-01-01T00:00:00+00:00", "a b", "a-b", "x" * 300, "x" * 301, "../../etc", "ü", "~"]
-    made = [runtime.run_id("sales", each) for each in ids]
+    made = [runtime.task.run_id("sales", each) for each in ids]
     assert made[0] == f"sales.{ids[0]}"
     assert len(set(made)) == len(ids)
     assert all(ours.fullmatch(each) for each in made)
@@ -213,4 +225,4 @@ def test_airflows_settings_and_python_do_not_reach_the_project(runtime):
         "VIRTUAL_ENV": "/v",
         "STATE_URL": "s",
     }
-    assert runtime.environment({**given, "PATH": os.defpath}) == {"STATE_URL": "s", "PATH": os.defpath}
+    assert runtime.program.environment({**given, "PATH": os.defpath}) == {"STATE_URL": "s", "PATH": os.defpath}

@@ -34,17 +34,24 @@ import sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
+from types import ModuleType
 
 PARTS = Path(__file__).resolve().parent / "{parts}"
-NAME = "{module}"
+NAME = "{package}"
+MODULES = "{modules}"
 
-if NAME not in sys.modules:
-    loader = SourceFileLoader(NAME, str(PARTS / "{runtime}"))
-    sys.modules[NAME] = module_from_spec(spec_from_loader(NAME, loader))
-    loader.exec_module(sys.modules[NAME])
+if NAME + ".dag" not in sys.modules:
+    sys.modules[NAME] = ModuleType(NAME)
+    for part in MODULES.split():
+        name = NAME + "." + part.partition("-")[0]
+        loader = SourceFileLoader(name, str(PARTS / part))
+        sys.modules[name] = module_from_spec(spec_from_loader(name, loader))
+        loader.exec_module(sys.modules[name])
 
-dag = sys.modules[NAME].build(PARTS / "{compiled}")
+dag = sys.modules[NAME + ".dag"].build(PARTS / "{compiled}")
 '''
+_MODULES = ("program", "secrets", "links", "lineage", "pod", "task", "dag")
+"""What is copied of `beside`, each after those that it imports."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +81,10 @@ class Bundle:
     parts: tuple[Part, ...]
 
 
-def runtime() -> Part:
-    """Return the module that builds DAGs. It does not end in `.py`: Airflow looks for DAGs in all files that do."""
-    text = (package_files("firnflow.targets.airflow") / "runtime.py").read_text(encoding="utf-8")
-    return Part.of("runtime", text, ".py.txt")
+def modules() -> tuple[Part, ...]:
+    """Return the modules that build DAGs and run tasks. None ends in `.py`: Airflow looks for DAGs in files that do."""
+    folder = package_files("firnflow.targets.airflow.beside")
+    return tuple(Part.of(name, (folder / f"{name}.py").read_text(encoding="utf-8"), ".py.txt") for name in _MODULES)
 
 
 def bundle(dag: dict[str, Any], graph: str, call: dict[str, str], mark: str) -> Bundle:
@@ -86,7 +93,7 @@ def bundle(dag: dict[str, Any], graph: str, call: dict[str, str], mark: str) -> 
     Args:
         dag: what `compile_graph` has returned.
         graph: the graph as JSON, for `firnflow exec`.
-        call: what the runtime calls: `python`, `project`, `env`.
+        call: what is called: `python`, `project`, `env`, and what that needs.
         mark: says whose it is.
     """
     from firnflow.targets.airflow.compile import FORMAT, VERSION
@@ -95,18 +102,19 @@ def bundle(dag: dict[str, Any], graph: str, call: dict[str, str], mark: str) -> 
     graph_part = Part.of(name, graph, ".graph.json")
     spec = {"format": FORMAT, "version": VERSION, "call": call, "graph": graph_part.name, "dag": dag}
     compiled = Part.of(name, json.dumps(spec, indent=1, ensure_ascii=False), ".dag.json")
-    module = runtime()
+    runtime = modules()
+    names = " ".join(part.name for part in runtime)
     text = _DAG_FILE.format(
         dag=dag["dag_id"],
         environment=call["env"],
         mark=mark,
         parts=PARTS,
-        module=f"firnflow_{module.name.partition('.')[0].replace('-', '_')}",
-        runtime=module.name,
+        package=f"firnflow_{Part.digest(names)}",
+        modules=names,
         compiled=compiled.name,
-        all_parts=" ".join(part.name for part in (module, graph_part, compiled)),
+        all_parts=f"{names} {graph_part.name} {compiled.name}",
     )
-    return Bundle(f"{name}.py", text, (module, graph_part, compiled))
+    return Bundle(f"{name}.py", text, (*runtime, graph_part, compiled))
 
 
 class Folder:
