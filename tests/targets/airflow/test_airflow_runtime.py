@@ -129,12 +129,16 @@ def test_a_run_is_for_the_partition_that_was_asked_for_or_for_that_of_its_moment
     made.call |= {"partitioned": True}
     day, night = dt.datetime(2026, 1, 5, tzinfo=dt.UTC), dt.datetime(2026, 1, 6, tzinfo=dt.UTC)
     run = types.SimpleNamespace(data_interval_end=None, logical_date=day, run_after=night)
-    made.context["dag_run"] = run
+    made.context |= {"dag_run": run, "triggering_asset_events": {}}
     assert made._command(made.context)[-2:] == ["--due", "2026-01-05T00:00:00+00:00"]
     run.data_interval_end = night
     assert made._command(made.context)[-2:] == ["--due", "2026-01-06T00:00:00+00:00"]
     run.data_interval_end = run.logical_date = None  # an asset has started it
     assert made._command(made.context)[-2:] == ["--due", "2026-01-06T00:00:00+00:00"]
+    extras = ({"partition": "2026-01-04"}, None, {"partition": "2026-01-03"}, {"partition": 7})
+    events = [types.SimpleNamespace(extra=extra) for extra in extras]
+    made.context["triggering_asset_events"] = {"orders": events[:2], "users": events[2:]}
+    assert made._command(made.context)[-4:] == ["--changed", "2026-01-03", "--changed", "2026-01-04"]
     made.context["params"]["partition"] = "2026-01-01"
     assert made._command(made.context)[-2:] == ["--partition", "2026-01-01"]
 

@@ -83,12 +83,15 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
         return command if self.element is None else [*command, "--element", str(self.element["element"])]
 
     def _partition(self, context: Any) -> list[str]:
-        """Return the partition that was asked for, or the moment that the run is for, which says the partition."""
+        """Return the partition that was asked for; else those that its assets' events name, and the run's moment."""
         asked = context["params"].get(PARTITION) if PARTITION not in self.call["params"] else None
         if asked:
             return ["--partition", str(asked)]
         run = context["dag_run"]
-        return ["--due", (run.data_interval_end or run.logical_date or run.run_after).isoformat()]
+        due = ["--due", (run.data_interval_end or run.logical_date or run.run_after).isoformat()]
+        events = [event for each in context["triggering_asset_events"].values() for event in each]
+        changed = {key for event in events if isinstance(key := (event.extra or {}).get(PARTITION), str)}
+        return due + [word for key in sorted(changed) for word in ("--changed", key)]
 
     def _exec(self, command: list[str]) -> tuple[dict[str, Any], int]:
         """Return the answer of `firnflow exec` and its exit code; what it prints beside that goes into the log."""
@@ -123,6 +126,8 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
             self.outlets.clear()
             return
         extra = {"run": answer["run"], "version": meta.get("version"), "digest": ref.get("digest")}
+        if answer.get("partition") is not None:
+            extra[PARTITION] = answer["partition"]
         context["outlet_events"][asset_of(self.node["publishes"])].extra = extra
 
     def _branch(self, answer: dict[str, Any], context: Any) -> None:
