@@ -17,6 +17,7 @@
     │   ├── DamagedArtifactError     a stored value is missing or is not what was committed
     │   ├── UnsafeFormatError        a value or file whose loading could run code
     │   └── StateError               the state database
+    ├── TargetError                  what runs pipelines elsewhere cannot be reached, or does not do what it is asked
     └── RunError                     a run did not do all that it was asked to do
         ├── TaskFailedError          the user's function raised
         ├── TaskTimeoutError         a task outran its timeout and was ended
@@ -127,6 +128,24 @@ class UnsafeFormatError(StoreError):
 
 class StateError(StoreError):
     """The state database cannot be used."""
+
+
+class TargetError(FirnflowError):
+    """What runs pipelines elsewhere cannot be reached, or does not do what it is asked.
+
+    Attributes:
+        status: what its server has answered, as HTTP numbers it; None: it has not answered.
+        is_passing: whether the same call may well succeed a little later.
+        is_again: whether an earlier try of the same call may have been done.
+    """
+
+    def __init__(
+        self, message: str, status: int | None = None, *, is_passing: bool = False, is_again: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.is_passing = is_passing
+        self.is_again = is_again
 
 
 class RunError(FirnflowError):

@@ -99,7 +99,8 @@ class Board:
         row.waits = None
         row.said = _error(event) or row.said
         if event.element < 0 or row.ended.total() >= (row.elements or 1):
-            row.seconds = self.clock() - row.began if row.began is not None else 0.0
+            took = self.clock() - row.began if row.began is not None else 0.0
+            row.seconds = event.data.get("took", took) if event.element < 0 else took
 
     def _close(self) -> None:
         """What has not ended when the run has was cancelled."""

@@ -7,6 +7,27 @@ from typing import Any
 import typer
 
 from firnflow.cli import _complete
+from firnflow.errors import UsageError
+from firnflow.graph.units import parse_duration
+
+
+def _duration(text: str) -> float:
+    """Return a duration in seconds. Raises BadParameter where it is none."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def refuse_elsewhere(*, wait: bool, timeout: float | None) -> None:
+    """Raise UsageError where somebody asks not to wait for what runs in this very process."""
+    if not wait or timeout is not None:
+        option = "--timeout" if wait else "--no-wait"
+        raise UsageError(
+            f"{option}: this environment runs here, and nobody else would go on with it. Mend: firnflow trigger, and "
+            "`firnflow up`"
+        )
+
 
 ENVIRONMENT: Any = typer.Option(
     None,
@@ -27,4 +48,8 @@ RUN: Any = typer.Argument(
 )
 WORKERS: Any = typer.Option(None, "--workers", "-w", metavar="N", min=1, help="How many tasks run at once.")
 INLINE: Any = typer.Option(False, "--inline", help="Run all in this process, for a debugger.")  # noqa: FBT003 - likewise
+WAIT: Any = typer.Option(True, "--wait/--no-wait", help="Where it runs elsewhere: wait until it has ended.")  # noqa: FBT003
+TIMEOUT: Any = typer.Option(
+    None, "--timeout", metavar="DURATION", parser=_duration, help="Where it runs elsewhere: wait no longer, e.g. 2h."
+)
 YES: Any = typer.Option(False, "--yes", "-y", help="Do not ask.")  # noqa: FBT003 - likewise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from firnflow.cli import _summary
 from firnflow.cli._deliverers import Sender
 from firnflow.cli._print import stdout_is_data
+from firnflow.project.settings import DEFAULT_ENVIRONMENT
 from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def perform(load: Callable[[], Project], run: Run, shown: Shown) -> int:
     with stdout_is_data() if shown.as_json else contextlib.nullcontext():
         project = load()
         with contextlib.ExitStack() as stack:
-            listeners = [] if shown.as_json or shown.quiet else [stack.enter_context(_progress(plain=shown.plain))]
+            listeners = [] if shown.as_json or shown.quiet else [stack.enter_context(progress(plain=shown.plain))]
             sender = Sender(project.root, project.settings)
             result = run(project, [*listeners, sender])
     show(result, project.root, project.settings, shown)
@@ -54,20 +55,27 @@ def perform(load: Callable[[], Project], run: Run, shown: Shown) -> int:
     return _summary.exit_code(result)
 
 
+def option_of(settings: Settings) -> str:
+    """Return what to write after a command for the same environment; nothing where it is the default."""
+    chosen = os.environ.get("FIRNFLOW_ENV") or DEFAULT_ENVIRONMENT
+    return "" if settings.environment == chosen else f" --env {settings.environment}"
+
+
 def show(result: RunResult, root: Path, settings: Settings, shown: Shown) -> None:
     """Print what came of a run."""
     from firnflow.stores import Stores
 
     stores = Stores.open(settings, root)
     if result.status != RunStatus.SUCCEEDED:
-        _summary.print_failure(result)
+        _summary.print_failure(result, option_of(settings))
     if shown.as_json:
         _summary.print_result_json(result, stores)
     elif not shown.quiet:
-        _summary.print_summary(result, stores.artifacts)
+        _summary.print_summary(result, stores.artifacts, option_of(settings))
 
 
-def _progress(*, plain: bool) -> contextlib.AbstractContextManager[Listener]:
+def progress(*, plain: bool) -> contextlib.AbstractContextManager[Listener]:
+    """Return what shows a run while it is under way: a table in a terminal, else lines; `plain`: lines in any case."""
     if plain or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         from firnflow.cli._lines import Lines
 

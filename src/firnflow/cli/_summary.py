@@ -45,18 +45,23 @@ def print_result_json(result: RunResult, stores: Stores) -> None:
     print_json(data)
 
 
-def print_failure(result: RunResult) -> None:
-    """Print on stderr why a run failed: the user's own traceback first, then where to look and how to go on."""
+def print_failure(result: RunResult, option: str) -> None:
+    """Print on stderr why a run failed: the user's own traceback first, then where to look and how to go on.
+
+    Args:
+        result: how it went.
+        option: what to write after a command for the same environment.
+    """
     failed = {name: task for name, task in result.tasks.items() if task.state == TaskStatus.FAILED and task.error}
     for name, task in failed.items():
-        _print_error(name, task, result.run, full=name == next(iter(failed)))
+        _print_error(name, task, f"{result.run} {name}{option}", full=name == next(iter(failed)))
     if not failed and result.error:
         say(f"Error: {result.status}: {redact(result.error)}", "red", stderr=True)
     if result.status != RunStatus.SUCCEEDED:
-        say(f"To go on from what is done: firnflow resume {result.run}", stderr=True)
+        say(f"To go on from what is done: firnflow resume {result.run}{option}", stderr=True)
 
 
-def _print_error(name: str, task: TaskResult, run: str, *, full: bool) -> None:
+def _print_error(name: str, task: TaskResult, which: str, *, full: bool) -> None:
     """Print why a task failed; `full`: with its traceback, or where it has none, all lines of its message."""
     error = task.error or {}
     traceback = redact(error.get("traceback") or "").rstrip() if full else ""
@@ -66,11 +71,11 @@ def _print_error(name: str, task: TaskResult, run: str, *, full: bool) -> None:
     message = redact(f"{error.get('type')}: {error.get('message')}")
     shown = message if full and not traceback else message.partition("\n")[0]
     say(f"Error: task {name} failed{again}: {shown}", "red", stderr=True)
-    say(f"Its log: firnflow logs {run} {name}", stderr=True)
+    say(f"Its log: firnflow logs {which}", stderr=True)
 
 
-def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
-    """Print on stdout how a run ended."""
+def print_summary(result: RunResult, artifacts: ArtifactStore, option: str) -> None:
+    """Print on stdout how a run ended; `option` as of `print_failure`."""
     took = _format.seconds(result.seconds)
     say()
     say(f"{result.pipeline} {result.status} in {took}", STYLES.get(result.status, ""))
@@ -81,12 +86,12 @@ def print_summary(result: RunResult, artifacts: ArtifactStore) -> None:
     if peak[0]:
         rows.append(("peak memory", f"{_format.size(peak[0])} ({peak[1]})"))
     rows += _section("checks", list(_checks(result)))
-    rest = f"firnflow output --run {result.run}"
+    rest = f"firnflow output --run {result.run}{option}"
     rows += _section("metrics", _metrics(result), len(result.metrics) - _MOST_METRICS, rest)
     files = list(_files(result, artifacts))
     rows += _section("outputs", files[:_MOST_OUTPUTS], len(files) - _MOST_OUTPUTS, rest)
     if result.status == RunStatus.SUCCEEDED:
-        rows.append(("next", f"firnflow show {result.pipeline} --run {result.run}"))
+        rows.append(("next", f"firnflow show {result.pipeline} --run {result.run}{option}"))
         rows.append(("", rest))
     for name, text in rows:
         say(f"  {name:<12}{redact(text)}")

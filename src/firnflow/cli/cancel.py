@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from firnflow.cli import _options
+from firnflow.cli._elsewhere import steered
 from firnflow.errors import RunConflictError
 from firnflow.status import RunStatus
 
@@ -19,6 +20,7 @@ _WAIT = typer.Option(30.0, "--wait", metavar="SECONDS", min=0, help="How long to
 _POLL = 0.2  # seconds
 
 
+@steered
 def command(
     run: str | None = _options.RUN,
     environment: str | None = _options.ENVIRONMENT,

@@ -11,6 +11,7 @@ import typer
 
 from firnflow._text import printable_json
 from firnflow.cli import _complete, _options
+from firnflow.cli._elsewhere import steered
 from firnflow.status import RunStatus, TaskStatus
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _LAST_POLLS = 12  # how often a process that has ended its run, but not itself, 
 _STYLES = {"debug": "dim", "warning": "yellow", "error": "red", "critical": "red"}
 
 
+@steered
 def command(
     run: str | None = _options.RUN,
     task: str | None = _TASK,
@@ -48,7 +50,7 @@ def command(
     root, _, state = _project.open_state(environment)
     record, task = _find(state, run, task)
     reader = _Reader(state, logs_folder(root), record.id, task, attempt)
-    show = _print_json if as_json else _print
+    show = print_json_line if as_json else print_line
     shown = _follow(state, record.id, reader, show) if follow else _show(reader, show)
     if not shown:
         typer.echo(_nothing(state, record, task), err=True)
@@ -192,12 +194,13 @@ def _follow(state: State, run: str, reader: _Reader, show: Callable[[Line], None
         time.sleep(_POLL)
 
 
-def _print_json(line: Line) -> None:
+def print_json_line(line: Line) -> None:
+    """Print a line as a JSON object."""
     sys.stdout.write(printable_json(json.dumps(line, ensure_ascii=False)) + "\n")
     sys.stdout.flush()
 
 
-def _print(line: Line) -> None:
+def print_line(line: Line) -> None:
     """Print a line after its time and its task."""
     from firnflow.cli._print import paint, say_painted
 

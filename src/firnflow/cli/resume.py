@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from firnflow.cli import _options
+from firnflow.cli._elsewhere import steered
 from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
     from firnflow.project import Project
 
 
+@steered
 def command(
     run: str | None = _options.RUN,
     environment: str | None = _options.ENVIRONMENT,
     workers: int | None = _options.WORKERS,
     inline: bool = _options.INLINE,
+    wait: bool = _options.WAIT,
+    timeout: float | None = _options.TIMEOUT,
     as_json: bool = _options.JSON,
     quiet: bool = _options.QUIET,
 ) -> int:
@@ -30,6 +34,7 @@ def command(
     """
     from firnflow.cli import _project, _running, _summary
 
+    _options.refuse_elsewhere(wait=wait, timeout=timeout)
     shown = _running.Shown(as_json=as_json, quiet=quiet, plain=inline)
     root, settings, state = _project.open_state(environment)
     record = _project.find_run(state, run)

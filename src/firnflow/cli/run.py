@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from firnflow.cli import _complete, _options
+from firnflow.cli._elsewhere import steered
 from firnflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _UNLESS_DONE = typer.Option(False, "--unless-done", help="Not if the partition h
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take results of earlier runs.")  # noqa: FBT003 - Typer's way
 
 
+@steered
 def command(
     pipeline: str | None = _options.PIPELINE,
     environment: str | None = _options.ENVIRONMENT,
@@ -46,6 +48,8 @@ def command(
     workers: int | None = _options.WORKERS,
     inline: bool = _options.INLINE,
     run_id: str | None = _ID,
+    wait: bool = _options.WAIT,
+    timeout: float | None = _options.TIMEOUT,
     as_json: bool = _options.JSON,
     quiet: bool = _options.QUIET,
 ) -> int:
@@ -58,6 +62,7 @@ def command(
     from firnflow.engine.origin import check_id
     from firnflow.engine.request import RunRequest
 
+    _options.refuse_elsewhere(wait=wait, timeout=timeout)
     chosen = check_id(run_id, "--id") if run_id is not None else None
     request = RunRequest(
         pipeline=pipeline or "",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
 from firnflow.cli import _complete, _options
+from firnflow.cli._elsewhere import steered
 from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _STATUS = typer.Option(
 _LIMIT = typer.Option(20, "--limit", "-n", min=1, max=1_000_000, help="How many at the most.")
 
 
+@steered
 def command(
     pipeline: str | None = _PIPELINE,
     status: str | None = _STATUS,
@@ -38,27 +40,50 @@ def command(
     found = []
     if state is not None:
         state.reap()
-        found = state.runs(pipeline=pipeline, status=_known(status), limit=limit)
+        found = state.runs(pipeline=pipeline, status=known(status), limit=limit)
     if as_json:
-        print_json([_data(run) for run in found])
+        print_json([as_data(run) for run in found])
     elif found:
-        _print(found)
+        print_runs([listed(run) for run in found])
     else:
         typer.echo(_project.NO_RUNS if status is None and pipeline is None else "There is no such run.")
 
 
-def _known(status: str | None) -> str | None:
+class Listed(NamedTuple):
+    """What stands of a run in the list; times are seconds since 1970."""
+
+    id: str
+    pipeline: str
+    partition: str | None
+    status: str
+    started_at: float
+    ended_at: float | None
+    error: str
+
+
+def listed(run: Run) -> Listed:
+    """Return what stands of a run of the state in the list."""
+    return Listed(run.id, run.pipeline, run.partition, run.status, run.started_at, run.ended_at, run.error or "")
+
+
+def known(status: str | None, *more: str) -> str | None:
+    """Return what `--status` asks for. Raises UsageError where no run is ever so.
+
+    Args:
+        status: as it was given.
+        more: how runs can stand beside what the state knows.
+    """
     from firnflow._text import listing, nearest
     from firnflow.errors import UsageError
 
-    if status is not None and status not in {*RunStatus}:
-        raise UsageError(
-            f"--status {status!r}: no run is ever so.{nearest(status, map(str, RunStatus))} Known: {listing(RunStatus)}"
-        )
+    names = [*map(str, RunStatus), *more]
+    if status is not None and status not in names:
+        raise UsageError(f"--status {status!r}: no run is ever so.{nearest(status, names)} Known: {listing(names)}")
     return status
 
 
-def _print(found: list[Run]) -> None:
+def print_runs(found: list[Listed]) -> None:
+    """Print runs as a table."""
     from firnflow.cli import _format
     from firnflow.cli._print import print_table
     from firnflow.project import redact
@@ -66,14 +91,15 @@ def _print(found: list[Run]) -> None:
     rows, partitioned = [], any(run.partition is not None for run in found)
     for run in found:
         took = _format.seconds((run.ended_at or time.time()) - run.started_at)
-        error = redact(run.error or "").partition("\n")[0]
+        error = redact(run.error).partition("\n")[0]
         what = (run.partition or "",) if partitioned else ()
         rows.append((run.id, run.pipeline, *what, run.status, _format.when(run.started_at), took, error))
     head = ("run", "pipeline", *(("partition",) if partitioned else ()), "status", "started", "took", "error")
     print_table(head, rows, states="status")
 
 
-def _data(run: Run) -> dict[str, Any]:
+def as_data(run: Run) -> dict[str, Any]:
+    """Return what the state knows of a run as plain data."""
     return {
         "run": run.id,
         "pipeline": run.pipeline,

@@ -7,6 +7,7 @@ import time
 import typer
 
 from firnflow.cli import _options
+from firnflow.cli._elsewhere import steered
 
 _ASSIGNMENTS = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="Set a parameter. May be given again.")
 
@@ -15,6 +16,7 @@ _PARTITION = typer.Option(
 )
 
 
+@steered
 def command(
     pipeline: str | None = _options.PIPELINE,
     environment: str | None = _options.ENVIRONMENT,

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 Kind = Literal[
     "run_started",  # data: tasks (how many), resumed
     "task_started",  # data: attempt; here and below, elements: of how many in a map this is one
-    "task_finished",  # data: state, seconds, and for a failure error
+    "task_finished",  # data: state, seconds, for a failure error, and took where it was seen later than it happened
     "task_retrying",  # data: error, seconds (until the next attempt)
     "notice",  # data: message: something that people should know
     "run_finished",  # data: status, seconds

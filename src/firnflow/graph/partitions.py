@@ -105,6 +105,10 @@ class _Timed(Written):
             yield key
             key = self._at(span.end)
 
+    def following(self, key: str) -> str:
+        """Return the partition that comes right after one. Raises ValueError as `span`."""
+        return self._at(self.span(key).end)
+
     def ended_between(self, since: float, now: float) -> list[str]:
         """Return the partitions that became complete in (since, now], which are seconds since 1970."""
         found, last = [], self.newest(now)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from firnflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from firnflow.project import Project
+    from firnflow.project import Project, Settings
     from firnflow.targets.base import Target
+    from firnflow.targets.operate import Operator
 
 
 def target_of(project: Project) -> Target:
@@ -28,3 +29,12 @@ def target_of(project: Project) -> Target:
     from firnflow.targets.airflow.target import AirflowTarget
 
     return AirflowTarget(project)
+
+
+def operator_of(settings: Settings) -> Operator | None:
+    """Return what runs the pipelines of an environment; None: this machine does. Raises ConfigError as the target."""
+    if settings.orchestrator == "local":
+        return None
+    from firnflow.targets.airflow.operator import AirflowOperator
+
+    return AirflowOperator(settings)

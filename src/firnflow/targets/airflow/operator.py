@@ -1,0 +1,239 @@
+"""Runs an environment's DAGs through Airflow's REST API: what the verbs of the command line ask a target for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from firnflow._text import printable
+from firnflow.errors import NotFoundError, RunConflictError, TargetError, UsageError
+from firnflow.status import RunStatus
+from firnflow.targets.airflow import backfills, instances
+from firnflow.targets.airflow.api import Api
+from firnflow.targets.airflow.names import PARTITION, run_id
+from firnflow.targets.operate import QUEUED, LogLine, Order, Standing, TargetRun, TargetTask
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from firnflow.graph.model import Graph
+    from firnflow.project import Settings
+
+_PAGE = 100  # rows; Airflow gives no more at once
+_STATUS: dict[str, Standing] = {
+    "queued": QUEUED,
+    "running": RunStatus.RUNNING,
+    "success": RunStatus.SUCCEEDED,
+    "failed": RunStatus.FAILED,
+}
+_UNDER_WAY = ("queued", "running")
+_WRONG = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+
+
+class AirflowOperator:
+    """An environment's Airflow.
+
+    Args:
+        settings: of the environment.
+        api: its API.
+
+    Raises:
+        ConfigError: nobody says where it is.
+    """
+
+    name = "Airflow"
+
+    def __init__(self, settings: Settings, api: Api | None = None) -> None:
+        self._settings, self._prefix = settings, settings.airflow.prefix
+        self._api = api or Api(settings)
+        self.place = self._api.url
+
+    # -- runs ---------------------------------------------------------------------------------------------------------
+
+    def start(self, order: Order) -> TargetRun:
+        """Start a run. As it has an id of its own, a call that is repeated starts it once."""
+        dag, native = self._dag(order.pipeline), order.id.removeprefix(f"{order.pipeline}.")
+        conf = {**order.params, **({PARTITION: order.partition} if order.partition is not None else {})}
+        body = {"dag_run_id": native, "logical_date": None, "conf": conf}
+        try:
+            return self._run(self._api.post("dags", dag, "dagRuns", data=body, repeat=True))
+        except TargetError as error:
+            if error.status == HTTPStatus.CONFLICT:
+                there = self._api.get("dags", dag, "dagRuns", native)
+                if error.is_again and there.get("conf") == conf:  # the answer to an earlier try was lost
+                    return self._run(there)
+                raise RunConflictError(f"there is a run {run_id(order.pipeline, native)} already") from error
+            if error.status in _WRONG and not self._import_error(order.pipeline):
+                raise UsageError(f"{self.name} does not take the run: {error}") from error
+            raise self._not_deployed(error, order.pipeline) from error
+
+    def find(self, pipeline: str, run: str) -> TargetRun | None:
+        """Return a run by its id; one that is too long for Firnflow is looked for among the runs of the DAG."""
+        dag = self._dag(pipeline)
+        for native in dict.fromkeys((run.removeprefix(f"{pipeline}."), run)):
+            try:
+                return self._run(self._api.get("dags", dag, "dagRuns", native))
+            except TargetError as error:
+                if error.status != HTTPStatus.NOT_FOUND:
+                    raise
+        return next((each for each in self.runs([pipeline], _PAGE) if each.id == run), None)
+
+    def runs(self, pipelines: Collection[str], limit: int) -> list[TargetRun]:
+        """Return the newest runs, by when they were to start."""
+        found: list[TargetRun] = []
+        dags = sorted(map(self._dag, pipelines))
+        while dags and len(found) < limit:
+            size = min(_PAGE, limit - len(found))
+            body = {"dag_ids": dags, "order_by": "-run_after", "page_limit": size, "page_offset": len(found)}
+            rows = self._api.post("dags", "~", "dagRuns", "list", data=body, repeat=True)["dag_runs"]
+            found += map(self._run, rows)
+            if len(rows) < size:
+                break
+        return found
+
+    def tasks(self, run: TargetRun) -> list[TargetTask]:
+        """Return how the tasks of a run stand."""
+        return instances.tasks(list(self._instances(run)), time.time())
+
+    def log(self, run: TargetRun, task: TargetTask, attempt: int) -> list[LogLine]:
+        """Return what an attempt has said so far; nothing where Airflow has no log of it yet."""
+        path = (*self._path(run), "taskInstances", task.task, "logs", str(attempt))
+        try:
+            answer = self._api.get(*path, map_index=task.element, full_content="true")
+        except TargetError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return []
+            raise
+        return instances.lines(answer.get("content") or [])
+
+    def cancel(self, run: TargetRun) -> None:
+        """Have Airflow fail the run: it kills what is under way, skips what is not, and still runs the teardown."""
+        self._api.patch(*self._path(run), data={"state": "failed"})
+
+    def retry(self, run: TargetRun) -> None:
+        """Clear what has not succeeded, the finalizer among it."""
+        left = instances.left(list(self._instances(run)))
+        if not left:
+            raise RunConflictError(f"run {run.id}: all its tasks have succeeded, there is nothing to repeat")
+        body = {"dry_run": False, "dag_run_id": run.native, "task_ids": left, "only_failed": False}
+        try:
+            self._api.post("dags", self._dag(run.pipeline), "clearTaskInstances", data=body)
+        except TargetError as error:
+            now = self.find(run.pipeline, run.native) if error.is_passing else None
+            if now is None or now.is_over:  # else the answer was lost, and it goes on
+                raise
+
+    # -- pipelines ----------------------------------------------------------------------------------------------------
+
+    def is_paused(self, pipeline: str) -> bool:
+        """Return whether the DAG is paused."""
+        try:
+            return bool(self._api.get("dags", self._dag(pipeline))["is_paused"])
+        except TargetError as error:
+            raise self._not_deployed(error, pipeline) from error
+
+    def pause(self, pipeline: str, *, paused: bool) -> bool:
+        """Pause the DAG, or let it start again."""
+        if self.is_paused(pipeline) == paused:
+            return False
+        self._api.patch("dags", self._dag(pipeline), data={"is_paused": paused})
+        return True
+
+    def backfill(self, graph: Graph, partitions: Sequence[str], params: Mapping[str, Any], at_once: int) -> set[str]:
+        """Have Airflow's own backfill run the longest stretch of partitions that it can."""
+        taken = {key for key in partitions if (run := self.run_for(graph, key)) is not None and not run.is_over}
+        moments = backfills.stretch(graph, [key for key in partitions if key not in taken], time.time())
+        if len(moments) > 1 and not self._backfill_under_way(graph.pipeline):
+            body = {
+                "dag_id": self._dag(graph.pipeline),
+                "from_date": _text(min(moments.values())),
+                "to_date": _text(max(moments.values())),
+                "dag_run_conf": dict(params),
+                "reprocess_behavior": "none",
+                "max_active_runs": at_once,
+            }
+            planned = self._api.post("backfills", "dry_run", data=body, repeat=True)["backfills"]
+            if sorted(_moment(each["logical_date"]) or 0.0 for each in planned) == sorted(moments.values()):
+                self._start_backfill(body)
+                taken.update(moments)
+        return taken
+
+    def run_for(self, graph: Graph, partition: str) -> TargetRun | None:
+        """Return the run that Airflow's backfill makes for the moment of a partition."""
+        moment = backfills.moment_of(graph, partition)
+        native = f"backfill__{_text(moment)}" if moment is not None else None
+        return self.find(graph.pipeline, native) if native is not None else None
+
+    def _start_backfill(self, body: dict[str, Any]) -> None:
+        """Start a backfill. One of which the answer was lost is there."""
+        try:
+            self._api.post("backfills", data=body)
+        except TargetError as error:
+            if not (error.is_passing and self._backfill_under_way(body["dag_id"].removeprefix(self._prefix))):
+                raise
+
+    def _backfill_under_way(self, pipeline: str) -> bool:
+        rows = self._api.get("backfills", dag_id=self._dag(pipeline), order_by="-id", limit=1)["backfills"]
+        return any(each["completed_at"] is None for each in rows)
+
+    # -- what Airflow says --------------------------------------------------------------------------------------------
+
+    def _dag(self, pipeline: str) -> str:
+        return f"{self._prefix}{pipeline}"
+
+    def _path(self, run: TargetRun) -> tuple[str, ...]:
+        return ("dags", self._dag(run.pipeline), "dagRuns", run.native)
+
+    def _instances(self, run: TargetRun) -> Iterator[dict[str, Any]]:
+        seen = 0
+        while True:
+            path = (*self._path(run), "taskInstances")
+            page = self._api.get(*path, limit=_PAGE, offset=seen, order_by="id")
+            yield from page["task_instances"]
+            seen += len(page["task_instances"])
+            if not page["task_instances"] or seen >= page["total_entries"]:
+                return
+
+    def _run(self, data: dict[str, Any]) -> TargetRun:
+        pipeline = str(data["dag_id"]).removeprefix(self._prefix)
+        partition = (data.get("conf") or {}).get(PARTITION)
+        return TargetRun(
+            id=run_id(pipeline, data["dag_run_id"]),
+            native=data["dag_run_id"],
+            pipeline=pipeline,
+            status=_STATUS.get(data["state"], RunStatus.RUNNING),
+            partition=partition if isinstance(partition, str) else None,
+            cause=str(data["run_type"]),
+            began_at=_moment(data["start_date"]) or _moment(data["queued_at"]) or _moment(data["run_after"]) or 0.0,
+            ended_at=_moment(data["end_date"]) if data["state"] not in _UNDER_WAY else None,
+        )
+
+    def _not_deployed(self, error: TargetError, pipeline: str) -> Exception:
+        """Return what it means that a DAG is not there, or an error as it is."""
+        broken = self._import_error(pipeline)
+        if broken:
+            return TargetError(f"{self.name} cannot read the DAG {self._dag(pipeline)}: {broken}. Mend: firnflow plan")
+        if error.status != HTTPStatus.NOT_FOUND:
+            return error
+        mend = f"firnflow apply --env {self._settings.environment}; Airflow looks for new DAGs every few minutes"
+        return NotFoundError(f"{self.name} at {self.place} knows no DAG {self._dag(pipeline)}. Mend: {mend}")
+
+    def _import_error(self, pipeline: str) -> str:
+        """Return the last line of why Airflow cannot read a DAG file of ours, or ""."""
+        name = f"firnflow-{self._settings.project}-{self._settings.environment}/{pipeline}.py"
+        try:
+            rows = self._api.get("importErrors", limit=_PAGE)["import_errors"]
+        except TargetError:  # who may run a DAG need not be allowed to see this
+            return ""
+        traces = [str(each["stack_trace"]) for each in rows if str(each["filename"]).endswith(name)]
+        return printable(traces[0].strip().splitlines()[-1]) if traces and traces[0].strip() else ""
+
+
+def _moment(text: str | None) -> float | None:
+    return dt.datetime.fromisoformat(text).timestamp() if text else None
+
+
+def _text(moment: float) -> str:
+    return dt.datetime.fromtimestamp(moment, dt.UTC).isoformat()
