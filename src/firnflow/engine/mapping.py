@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.binding import Bound, Value
 from firnflow.errors import TaskFailedError
+from firnflow.graph.model import FromConstant, FromList
 from firnflow.values.ref import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firnflow.graph.model import Mapping
+    from firnflow.graph.model import Mapping, TaskNode
 
 _LABEL = 60
 
@@ -44,6 +45,23 @@ def expand(task: str, mapping: Mapping, arguments: dict[str, Bound], read_json: 
     chosen = [dict(zip(lists, combination, strict=True)) for combination in pairs]
     labels = _labels(chosen)
     return [Element(label, {**arguments, **values}) for label, values in zip(labels, chosen, strict=True)]
+
+
+def written(task: str, node: TaskNode) -> list[Element] | None:
+    """Return the elements of a map over lists that are written in the pipeline, or None where a run has to find out.
+
+    Raises as `expand`.
+    """
+    lists: dict[str, Bound] = {}
+    for name in node.mapping.arguments if node.mapping is not None else ():
+        wanted = node.inputs[name]
+        if isinstance(wanted, FromConstant):
+            lists[name] = Value(wanted.value)
+        elif isinstance(wanted, FromList) and all(isinstance(item, FromConstant) for item in wanted.items):
+            lists[name] = Value([item.value for item in wanted.items if isinstance(item, FromConstant)])
+        else:
+            return None
+    return expand(task, node.mapping, lists, lambda _: None) if node.mapping is not None else None
 
 
 def _items(task: str, name: str, bound: Bound, read_json: Callable[[Ref], Any]) -> list[Bound]:

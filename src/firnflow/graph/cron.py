@@ -1,4 +1,4 @@
-"""What makes a cron expression and a time zone valid."""
+"""What makes a cron expression and a time zone valid, and which intervals are cron expressions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 from firnflow._text import counted, nearest
 
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
@@ -61,3 +62,12 @@ def check_timezone(name: str) -> str:
         known = zoneinfo.available_timezones()
         raise ValueError(f"{name!r} is not a time zone.{nearest(name, known)}") from None
     return name
+
+
+def interval_as_cron(seconds: float) -> str | None:
+    """Return the cron expression, in UTC, of an interval that divides the hour or the day, or None."""
+    for unit, most, form in ((_MINUTE, 60, "{} * * * *"), (_HOUR, 24, "0 {} * * *")):
+        if seconds % unit == 0 and seconds // unit < most and most % (seconds // unit) == 0:
+            count = int(seconds // unit)
+            return form.format("*" if count == 1 else f"*/{count}")
+    return "0 0 * * *" if seconds == _DAY else None

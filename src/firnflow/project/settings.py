@@ -18,11 +18,12 @@ from firnflow.graph.units import parse_duration, parse_memory
 from firnflow.project import machine
 from firnflow.project.orchestrators import Airflow, Orchestrator
 from firnflow.project.secrets import Secret, has_password, hide_all, is_reference, reference_only
+from firnflow.project.snowflake import Snowflake
 from firnflow.project.toml import STRICT, read_toml, validated
 
 FILE = "firnflow.toml"
 DEFAULT_ENVIRONMENT = "local"
-_NOT_PLAIN = {"inherits", "pipelines", "state", "online", "tracking", "alerts", "ray", "airflow"}
+_NOT_PLAIN = {"inherits", "pipelines", "state", "online", "tracking", "alerts", "ray", "airflow", "snowflake"}
 _SECRETS = ("state", "online")
 _OTHER_VARIABLES = {"FIRNFLOW_ENV", "FIRNFLOW_CRASH"}
 
@@ -151,6 +152,7 @@ class Environment(BaseModel):
     ray: Annotated[Ray | None, BeforeValidator(_cluster)] = None
     orchestrator: Orchestrator | None = None
     airflow: Airflow | None = None
+    snowflake: Snowflake | None = None
     pipelines: dict[Name, PipelineSection] = {}
 
 
@@ -186,6 +188,7 @@ class Settings:
         ray: the cluster for tasks of several nodes.
         orchestrator: who runs pipelines by their schedules.
         airflow: what is said of it, where it is Airflow.
+        snowflake: likewise.
         models: what may be loaded although loading it could run code.
         params: pipeline → values for its parameters from the file, the last layer winning; not yet checked.
     """
@@ -207,6 +210,7 @@ class Settings:
     ray: Ray
     orchestrator: Orchestrator
     airflow: Airflow
+    snowflake: Snowflake
     models: Models
     params: dict[str, tuple[Layer, ...]]
 
@@ -240,7 +244,7 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
     hide_all(read.data, root)
     chosen = environment if environment is not None else os.environ.get("FIRNFLOW_ENV") or DEFAULT_ENVIRONMENT
     values: dict[str, Any] = {}
-    tracking, alerts, ray, airflow = Tracking(), Alerts(), Ray(), Airflow()
+    tracking, alerts, ray, airflow, snowflake = Tracking(), Alerts(), Ray(), Airflow(), Snowflake()
     params: dict[str, tuple[Layer, ...]] = {name: ((FILE, section.params),) for name, section in file.pipelines.items()}
     for name in reversed(_lineage(file, chosen, path)):
         layer = file.environments.get(name, Environment())
@@ -250,6 +254,7 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
         alerts = _all_channels(alerts, layer.alerts)
         ray = _with_given(ray, layer.ray)
         airflow = _with_given(airflow, layer.airflow)
+        snowflake = _with_given(snowflake, layer.snowflake)
         for pipeline, section in layer.pipelines.items():
             params[pipeline] = (*params.get(pipeline, ()), (f"{FILE}, [environments.{name}]", section.params))
     variables = _variables()
@@ -260,6 +265,7 @@ def load_settings(root: Path, environment: str | None = None) -> Settings:
     values["alerts"] = _all_channels(alerts, over.alerts)
     values["ray"] = _with_given(ray, over.ray)
     values["airflow"] = _with_given(airflow, over.airflow)
+    values["snowflake"] = _with_given(snowflake, over.snowflake)
     return _decided(file, chosen, root, values, params)
 
 
@@ -288,6 +294,7 @@ def _decided(
         ray=values["ray"],
         orchestrator=values.get("orchestrator", "local"),
         airflow=values["airflow"],
+        snowflake=values["snowflake"],
         models=file.models,
         params=params,
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from firnflow.graph.cron import interval_as_cron
 from firnflow.graph.model import AllOf, AnyOf, Cron, Every, OnUpdate, updates_of
 from firnflow.graph.units import format_duration
 
 if TYPE_CHECKING:
     from firnflow.graph.model import Schedule
-
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def compile_schedule(schedule: Schedule | None, prefix: str) -> dict[str, Any] | None:
@@ -25,7 +24,7 @@ def compile_schedule(schedule: Schedule | None, prefix: str) -> dict[str, Any] |
     if isinstance(schedule, Cron):
         return {"kind": "cron", "expression": schedule.expression, "timezone": schedule.timezone}
     if isinstance(schedule, Every):
-        expression = _as_cron(schedule.seconds)
+        expression = interval_as_cron(schedule.seconds)
         if expression is not None:
             return {"kind": "cron", "expression": expression, "timezone": "UTC"}
         return {"kind": "every", "seconds": schedule.seconds}
@@ -74,18 +73,9 @@ def weak_points(pipeline: str, schedule: Schedule | None, prefix: str) -> list[s
         found.append(
             f"{pipeline}: catch_up={schedule.catch_up!r} is not Airflow's: it makes up for the last moment only"
         )
-    if isinstance(schedule, Every) and _as_cron(schedule.seconds) is None:
+    if isinstance(schedule, Every) and interval_as_cron(schedule.seconds) is None:
         found.append(
             f"{pipeline}: Every({format_duration(schedule.seconds)!r}) does not divide the day, so Airflow counts it "
             "from the first run"
         )
     return found
-
-
-def _as_cron(seconds: float) -> str | None:
-    """Return the cron expression of an interval that divides the hour or the day, or None."""
-    for unit, most, form in ((_MINUTE, 60, "{} * * * *"), (_HOUR, 24, "0 {} * * *")):
-        if seconds % unit == 0 and seconds // unit < most and most % (seconds // unit) == 0:
-            count = int(seconds // unit)
-            return form.format("*" if count == 1 else f"*/{count}")
-    return "0 0 * * *" if seconds == _DAY else None

@@ -1,0 +1,61 @@
+"""The section of firnflow.toml that says where in Snowflake an environment's pipelines run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from firnflow.project.orchestrators import Place
+from firnflow.project.toml import STRICT
+
+SnowflakeName = Annotated[str, Field(min_length=1, max_length=800, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""A name as it is written in SQL: `ml`, `"My Db"`, `ml.prod.stage`."""
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+
+
+class Pool(BaseModel):
+    """`[environments.NAME.snowflake.pools.POOL]`: what `Resources(pool="POOL")` is in the account."""
+
+    model_config = STRICT
+    name: SnowflakeName | None = None
+    """Of the compute pool; default: POOL."""
+    family: Annotated[str, Field(pattern=r"^[A-Z0-9_]{1,40}$")] | None = None
+    """The instances that it has, `CPU_X64_S`; None: the pool is there already, and is only used."""
+    min_nodes: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
+    max_nodes: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
+    suspend: Annotated[int, Field(strict=True, ge=60, le=604_800)] = 300
+    """Seconds without a job after which it costs nothing any more."""
+
+
+class Snowflake(BaseModel):
+    """`[environments.NAME.snowflake]`: where pipelines are deployed, and what their jobs may use."""
+
+    model_config = STRICT
+    connection: Place | None = None
+    """In connections.toml; default: the one that is the default there."""
+    database: SnowflakeName | None = None
+    schema_: Annotated[SnowflakeName | None, Field(alias="schema")] = None
+    warehouse: SnowflakeName | None = None
+    """Of the tasks, which wait in it for their jobs, and of the jobs' queries."""
+    role: SnowflakeName | None = None
+    """Which role deploys, and owns what is made; default: the connection's."""
+    stage: SnowflakeName = "FIRNFLOW"
+    """Where the project's code goes."""
+    pool: Annotated[str, Field(pattern=r"^[A-Za-z][\w-]{0,99}$")] = "default"
+    """Of `pools`, for tasks whose Resources name none."""
+    pools: dict[Annotated[str, Field(pattern=r"^[A-Za-z][\w-]{0,99}$")], Pool] = {}
+    image: Place | None = None
+    """The project's image in an image repository: tasks are job services. None: tasks are ML Jobs."""
+    integrations: tuple[SnowflakeName, ...] = ()
+    """External access integrations: what jobs may reach outside."""
+    variables: dict[Variable, Annotated[str, Field(max_length=10_000)]] = {}
+    """Of the jobs' environment; nothing secret."""
+    secrets: dict[Variable, SnowflakeName] = {}
+    """Variable → the SECRET whose text it gets; needs an image."""
+    requirements: tuple[Place, ...] = ()
+    """What pip installs in ML Jobs."""
+    files: tuple[Place, ...] = ()
+    """Beside the project's Python files and its TOML files, what of it jobs need: patterns, `sql/*.sql`."""
+    prefix: Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]{0,49})?$")] = ""
+    """Before the names of tasks."""
