@@ -1,0 +1,84 @@
+"""Rows in Arrow as Snowflake's connectors read them.
+
+A moment is a struct of seconds and nanoseconds, a time is nanoseconds, and each column says in its metadata what it is:
+`arrow_context.py` and `nanoarrow_cpp` in Snowflake's connector for Python.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+
+_ZONE_OF_UTC = 1440
+"""The protocol counts the minutes of a zone from here."""
+
+
+def stream(table: pa.Table, rowtype: Sequence[dict[str, Any]]) -> str:
+    """Return a table as an Arrow stream in base64.
+
+    Args:
+        table: the rows.
+        rowtype: of each column, what the protocol says of it.
+    """
+    import pyarrow as pa
+
+    columns = [_column(column, described["type"]) for column, described in zip(table.columns, rowtype, strict=True)]
+    fields = [
+        pa.field(described["name"], column.type, metadata=_metadata(described))
+        for column, described in zip(columns, rowtype, strict=True)
+    ]
+    sink = pa.BufferOutputStream()
+    schema = pa.schema(fields)
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_table(pa.Table.from_arrays(columns, schema=schema).combine_chunks())
+    return b64encode(sink.getvalue()).decode()
+
+
+def _metadata(described: dict[str, Any]) -> dict[str, str]:
+    length = described["length"] or 0
+    precision, scale = described["precision"], described["scale"]
+    exact = {"precision": str(38 if precision is None else precision), "scale": str(scale or 0)}
+    return {"logicalType": described["type"].upper(), **exact, "charLength": str(length)}
+
+
+def _column(column: Any, kind: str) -> Any:
+    """Return a column in a type that the protocol has."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    sort = column.type
+    if isinstance(sort, pa.ExtensionType):
+        column, sort = column.storage, column.storage.type
+    if pa.types.is_timestamp(sort):
+        return _moments(column, zoned=kind == "timestamp_tz")
+    if pa.types.is_time(sort):
+        return pc.multiply(column.cast(pa.time64("us")).cast(pa.int64()), 1000)
+    if pa.types.is_nested(sort):
+        texts = [None if value is None else json.dumps(value, default=str) for value in column.to_pylist()]
+        return pa.array(texts, pa.string())
+    if kind == "fixed" and not pa.types.is_decimal(sort):
+        return column.cast(pa.int64(), safe=False)
+    wider = pa.float64() if pa.types.is_floating(sort) else pa.string() if pa.types.is_null(sort) else sort
+    return column.cast(wider)
+
+
+def _moments(column: Any, *, zoned: bool) -> Any:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    micros = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64()).fill_null(0).to_numpy()
+    seconds, rest = np.divmod(micros, 1_000_000)  # towards the past, as a fraction is never negative
+    parts: list[Any] = [pa.array(seconds), pa.array((rest * 1000).astype(np.int32))]
+    fields = [pa.field("epoch", pa.int64()), pa.field("fraction", pa.int32())]
+    if zoned:
+        parts.append(pa.array([_ZONE_OF_UTC] * len(column), pa.int32()))
+        fields.append(pa.field("timezone", pa.int32()))
+    return pa.StructArray.from_arrays(parts, fields=fields, mask=pc.is_null(column))

@@ -1,0 +1,44 @@
+"""From the text of a statement to what runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firnflow.emulator import variables
+from firnflow.emulator.objects import selects
+from firnflow.emulator.registry import STATEMENTS
+from firnflow.emulator.result import rows
+from firnflow.emulator.statement import classify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firnflow.emulator.result import Result
+    from firnflow.emulator.session import Session
+
+_COMMITS = frozenset({"CREATE", "ALTER", "DROP", "UNDROP", "GRANT", "REVOKE", "COMMENT", "TRUNCATE", "EXECUTE"})
+"""First words of statements that commit what is open: https://docs.snowflake.com/en/sql-reference/transactions#ddl"""
+
+
+def run(session: Session, text: str, binds: Sequence[Any]) -> Result:
+    """Run one statement.
+
+    Raises:
+        SnowflakeError: it is unknown, not allowed, or failed.
+    """
+    statement = classify(variables.inlined(text, session.variables), binds, STATEMENTS)
+    if session.in_transaction and statement.key.split()[0] in _COMMITS:
+        session.engine.raw("COMMIT")
+        session.in_transaction = False
+    return STATEMENTS[statement.key].run(session, statement)
+
+
+def describe(session: Session, text: str, binds: Sequence[Any]) -> Result:
+    """Return the columns of a query without rows; what is no query is not run, and has the columns of a status.
+
+    Clients ask for that before they run a statement.
+    """
+    statement = classify(variables.inlined(text, session.variables), binds, STATEMENTS)
+    if statement.key == "SELECT":
+        return selects.columns(session, statement)
+    return rows([("status", "text")], [])

@@ -1,0 +1,114 @@
+"""Functions in a tree that the emulator answers itself: each is called once, and its answer put in its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firnflow.emulator import errors
+from firnflow.emulator.registry import FUNCTIONS, RELATIONS
+
+if TYPE_CHECKING:
+    from firnflow.emulator.session import Session
+
+
+def answered(session: Session, tree: Any, binds: list[Any]) -> Any:
+    """Return a tree in which the functions that only the session can answer are constants or relations.
+
+    Args:
+        session: whose.
+        tree: a statement; it is changed.
+        binds: the values of its `?`; those that were used as arguments are taken out.
+
+    Raises:
+        SnowflakeError: a function failed, is called with what is not constant, or is a SYSTEM$ one that nobody knows.
+    """
+    from sqlglot import exp
+
+    for node in list(tree.find_all(exp.TableFromRows)):
+        _put_relation(session, node, binds, tree)
+    for node in list(tree.find_all(exp.Func)):
+        name = _name(node)
+        if name in FUNCTIONS:
+            value = FUNCTIONS[name](session, *_arguments(session, node, binds, tree))
+            new = _constant(value)
+            if node is tree:
+                return new
+            alias = node.parent
+            node.replace(exp.alias_(new, name, quoted=True) if isinstance(alias, exp.Select) else new)
+        elif name.startswith("SYSTEM$"):
+            raise errors.unknown(name, FUNCTIONS)
+    return tree
+
+
+def _name(node: Any) -> str:
+    from sqlglot import exp
+
+    return str(node.this).upper() if isinstance(node, exp.Anonymous) else str(node.sql_name()).upper()
+
+
+def _put_relation(session: Session, node: Any, binds: list[Any], tree: Any) -> None:
+    """Put what a function in TABLE(…) answers in its place; one that DuckDB knows stays."""
+    from sqlglot import exp
+
+    call = node.this
+    while isinstance(call, exp.Dot):
+        call = call.expression
+    name = _name(call) if isinstance(call, exp.Func) else ""
+    if name not in RELATIONS:
+        return
+    found = RELATIONS[name](session, *_arguments(session, call, binds, tree), **_named(session, call))
+    place = f"__answer_{abs(id(node)):x}"
+    session.engine.register(place, found.relation())
+    alias = node.args.get("alias")
+    node.replace(
+        exp.Table(
+            this=exp.to_identifier(place, quoted=True),
+            db=exp.to_identifier("main"),
+            catalog=exp.to_identifier("temp"),
+            alias=alias,
+        )
+    )
+
+
+def _arguments(session: Session, call: Any, binds: list[Any], tree: Any) -> list[Any]:
+    from sqlglot import exp
+
+    nodes = (
+        call.expressions
+        if isinstance(call, exp.Anonymous)
+        else [v for v in call.args.values() if isinstance(v, exp.Expression)]
+    )
+    return [_value(session, node, binds, tree) for node in nodes if not isinstance(node, exp.Kwarg)]
+
+
+def _named(session: Session, call: Any) -> dict[str, Any]:
+    from sqlglot import exp
+
+    return {
+        str(node.this.this).lower(): _value(session, node.expression, [], call)
+        for node in call.expressions
+        if isinstance(node, exp.Kwarg)
+    }
+
+
+def _value(session: Session, node: Any, binds: list[Any], tree: Any) -> Any:
+    """Return what a constant argument stands for."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Placeholder):
+        at = list(tree.find_all(exp.Placeholder, bfs=False)).index(node)
+        node.replace(exp.null())
+        return binds.pop(at)
+    if isinstance(node, exp.Cast | exp.Paren):
+        return _value(session, node.this, binds, tree)
+    if isinstance(node, exp.Func) and _name(node) in FUNCTIONS:
+        return FUNCTIONS[_name(node)](session, *_arguments(session, node, binds, tree))
+    if isinstance(node, exp.Literal | exp.Boolean | exp.Null | exp.Neg):
+        return node.to_py()
+    return session.engine.run(exp.select(node.copy())).table[0][0].as_py()
+
+
+def _constant(value: Any) -> Any:
+    from sqlglot import exp
+
+    return exp.convert(value)

@@ -1,0 +1,64 @@
+"""One session's connection to the databases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firnflow._sql import identifier, literal
+from firnflow.emulator.engine import cursor, failures, rewrites
+from firnflow.emulator.engine.answers import answer
+from firnflow.emulator.engine.databases import NOWHERE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firnflow.emulator.result import Result
+
+
+class Connection:
+    """What runs the SQL of one session. Not for two threads at once.
+
+    Args:
+        connection: fakesnow's.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.raw(f"SET schema = '{NOWHERE}.main'")
+
+    def use(self, database: str | None, schema: str | None) -> None:
+        """Make a database and schema the ones that names without them mean."""
+        inner = self._connection
+        inner.database, inner.database_set = database, database is not None
+        inner._schema, inner.schema_set = schema, schema is not None  # noqa: SLF001 - it has no other way
+        place = ".".join(map(identifier, (database or NOWHERE, schema or "main")))
+        self.raw(f"SET schema = {literal(place)}")
+
+    def raw(self, statement: str, values: Sequence[Any] | None = None) -> Any:
+        """Run a statement of DuckDB's, and return what has its rows."""
+        return self._connection._duck_conn.execute(statement, values)  # noqa: SLF001
+
+    def register(self, name: str, table: Any) -> None:
+        """Let statements of this session read an Arrow table by a name."""
+        self._connection._duck_conn.register(name, table)  # noqa: SLF001
+
+    def interrupt(self) -> None:
+        """Stop what runs; for another thread."""
+        self._connection._duck_conn.interrupt()  # noqa: SLF001
+
+    def run(self, tree: Any, binds: Sequence[Any] = ()) -> Result:
+        """Run a statement.
+
+        Args:
+            tree: the statement in Snowflake's dialect, as `trees.parsed` gives it.
+            binds: the values of its `?`.
+
+        Raises:
+            SnowflakeError: it cannot be run.
+        """
+        with failures.translated():
+            return answer(cursor.run(self._connection, rewrites.as_meant(tree), binds))
+
+    def close(self) -> None:
+        """Close it; what is not committed is undone."""
+        self._connection.close()

@@ -1,0 +1,69 @@
+"""Errors of DuckDB and fakesnow in Snowflake's words, as far as a client can tell them apart."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+from firnflow.emulator.errors import SnowflakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WORDS = (
+    (
+        r"(?:Table|View|Table or View) with name (\S+) does not exist",
+        2003,
+        "42S02",
+        "Object '{}' does not exist or not authorized.",
+    ),
+    (r"Scalar Function with name (\S+) does not exist", 2140, "42601", "Unknown function {}"),
+    (r"(?:Table )?Function with name (\S+) does not exist", 2140, "42601", "Unknown function {}"),
+    (r'Referenced column "([^"]+)" (?:was )?not found', 904, "42000", "invalid identifier '{}'"),
+    (r'does not have a column named "([^"]+)"', 904, "42000", "invalid identifier '{}'"),
+    (r'(?:Table|View) with name "([^"]+)" already exists', 2002, "42710", "Object '{}' already exists."),
+    (
+        r"Could not convert string '(.*)' to (?:INT|BIGINT|DECIMAL|DOUBLE)",
+        100038,
+        "22018",
+        "Numeric value '{}' is not recognized",
+    ),
+    (r"NOT NULL constraint failed: \S+?\.(\S+)", 100072, "22000", "NULL result in a non-nullable column: {}"),
+)
+"""What DuckDB says, and the code, state and message that Snowflake has for it."""
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Raise what fails in the block as Snowflake does.
+
+    Raises:
+        SnowflakeError: it failed.
+    """
+    import duckdb
+    from snowflake.connector.errors import Error
+
+    try:
+        yield
+    except SnowflakeError:
+        raise
+    except duckdb.InterruptException:
+        raise SnowflakeError(604, "57014", "SQL execution canceled") from None
+    except Error as error:
+        raise _known(str(error.msg), error.errno or 1003, error.sqlstate or "42000") from error
+    except duckdb.Error as error:
+        raise _known(str(error).split("\n", maxsplit=1)[0], 100183, "P0000") from error
+    except (NotImplementedError, AssertionError, ValueError, TypeError, KeyError, AttributeError) as error:
+        said = str(error) or type(error).__name__
+        raise SnowflakeError(
+            2, "0A000", f"Unsupported feature. The emulator's engine cannot run this statement: {said[:500]}"
+        ) from error
+
+
+def _known(message: str, code: int, state: str) -> SnowflakeError:
+    for pattern, its_code, its_state, text in _WORDS:
+        found = re.search(pattern, message)
+        if found:
+            return SnowflakeError(its_code, its_state, f"SQL compilation error:\n{text.format(found[1])}")
+    return SnowflakeError(code if code > 0 else 1003, state, message)

@@ -1,0 +1,75 @@
+"""Statements as sqlglot's trees, and the names in them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from firnflow.emulator import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+def parsed(text: str) -> Any:
+    """Return the tree of a statement.
+
+    Raises:
+        SnowflakeError: it cannot be read, or is more than one.
+    """
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what is refused below
+    try:
+        found = [tree for tree in sqlglot.parse(text, read="snowflake") if tree is not None]
+    except SqlglotError as error:
+        first = getattr(error, "errors", None) or [{}]
+        near, line, column = first[0].get("highlight"), first[0].get("line"), first[0].get("col")
+        if near is None:
+            raise errors.SnowflakeError(1003, "42000", f"SQL compilation error:\n{str(error)[:300]}") from None
+        raise errors.syntax(near, line or 1, column or 0) from None
+    if len(found) != 1:
+        raise errors.SnowflakeError(
+            8, "0A000", f"Actual statement count {len(found)} did not match the desired statement count 1."
+        )
+    if isinstance(found[0], exp.Command):
+        raise errors.SnowflakeError(
+            2, "0A000", f"Unsupported feature. The emulator cannot read this statement: {text[:200]}"
+        )
+    return found[0]
+
+
+def part(identifier: Any) -> str:
+    """Return an identifier of a tree as Snowflake keeps it."""
+    return str(identifier.this) if identifier.args.get("quoted") else str(identifier.this).upper()
+
+
+def name_of(table: Any) -> tuple[str, ...]:
+    """Return the name of a table in a tree, as it is written: one to three parts."""
+    return tuple(part(table.args[at]) for at in ("catalog", "db", "this") if table.args.get(at) is not None)
+
+
+def table(path: Sequence[str], **more: Any) -> Any:
+    """Return a full name as a table of a tree."""
+    from sqlglot import exp
+
+    catalog, schema, name = (exp.to_identifier(each, quoted=True) for each in path)
+    return exp.Table(this=name, db=schema, catalog=catalog, **more)
+
+
+def change(node: Any, **values: Any) -> None:
+    """Set arguments of a node."""
+    for key, value in values.items():
+        node.set(key, value)
+
+
+def tables(tree: Any) -> Iterator[Any]:
+    """Yield the tables that a tree names: no common table expressions, functions or places of files."""
+    from sqlglot import exp
+
+    known = {part(cte.args["alias"].this) for cte in tree.find_all(exp.CTE) if cte.args.get("alias")}
+    for table in tree.find_all(exp.Table):
+        if isinstance(table.this, exp.Identifier) and not (table.args.get("db") is None and name_of(table)[0] in known):
+            yield table

@@ -1,0 +1,187 @@
+"""Statements that change rows, and transactions."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from firnflow.emulator import errors
+from firnflow.emulator.engine import trees
+from firnflow.emulator.objects import relations
+from firnflow.emulator.objects.selects import prepared
+from firnflow.emulator.registry import statement
+from firnflow.emulator.result import Result, done, rows
+
+if TYPE_CHECKING:
+    from firnflow.emulator.catalog import FullName
+    from firnflow.emulator.session import Session
+    from firnflow.emulator.statement import Statement
+
+_ABORTED = "With DuckDB beneath, a statement that fails in a transaction undoes all of it"
+_TRIES = 40
+
+
+@statement("INSERT", "sql-reference/sql/insert", partly=f"{_ABORTED}; no INSERT ALL")
+def _insert(session: Session, given: Statement) -> Result:
+    tree, binds = trees.parsed(given.text), list(given.binds)
+    from sqlglot import exp
+
+    if not isinstance(tree, exp.Insert):
+        raise errors.unknown("INSERT ALL", ["INSERT"])
+    target = _target(tree.this)
+    if any(isinstance(value, list) for value in binds):
+        return _many(session, given)
+    if tree.args.get("overwrite"):
+        trees.change(tree, overwrite=False)
+        return _overwrite(session, tree, target, binds)
+    return _run(session, tree, {id(target): ("INSERT",)}, binds)
+
+
+def _many(session: Session, given: Statement) -> Result:
+    """Insert the rows of lists that are bound: https://docs.snowflake.com/en/developer-guide/python-connector."""
+    from sqlglot import exp
+
+    count = 0
+    began = not session.in_transaction
+    if began:
+        session.engine.raw("BEGIN")
+        session.in_transaction = True
+    try:
+        for row in zip(*given.binds, strict=True):
+            tree = trees.parsed(given.text)
+            assert isinstance(tree, exp.Insert)  # noqa: S101 - tells the type
+            found = _run(session, tree, {id(_target(tree.this)): ("INSERT",)}, list(row))
+            count += found.table[0][0].as_py()
+    except errors.SnowflakeError:
+        if began:
+            session.engine.raw("ROLLBACK")
+        raise
+    finally:
+        session.in_transaction = session.in_transaction and not began
+    if began:
+        session.engine.raw("COMMIT")
+    return rows([("number of rows inserted", "fixed")], [(count,)], kind=0x3100)
+
+
+def _overwrite(session: Session, tree: Any, target: Any, binds: list[Any]) -> Result:
+    from sqlglot import exp
+
+    path = session.path("TABLE", trees.name_of(target))
+    relations.need(session, path, "DELETE")
+    own = not session.in_transaction
+    made = exp.Delete(this=trees.table(path))
+    if own:
+        session.engine.raw("BEGIN")
+    try:
+        session.engine.run(made)
+        found = _run(session, tree, {id(target): ("INSERT",)}, binds)
+    except errors.SnowflakeError:
+        if own:
+            session.engine.raw("ROLLBACK")
+        raise
+    if own:
+        session.engine.raw("COMMIT")
+    return found
+
+
+@statement("UPDATE", "sql-reference/sql/update", partly=_ABORTED)
+def _update(session: Session, given: Statement) -> Result:
+    tree = trees.parsed(given.text)
+    return _run(session, tree, {id(_target(tree.this)): ("UPDATE",)}, list(given.binds))
+
+
+@statement("DELETE", "sql-reference/sql/delete", partly=_ABORTED)
+def _delete(session: Session, given: Statement) -> Result:
+    tree = trees.parsed(given.text)
+    return _run(session, tree, {id(_target(tree.this)): ("DELETE",)}, list(given.binds))
+
+
+@statement("MERGE", "sql-reference/sql/merge", partly=_ABORTED)
+def _merge(session: Session, given: Statement) -> Result:
+    from sqlglot import exp
+
+    tree = trees.parsed(given.text)
+    does = {type(when.args["then"]) for when in tree.args["whens"].expressions}
+    words = {exp.Insert: "INSERT", exp.Update: "UPDATE"}
+    target = _target(tree.this)
+    path = session.path("TABLE", trees.name_of(target))
+    for kind in does:
+        relations.need(session, path, words.get(kind, "DELETE"))
+    return _run(session, tree, {id(target): ("INSERT", "UPDATE", "DELETE")}, list(given.binds))
+
+
+@statement("TRUNCATE", "sql-reference/sql/truncate-table")
+def _truncate(session: Session, given: Statement) -> Result:
+    given.reader.take("TABLE")
+    optional = given.reader.take("IF", "EXISTS")
+    path = session.path("TABLE", given.reader.name())
+    given.reader.end()
+    if optional and relations.find(session, path) is None:
+        return done()
+    relations.need(session, path, "TRUNCATE", "DELETE")
+    from sqlglot import exp
+
+    changing(session, path)
+    session.engine.run(exp.Delete(this=trees.table(path)))
+    return done()
+
+
+@statement("BEGIN", "sql-reference/sql/begin")
+def _begin(session: Session, given: Statement) -> Result:
+    given.reader.take("TRANSACTION") or given.reader.take("WORK")
+    if given.reader.take("NAME"):
+        given.reader.part()
+    given.reader.end()
+    if not session.in_transaction:
+        session.engine.raw("BEGIN")
+        session.in_transaction = True
+    return done()
+
+
+@statement("COMMIT", "sql-reference/sql/commit")
+def _commit(session: Session, given: Statement) -> Result:
+    return _ended(session, given, "COMMIT")
+
+
+@statement("ROLLBACK", "sql-reference/sql/rollback")
+def _rollback(session: Session, given: Statement) -> Result:
+    return _ended(session, given, "ROLLBACK")
+
+
+def _ended(session: Session, given: Statement, word: str) -> Result:
+    given.reader.take("WORK")
+    given.reader.end()
+    if session.in_transaction:
+        session.in_transaction = False
+        session.engine.raw(word)
+    return done()
+
+
+def _target(node: Any) -> Any:
+    """Return the table that a statement changes; it may stand with its columns."""
+    from sqlglot import exp
+
+    return node.this if isinstance(node, exp.Schema) else node
+
+
+def _run(session: Session, tree: Any, writes: dict[int, tuple[str, ...]], binds: list[Any]) -> Result:
+    """Run a change, again and again as long as another session changes the same rows: Snowflake waits for a lock.
+
+    https://docs.snowflake.com/en/sql-reference/transactions#resource-locking
+    """
+    made = prepared(session, tree, binds, dict(writes))
+    if not session.parameters.get("AUTOCOMMIT", True) and not session.in_transaction:
+        session.engine.raw("BEGIN")
+        session.in_transaction = True
+    for _ in [] if session.in_transaction else range(_TRIES):
+        try:
+            return session.engine.run(made.copy(), list(binds))
+        except errors.SnowflakeError as error:
+            if "onflict" not in error.message:
+                raise
+            time.sleep(0.05)
+    return session.engine.run(made, binds)
+
+
+def changing(session: Session, path: FullName) -> None:
+    """Note that a table is about to change."""

@@ -1,0 +1,66 @@
+"""Queries: what they read is checked, what only Snowflake has is put in its place, and DuckDB runs the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firnflow.emulator.engine import calls, trees
+from firnflow.emulator.objects import relations
+from firnflow.emulator.objects.warehouses import need_warehouse
+from firnflow.emulator.registry import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firnflow.emulator.result import Result
+    from firnflow.emulator.session import Session
+    from firnflow.emulator.statement import Statement
+
+
+@statement("SELECT", "sql-reference/sql/select")
+def _select(session: Session, given: Statement) -> Result:
+    tree, binds = trees.parsed(given.text), list(given.binds)
+    headed(tree)
+    return session.engine.run(prepared(session, tree, binds), binds)
+
+
+def columns(session: Session, given: Statement) -> Result:
+    """Return the columns of a query, without rows."""
+    from sqlglot import exp
+
+    tree, binds = trees.parsed(given.text), list(given.binds)
+    headed(tree)
+    return session.engine.run(exp.select("*").from_(exp.Subquery(this=prepared(session, tree, binds))).limit(0), binds)
+
+
+def prepared(session: Session, tree: Any, binds: list[Any], writes: dict[int, Sequence[str]] | None = None) -> Any:
+    """Return a statement as the engine can run it.
+
+    Args:
+        session: whose.
+        tree: the statement; it is changed.
+        binds: the values of its `?`; those that are not needed any more are taken out.
+        writes: as of `relations.checked`.
+
+    Raises:
+        SnowflakeError: it names what is not there or not allowed.
+    """
+    relations.named(tree, binds)
+    read = relations.checked(session, tree, writes)
+    if read or writes:
+        need_warehouse(session)
+    return calls.answered(session, tree, binds)
+
+
+def headed(tree: Any) -> None:
+    """Name the columns of a query that it does not name itself by their text, as Snowflake does."""
+    from sqlglot import exp
+
+    while isinstance(tree, exp.SetOperation):
+        tree = tree.this
+    if not isinstance(tree, exp.Select):
+        return
+    for item in list(tree.expressions):
+        if not isinstance(item, exp.Alias | exp.Column | exp.Star | exp.Parameter | exp.Aliases):
+            text = item.sql(dialect="snowflake", normalize_functions="upper")
+            item.replace(exp.alias_(item.copy(), text if isinstance(item, exp.Literal) else text.upper(), quoted=True))

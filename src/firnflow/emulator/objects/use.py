@@ -1,0 +1,98 @@
+"""USE, ALTER SESSION, SET: what a session's names mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firnflow.emulator import errors
+from firnflow.emulator.catalog import full
+from firnflow.emulator.registry import statement
+from firnflow.emulator.result import Result, done
+
+if TYPE_CHECKING:
+    from firnflow.emulator.session import Session
+    from firnflow.emulator.statement import Statement
+
+_GONE = "SQL compilation error:\nObject does not exist, or operation cannot be performed."
+
+
+@statement("USE ROLE", "sql-reference/sql/use-role")
+def _use_role(session: Session, given: Statement) -> Result:
+    (name,) = given.reader.name()
+    given.reader.end()
+    if session.account.catalog.get("ROLE", (name,)) is None:
+        raise errors.SnowflakeError(2043, "02000", _GONE)
+    if name not in session.own_roles():
+        raise errors.SnowflakeError(
+            3013,
+            "42501",
+            f"SQL access control error:\nRequested role '{name}' is not assigned to the executing user. Specify "
+            "another role to activate.",
+        )
+    session.role = name
+    return done()
+
+
+@statement("USE SECONDARY ROLES", "sql-reference/sql/use-secondary-roles", partly="ALL and NONE, no list of roles")
+def _use_secondary(session: Session, given: Statement) -> Result:
+    word = given.reader.word()
+    given.reader.end()
+    if word not in ("ALL", "NONE"):
+        raise errors.unknown(f"USE SECONDARY ROLES {word}", ["USE SECONDARY ROLES ALL", "USE SECONDARY ROLES NONE"])
+    session.secondary = word == "ALL"
+    return done()
+
+
+@statement("USE WAREHOUSE", "sql-reference/sql/use-warehouse")
+def _use_warehouse(session: Session, given: Statement) -> Result:
+    (name,) = given.reader.name()
+    given.reader.end()
+    if not session.account.access.sees(session.roles, "WAREHOUSE", (name,)):
+        raise errors.SnowflakeError(2043, "02000", _GONE)
+    session.warehouse = name
+    return done()
+
+
+@statement("USE DATABASE", "sql-reference/sql/use-database")
+def _use_database(session: Session, given: Statement) -> Result:
+    path = session.path("DATABASE", given.reader.name())
+    given.reader.end()
+    use(session, *path)
+    return done()
+
+
+@statement("USE SCHEMA", "sql-reference/sql/use-schema")
+def _use_schema(session: Session, given: Statement) -> Result:
+    path = session.path("SCHEMA", given.reader.name())
+    given.reader.end()
+    session.find("SCHEMA", path)
+    use(session, *path)
+    return done()
+
+
+@statement("USE", "sql-reference/sql/use")
+def _use(session: Session, given: Statement) -> Result:
+    name = given.reader.name()
+    given.reader.end()
+    if len(name) == 1:
+        use(session, *name)
+    else:
+        session.find("SCHEMA", session.path("SCHEMA", name))
+        use(session, *session.path("SCHEMA", name))
+    return done()
+
+
+def use(session: Session, database: str, schema: str | None = None) -> None:
+    """Make a database the current one, with a schema of it: by default PUBLIC, if it has one.
+
+    Raises:
+        SnowflakeError: the session may not see it.
+    """
+    if not session.account.access.sees(session.roles, "DATABASE", (database,)):
+        raise errors.SnowflakeError(2043, "02000", _GONE)
+    wanted = schema or "PUBLIC"
+    seen = session.account.access.sees(session.roles, "SCHEMA", (database, wanted))
+    if schema is not None and not seen:
+        raise errors.missing("SCHEMA", full((database, schema)))
+    session.database, session.schema = database, wanted if seen else None
+    session.engine.use(session.database, session.schema)

@@ -1,0 +1,128 @@
+"""The statements that run and have run, by id: what clients ask for again, wait for and cancel."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from firnflow.emulator.errors import SnowflakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from firnflow.emulator.result import Result
+    from firnflow.emulator.session import Session
+
+_KEPT = 2_000
+_AT_ONCE = 64
+
+
+class Query:
+    """One statement of a session.
+
+    Attributes:
+        id: by which clients ask for it.
+        text: as it was sent.
+        future: gives its answer, or raises SnowflakeError.
+        started, ended: when, in seconds since 1970; 0.0 as long as it runs.
+        cancelled: set when somebody asks it to stop; what waits for long looks at it.
+    """
+
+    def __init__(self, session: Session, text: str) -> None:
+        self.id = str(uuid.uuid4())
+        self.session, self.text = session, text
+        self.future: Future[Result] = Future()
+        self.started, self.ended = time.time(), 0.0
+        self.cancelled = threading.Event()
+
+    @property
+    def state(self) -> str:
+        """How it stands, in the words of the protocol."""
+        if not self.future.done():
+            return "RUNNING"
+        return "SUCCESS" if self.future.exception() is None else "FAILED_WITH_ERROR"
+
+    def cancel(self) -> None:
+        """Ask it to stop."""
+        self.cancelled.set()
+        if not self.future.done():
+            self.session.engine.interrupt()
+
+
+class Queries:
+    """The last statements of an account; older ones are forgotten."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[str, Query] = OrderedDict()
+        self._by_request: OrderedDict[str, Query] = OrderedDict()
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="statement")
+        self._lock = threading.Lock()
+
+    def start(
+        self, session: Session, text: str, binds: Sequence[Any], request: str = "", *, describe: bool = False
+    ) -> Query:
+        """Begin a statement; one that was sent before under the same request goes on, and is not run again.
+
+        https://docs.snowflake.com/en/developer-guide/sql-api/submitting-requests has the rule for requests that are
+        sent again.
+        """
+        with self._lock:
+            if request and request in self._by_request:
+                return self._by_request[request]
+            query = Query(session, text)
+            _keep(self._found, query.id, query)
+            if request:
+                _keep(self._by_request, request, query)
+            session.query_ids.append(query.id)
+        self._pool.submit(self._run, query, lambda: session.execute(text, binds, describe=describe))
+        return query
+
+    def _run(self, query: Query, work: Callable[[], Result]) -> None:
+        try:
+            found = work()
+        except SnowflakeError as error:
+            query.ended = time.time()
+            query.future.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - a client waits for it, and is told
+            query.ended = time.time()
+            query.future.set_exception(_broken(error))
+        else:
+            query.ended = time.time()
+            query.future.set_result(found)
+
+    def get(self, query_id: str) -> Query:
+        """Return a statement by its id.
+
+        Raises:
+            SnowflakeError: there is none.
+        """
+        with self._lock, contextlib.suppress(KeyError):
+            return self._found[query_id]
+        raise SnowflakeError(709, "02000", f"Statement {query_id} not found")
+
+    def of_request(self, request: str) -> Query | None:
+        """Return what was sent under a request, or None."""
+        with self._lock:
+            return self._by_request.get(request)
+
+    def close(self) -> None:
+        """Cancel what runs, and wait until it has ended."""
+        for query in list(self._found.values()):
+            query.cancel()
+        self._pool.shutdown()
+
+
+def _keep(found: OrderedDict[str, Query], key: str, query: Query) -> None:
+    found[key] = query
+    while len(found) > _KEPT:
+        found.popitem(last=False)
+
+
+def _broken(error: BaseException) -> SnowflakeError:
+    said = f"{type(error).__name__}: {error}"
+    return SnowflakeError(603, "XX000", f"SQL execution internal error:\nThe emulator has failed: {said[:500]}")

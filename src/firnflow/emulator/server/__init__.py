@@ -1,0 +1,1 @@
+"""The web server: the requests that Snowflake's connectors send, answered by an account."""

@@ -1,0 +1,83 @@
+"""Start and stop the server, on this machine's own address only."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firnflow.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOOPBACK = "127.0.0.1"
+
+
+def serve(port: int, data: Path | None, ready: Callable[[int], None]) -> None:
+    """Serve an account until SIGINT or SIGTERM.
+
+    Args:
+        port: to listen on; 0 takes a free one.
+        data: the folder of the account; None: a temporary one, which is removed at the end.
+        ready: called with the port when clients can connect.
+
+    Raises:
+        MissingExtraError: the extra `emulator` is not installed.
+        UsageError: the port is taken.
+        RunConflictError: another server holds the folder.
+    """
+    try:
+        import fakesnow  # noqa: F401 - the extra
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtraError(error.name or "fakesnow", "emulator") from error
+    from firnflow.emulator.account import Account
+    from firnflow.emulator.server.app import app_of
+
+    listening = _listen(port)
+    folder = data or Path(tempfile.mkdtemp(prefix="firnflow-emulator-"))
+    try:
+        account = Account(folder)
+        with contextlib.closing(listening), contextlib.closing(account):
+            config = uvicorn.Config(app_of(account), log_level="warning", timeout_graceful_shutdown=2, lifespan="off")
+            _until_stopped(uvicorn.Server(config), listening, ready)
+    finally:
+        if data is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _until_stopped(server: Any, listening: socket.socket, ready: Callable[[int], None]) -> None:
+    """Serve in a thread, where uvicorn leaves signals alone: it would end the process before all is written."""
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    serving.start()
+    while serving.is_alive() and not server.started:
+        serving.join(0.01)
+    ready(listening.getsockname()[1])
+    while serving.is_alive() and not asked.wait(0.2):
+        pass
+    server.should_exit = True
+    serving.join()
+
+
+def _listen(port: int) -> socket.socket:
+    """Return a socket that listens, so that clients who connect before the server answers wait."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((LOOPBACK, port))
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        raise UsageError(
+            f"Port {port} cannot be used ({error.strerror}). Mend: another --port; 0 is a free one"
+        ) from None
+    return listening

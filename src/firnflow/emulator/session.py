@@ -1,0 +1,157 @@
+"""A session: whose it is, what its names mean, and what it may do."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from firnflow.emulator import dispatch, errors
+from firnflow.emulator.catalog import full
+from firnflow.emulator.engine.connection import Connection
+from firnflow.emulator.kinds import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firnflow.emulator.account import Account
+    from firnflow.emulator.catalog import FullName, Object
+    from firnflow.emulator.result import Result
+
+
+class Session:
+    """What one client does, in order.
+
+    Args:
+        account: where.
+        user: who.
+        token: what the client shows with each request.
+
+    Attributes:
+        role, warehouse, database, schema: the current ones, or None.
+        secondary: whether the user's other roles count too.
+        parameters: what ALTER SESSION has set.
+        variables: what SET has set.
+        in_transaction: whether BEGIN is open.
+        query_ids: of the statements so far.
+        user_body: the user as the catalog has it.
+    """
+
+    def __init__(self, account: Account, user: Object, token: str) -> None:
+        self.account, self.user, self.token = account, user.name, token
+        self.role = "PUBLIC"
+        self.secondary = "ALL" in user.body.get("DEFAULT_SECONDARY_ROLES", ["ALL"])
+        self.warehouse: str | None = None
+        self.database: str | None = None
+        self.schema: str | None = None
+        self.parameters: dict[str, Any] = {}
+        self.variables: dict[str, Any] = {}
+        self.in_transaction = False
+        self.query_ids: list[str] = []
+        self.user_body = user.body
+        self.engine = Connection(account.databases.connect())
+        self._lock = threading.RLock()
+
+    def execute(self, text: str, binds: Sequence[Any] = (), *, describe: bool = False) -> Result:
+        """Run one statement, after those that this session runs already.
+
+        Args:
+            text: the statement.
+            binds: the values of its `?`.
+            describe: only say which columns a query has.
+
+        Raises:
+            SnowflakeError: it failed.
+        """
+        with self._lock:
+            return dispatch.describe(self, text, binds) if describe else dispatch.run(self, text, binds)
+
+    def close(self) -> None:
+        """End the session."""
+        self.engine.interrupt()
+        with self._lock:
+            for kind in KINDS.values():
+                for thing in self.account.catalog.all(kind.word):
+                    if thing.body.get("session") == self.token:
+                        dispatch.run(self, f"DROP {kind.word} IF EXISTS {full(thing.path)}", ())
+            self.engine.close()
+
+    def own_roles(self) -> frozenset[str]:
+        """Return the roles that the user can take."""
+        return self.account.access.closure(self.account.access.granted("USER", self.user))
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles whose privileges count now."""
+        primary = self.account.access.closure([self.role])
+        return primary | self.own_roles() if self.secondary else primary
+
+    def path(self, kind: str, name: Sequence[str]) -> FullName:
+        """Return the full name of an object, with the session's database and schema where it does not say them.
+
+        Raises:
+            SnowflakeError: the session has none, or the name has too many parts.
+        """
+        depth = KINDS[kind].depth
+        if len(name) > depth:
+            raise errors.syntax(".".join(name), 1, 0)
+        given = [part or ("PUBLIC" if at == len(name) - 2 else "") for at, part in enumerate(name)]
+        if depth == 3 and len(given) == 1:
+            given = [self._current("schema", kind), *given]
+        if depth >= 2 and len(given) == depth - 1:
+            given = [self._current("database", kind), *given]
+        return tuple(given)
+
+    def _current(self, what: str, kind: str) -> str:
+        found: str | None = getattr(self, what)
+        if found is None:
+            code = 90105 if what == "database" else 90106
+            raise errors.SnowflakeError(
+                code,
+                "22000",
+                f"Cannot perform operation on a {kind.lower()}. This session does not have a current {what}. "
+                f"Call 'USE {what.upper()}', or use a qualified name.",
+            )
+        return found
+
+    def find(self, kind: str, path: FullName) -> Object:
+        """Return an object that the session may see.
+
+        Raises:
+            SnowflakeError: there is none, or the session may not see it.
+        """
+        found = self.account.catalog.get(kind, path)
+        if found is None or not self.account.access.sees(self.roles, kind, path):
+            raise errors.missing(kind, full(path))
+        return found
+
+    def need(self, kind: str, path: FullName, *privileges: str) -> Object:
+        """Return an object on which the session has OWNERSHIP or one of the privileges.
+
+        Raises:
+            SnowflakeError: there is none, or it has not.
+        """
+        found = self.find(kind, path)
+        if not self.account.access.holds(self.roles, privileges, kind, path):
+            raise errors.denied(kind, path[-1])
+        return found
+
+    def need_account(self, *privileges: str) -> None:
+        """Raise SnowflakeError if the session has none of these privileges on the account."""
+        if not self.account.access.holds(self.roles, privileges, "ACCOUNT", ()):
+            raise errors.denied("account", "EMULATOR")
+
+    def need_create(self, kind: str, path: FullName) -> None:
+        """Raise SnowflakeError if the current role may not make an object of this kind there.
+
+        Secondary roles do not count: https://docs.snowflake.com/en/sql-reference/sql/use-secondary-roles
+        """
+        roles = self.account.access.closure([self.role])
+        described = KINDS[kind]
+        if described.depth == 1:
+            if not self.account.access.holds(roles, (described.create,), "ACCOUNT", ()):
+                raise errors.denied("account", "EMULATOR")
+            return
+        container, above = ("SCHEMA", path[:2]) if described.depth == 3 else ("DATABASE", path[:1])
+        self.find(container, above)
+        if not self.account.access.holds(roles, (described.create,), container, above):
+            raise errors.denied(container, above[-1])
