@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench airflow docs lock clean
+.PHONY: help demo demo-airflow test check bench airflow docs lock clean
 help:
 	@echo "make demo   set up, and run the churn example on 100,000 customers"
+	@echo "make demo-airflow  set up, and run all examples on an Airflow of its own; its page is there until Ctrl-C"
 	@echo "make test   set up, and run every test (25 minutes at the most)"
 	@echo "make check  the quick part: lint, types, import contracts, unit tests"
 	@echo "make bench  measure against the floor and the peers (about an hour); writes benchmarks/RESULTS.md"
@@ -39,6 +40,9 @@ help:
 
 airflow: .venv/.airflow
 
+demo-airflow: .venv/.demo .venv/.airflow
+	@$(BIN)/python demo/airflow_demo.py
+
 demo: .venv/.demo
 	cd examples/churn && ../../$(BIN)/firnflow run churn
 	@cd examples/churn && ../../$(BIN)/firnflow show churn --format svg --output .firnflow/churn.svg
@@ -52,12 +56,12 @@ check: .venv/.dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -q -n 2 -m "not slow and not server" tests examples/*/tests
 
-test: .venv/.dev
+test: .venv/.dev .venv/.airflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q -n 2 tests examples/*/tests
+	$(BIN)/pytest -q -n 2 --dist loadgroup tests examples/*/tests
 
 bench: .venv/.dev
 	$(BIN)/python benchmarks/run.py
@@ -70,7 +74,7 @@ lock: .venv/.made
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" --all-extras --group dev --group build -o requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --custom-compile-command "make lock" --extra train --extra plots --extra track --extra tune --group build -c requirements/dev.txt \
+	  --custom-compile-command "make lock" --extra train --extra plots --extra tables --extra track --extra tune --group build -c requirements/dev.txt \
 	  -o requirements/demo.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" --group airflow -o requirements/airflow.txt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -11,9 +12,13 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
+
+from databases import Missing, Postgres, Redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,69 +38,27 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of a PostgreSQL that this session starts, on a socket in a folder of its own; any password is right."""
-    found = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), *map(Path, os.get_exec_path())]
-    binaries = next((folder for folder in found if (folder / "initdb").exists()), None)
-    if binaries is None:
-        pytest.skip("PostgreSQL's initdb is not installed (Debian: apt-get install postgresql)")
-    user = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
-    home = Path(tempfile.mkdtemp(prefix="firnflow-pg-"))
-    try:
-        if user is not None:
-            shutil.chown(home, user)
-        initdb = [binaries / "initdb", "-D", home / "data", "-U", "firnflow", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        subprocess.run(initdb, check=True, capture_output=True, user=user, cwd=home)
-        options = ("-k", str(home), "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=50")
-        with (home / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [binaries / "postgres", "-D", home / "data", *options], stdout=log, stderr=log, user=user, cwd=home
-            )
-        try:
-            _wait_for(binaries, home, server)
-            yield f"postgresql://firnflow:canary-pw@/postgres?host={home}"
-        finally:
-            server.terminate()
-            try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with _server(Postgres) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """URL of a Redis that this session starts, on a socket in a folder of its own."""
     pytest.importorskip("redis", reason="redis is not installed")
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
-    home = Path(tempfile.mkdtemp(prefix="firnflow-redis-"))
-    options = ["--port", "0", "--unixsocket", str(home / "redis"), "--save", "", "--dir", str(home)]
-    server = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with _server(Redis) as server:
+        yield f"unix://{server.socket}?db=0"
+
+
+@contextlib.contextmanager
+def _server(kind: type[Any]) -> Iterator[Any]:
+    """Give a server that runs; skip the test where it is not installed."""
     try:
-        deadline = time.monotonic() + 30
-        while not (home / "redis").exists():
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("Redis did not start")
-            time.sleep(0.02)
-        yield f"unix://{home}/redis?db=0"
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _wait_for(binaries: Path, home: Path, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while subprocess.run([binaries / "pg_isready", "-q", "-h", home], check=False).returncode != 0:
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError("PostgreSQL did not start:\n" + (home / "log").read_text())
-        time.sleep(0.05)
+        server = kind()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="session")
