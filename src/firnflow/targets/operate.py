@@ -151,7 +151,9 @@ class Operator(Protocol):
     def pause(self, pipeline: str, *, paused: bool) -> bool:
         """Let a pipeline start nothing, or start again; return False where it was so already. Raises as `is_paused`."""
 
-    def backfill(self, graph: Graph, partitions: Sequence[str], params: Mapping[str, Any], at_once: int) -> set[str]:
+    def backfill(
+        self, graph: Graph, partitions: Sequence[str], params: Mapping[str, Any], at_once: int
+    ) -> dict[str, TargetRun]:
         """Have the target run partitions by what it has for that itself.
 
         Args:
@@ -161,9 +163,6 @@ class Operator(Protocol):
             at_once: how many may be under way.
 
         Returns:
-            Those that the target sees to, whether from now on or since an earlier call. The others are to be started
-            one by one.
+            Partition → its run, of those that the target sees to, from now on or since an earlier call. The others are
+            to be started one by one.
         """
-
-    def run_for(self, graph: Graph, partition: str) -> TargetRun | None:
-        """Return the run by which a backfill of the target sees to a partition."""

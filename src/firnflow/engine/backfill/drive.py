@@ -18,7 +18,7 @@ from firnflow.stores.state.partitions import Partitions, PartitionStatus
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from firnflow.stores.state import State
     from firnflow.stores.state.partitions import Entry
@@ -94,6 +94,7 @@ class Backfill:
         pipeline: the pipeline's name.
         hire: starts a process.
         told: called with a partition and what came of it, whenever one has ended.
+        started: partition → the run that has been started for it already, and which a process only waits for.
     """
 
     def __init__(
@@ -103,7 +104,9 @@ class Backfill:
         pipeline: str,
         hire: Callable[[], Hand],
         told: Callable[[str, str], None] = lambda *_: None,
+        started: Mapping[str, str] | None = None,
     ) -> None:
+        self._started = started or {}
         self._state, self._ledger, self._pipeline = state, Partitions(state, environment), pipeline
         self._hire, self._told = hire, told
         self._hands: dict[Hand, Order | None] = {}
@@ -153,16 +156,20 @@ class Backfill:
     def _begin(self, partition: str) -> None:
         """Give a partition to a process, unless somebody else is at it, or has done it."""
         entry = self._ledger.find(self._pipeline, partition)
-        if entry is not None and entry.status == PartitionStatus.SUCCEEDED:
+        if partition in self._started:
+            self._give(Order(partition, self._started[partition], resume=False))
+        elif entry is not None and entry.status == PartitionStatus.SUCCEEDED:
             self._settle(partition, self.tally.elsewhere, "done elsewhere")
         elif entry is not None and entry.status == PartitionStatus.RUNNING:
             self._others.add(partition)
         else:
-            hand = next((hand for hand, order in self._hands.items() if order is None), None) or self._hire()
-            order = self._order(partition, entry)
-            self._hands[hand] = order
-            self.tally.running[partition] = time.monotonic()
-            hand.give(order)
+            self._give(self._order(partition, entry))
+
+    def _give(self, order: Order) -> None:
+        hand = next((hand for hand, order in self._hands.items() if order is None), None) or self._hire()
+        self._hands[hand] = order
+        self.tally.running[order.partition] = time.monotonic()
+        hand.give(order)
 
     def _order(self, partition: str, entry: Entry | None) -> Order:
         """Return the run for a partition: that which was killed goes on, else it is a new one."""

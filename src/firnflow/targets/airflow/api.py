@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from firnflow.project import Settings
 
-WAITS = (0.5, 1.0, 2.0, 4.0)
+WAITS = (0.3, 1.0, 2.0)
 """Seconds before each further try."""
 _PASSING = {429, 500, 502, 503, 504}
 _MOST_BYTES = 64 * 2**20

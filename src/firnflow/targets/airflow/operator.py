@@ -141,30 +141,42 @@ class AirflowOperator:
         self._api.patch("dags", self._dag(pipeline), data={"is_paused": paused})
         return True
 
-    def backfill(self, graph: Graph, partitions: Sequence[str], params: Mapping[str, Any], at_once: int) -> set[str]:
+    def backfill(
+        self, graph: Graph, partitions: Sequence[str], params: Mapping[str, Any], at_once: int
+    ) -> dict[str, TargetRun]:
         """Have Airflow's own backfill run the longest stretch of partitions that it can."""
-        taken = {key for key in partitions if (run := self.run_for(graph, key)) is not None and not run.is_over}
-        moments = backfills.stretch(graph, [key for key in partitions if key not in taken], time.time())
-        if len(moments) > 1 and not self._backfill_under_way(graph.pipeline):
-            body = {
-                "dag_id": self._dag(graph.pipeline),
-                "from_date": _text(min(moments.values())),
-                "to_date": _text(max(moments.values())),
-                "dag_run_conf": dict(params),
-                "reprocess_behavior": "none",
-                "max_active_runs": at_once,
-            }
-            planned = self._api.post("backfills", "dry_run", data=body, repeat=True)["backfills"]
-            if sorted(_moment(each["logical_date"]) or 0.0 for each in planned) == sorted(moments.values()):
-                self._start_backfill(body)
-                taken.update(moments)
-        return taken
+        moments = backfills.moments(graph, partitions, time.time())
+        under_way = self._backfilled(graph.pipeline, moments)
+        found = backfills.stretch(graph, {key: at for key, at in moments.items() if key not in under_way})
+        if len(found) < 2 or self._backfill_under_way(graph.pipeline):
+            return under_way
+        body = {
+            "dag_id": self._dag(graph.pipeline),
+            "from_date": _text(min(found.values())),
+            "to_date": _text(max(found.values())),
+            "dag_run_conf": dict(params),
+            "reprocess_behavior": "none",
+            "max_active_runs": at_once,
+        }
+        planned = self._api.post("backfills", "dry_run", data=body, repeat=True)["backfills"]
+        if {_moment(each["logical_date"]) for each in planned} != set(found.values()):
+            return under_way
+        self._start_backfill(body)
+        return self._backfilled(graph.pipeline, moments)
 
-    def run_for(self, graph: Graph, partition: str) -> TargetRun | None:
-        """Return the run that Airflow's backfill makes for the moment of a partition."""
-        moment = backfills.moment_of(graph, partition)
-        native = f"backfill__{_text(moment)}" if moment is not None else None
-        return self.find(graph.pipeline, native) if native is not None else None
+    def _backfilled(self, pipeline: str, moments: Mapping[str, float]) -> dict[str, TargetRun]:
+        """Return partition → the run of Airflow's backfill that is under way for its moment."""
+        if not moments:
+            return {}
+        between = {
+            f"logical_date_{end}": _text(at)
+            for end, at in (("gte", min(moments.values())), ("lte", max(moments.values())))
+        }
+        path = ("dags", self._dag(pipeline), "dagRuns")
+        rows = self._pages("dag_runs", *path, run_type="backfill", order_by="logical_date", **between)
+        keys = {at: key for key, at in moments.items()}
+        found = {keys.get(_moment(row["logical_date"]) or 0.0): self._run(row) for row in rows}
+        return {key: run for key, run in found.items() if key is not None and not run.is_over}
 
     def _start_backfill(self, body: dict[str, Any]) -> None:
         """Start a backfill. One of which the answer was lost is there."""
@@ -187,13 +199,16 @@ class AirflowOperator:
         return ("dags", self._dag(run.pipeline), "dagRuns", run.native)
 
     def _instances(self, run: TargetRun) -> Iterator[dict[str, Any]]:
+        return self._pages("task_instances", *self._path(run), "taskInstances", order_by="id")
+
+    def _pages(self, key: str, *path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """Yield all rows of a list, page by page."""
         seen = 0
         while True:
-            path = (*self._path(run), "taskInstances")
-            page = self._api.get(*path, limit=_PAGE, offset=seen, order_by="id")
-            yield from page["task_instances"]
-            seen += len(page["task_instances"])
-            if not page["task_instances"] or seen >= page["total_entries"]:
+            page = self._api.get(*path, limit=_PAGE, offset=seen, **query)
+            yield from page[key]
+            seen += len(page[key])
+            if not page[key] or seen >= (page["total_entries"] or 0):
                 return
 
     def _run(self, data: dict[str, Any]) -> TargetRun:
