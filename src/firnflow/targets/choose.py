@@ -24,8 +24,13 @@ def target_of(project: Project) -> Target:
         hint = f" Or did you mean another one? --env {' or '.join(others)}" if others else ""
         raise UsageError(
             f"Environment {settings.environment!r} runs on this machine: there is nothing to deploy, `firnflow run` "
-            f"and `firnflow up` run it. Mend: orchestrator = 'airflow' in [environments.{settings.environment}].{hint}"
+            f"and `firnflow up` run it. Mend: orchestrator = 'airflow' or 'snowflake' in "
+            f"[environments.{settings.environment}].{hint}"
         )
+    if settings.orchestrator == "snowflake":
+        from firnflow.targets.snowflake.target import SnowflakeTarget
+
+        return SnowflakeTarget(project)
     from firnflow.targets.airflow.target import AirflowTarget
 
     return AirflowTarget(project)
@@ -35,6 +40,11 @@ def operator_of(settings: Settings) -> Operator | None:
     """Return what runs the pipelines of an environment; None: this machine does. Raises ConfigError as the target."""
     if settings.orchestrator == "local":
         return None
+    if settings.orchestrator == "snowflake":
+        raise UsageError(
+            f"Runs of environment {settings.environment!r}, which is on Snowflake, cannot be steered from here yet. "
+            "Mend: EXECUTE TASK in Snowflake"
+        )
     from firnflow.targets.airflow.operator import AirflowOperator
 
     return AirflowOperator(settings)

@@ -7,8 +7,18 @@ and what moves files. It needs the standard library only.
 
 from __future__ import annotations
 
+from firnflow.targets.snowflake.grammar.cursor import read_name
 from firnflow.targets.snowflake.grammar.parse import covers, parse
-from firnflow.targets.snowflake.grammar.render import render
+from firnflow.targets.snowflake.grammar.render import render, render_expression, render_location, render_name
 from firnflow.targets.snowflake.grammar.tokens import ParseError
 
-__all__ = ["ParseError", "covers", "parse", "render"]
+__all__ = [
+    "ParseError",
+    "covers",
+    "parse",
+    "read_name",
+    "render",
+    "render_expression",
+    "render_location",
+    "render_name",
+]

@@ -142,7 +142,7 @@ class Cursor:
                 self.fail("a string", "a variable")
             self.take()
             self.expect(")")
-            return Name((), bound=token.value) if token.sort is Sort.VARIABLE else name_in(token.value)
+            return Name((), bound=token.value) if token.sort is Sort.VARIABLE else read_name(token.value)
         parts = [self.part()]
         while len(parts) < 3 and self.accept("."):
             parts.append("" if len(parts) == 1 and self.at(".") else self.part())
@@ -190,7 +190,7 @@ class Cursor:
         return self.text[first.start : end]
 
 
-def name_in(text: str) -> Name:
+def read_name(text: str) -> Name:
     """Return the name that a string holds. Raises ParseError where it holds something else."""
     cursor = Cursor(text)
     name = cursor.name()
@@ -210,4 +210,4 @@ def _place(text: str) -> Location | Uri | None:
 
 def _stage(found: re.Match[str], path: str) -> Location:
     """Return the place that begins with a stage."""
-    return Location(name_in(found["name"]) if found["name"] else None, path, found["of"] or found["of_table"] or "")
+    return Location(read_name(found["name"]) if found["name"] else None, path, found["of"] or found["of_table"] or "")

@@ -34,7 +34,7 @@ def render(statement: st.Statement) -> str:
     return " ".join(part for part in parts if part)
 
 
-def name(value: v.Name) -> str:
+def render_name(value: v.Name) -> str:
     """Return a name as text."""
     if value.bound is not None:
         return f"IDENTIFIER({value.bound})"
@@ -44,14 +44,20 @@ def name(value: v.Name) -> str:
 # -- values -----------------------------------------------------------------------------------------------------------
 
 
+def render_expression(value: v.Expression) -> str:
+    """Return an expression as text."""
+    return _value(value)
+
+
 def _value(value: Any) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(map(_value, value))})"
     return _VALUES[type(value)](value)
 
 
-def _location(value: v.Location) -> str:
-    stage = "~" if value.stage is None else value.of + name(value.stage)
+def render_location(value: v.Location) -> str:
+    """Return a place of files as text."""
+    stage = "~" if value.stage is None else value.of + render_name(value.stage)
     text = f"@{stage}{'/' + value.path if value.path else ''}"
     return text if _BARE.fullmatch(text) else literal(text)
 
@@ -81,7 +87,7 @@ def _constant(value: v.Constant) -> str:
 
 def _call(value: v.Call) -> str:
     arguments = [*map(_value, value.arguments), *(f"{identifier(key)} => {_value(each)}" for key, each in value.named)]
-    return f"{name(value.name)}({', '.join(arguments)})"
+    return f"{render_name(value.name)}({', '.join(arguments)})"
 
 
 def _operation(value: v.Operation) -> str:
@@ -123,11 +129,11 @@ _VALUES: dict[type, Callable[[Any], str]] = {
     bool: lambda value: "TRUE" if value else "FALSE",
     int: str,
     Decimal: str,
-    v.Name: name,
+    v.Name: render_name,
     v.Word: lambda value: value.text,
     v.Body: lambda value: value.text,
     v.Code: lambda value: dollars(value.text),
-    v.Location: _location,
+    v.Location: render_location,
     v.Uri: lambda value: literal(value.text),
     v.Options: _options,
     v.Pairs: lambda value: f"({_pair_list(value)})",
@@ -173,16 +179,22 @@ def _create(each: st.Create) -> list[str]:
     columns = "" if each.columns is None else _value(each.columns)
     opening = "WITH" if each.kind == "MODEL MONITOR" else ""
     rules = {**kind.settings, **kind.last}
-    head = ["CREATE", *each.variants, each.kind, _if(each.if_not_exists, "IF NOT EXISTS"), name(each.name) + columns]
+    head = [
+        "CREATE",
+        *each.variants,
+        each.kind,
+        _if(each.if_not_exists, "IF NOT EXISTS"),
+        render_name(each.name) + columns,
+    ]
     return [*head, opening, *_clauses(each.properties, rules)]
 
 
 def _alter(each: st.Alter) -> list[str]:
     action = ACTIONS[each.kind][each.action]
-    parts = ["ALTER", each.kind, _if(each.if_exists, "IF EXISTS"), name(each.name) + _types(each.arguments)]
+    parts = ["ALTER", each.kind, _if(each.if_exists, "IF EXISTS"), render_name(each.name) + _types(each.arguments)]
     if each.version is not None:
         before, behind = split_version(each.action)
-        parts += [before, name(each.version)]
+        parts += [before, render_name(each.version)]
     else:
         behind = each.action
     if action.value is not None:
@@ -191,7 +203,7 @@ def _alter(each: st.Alter) -> list[str]:
 
 
 def _drop(each: st.Drop) -> list[str]:
-    shown = name(each.name) + _types(each.arguments)
+    shown = render_name(each.name) + _types(each.arguments)
     return ["DROP", each.kind, _if(each.if_exists, "IF EXISTS"), shown, each.how or ""]
 
 
@@ -199,7 +211,7 @@ def _show(each: st.Show) -> list[str]:
     def text(lead: str, value: str | None) -> str:
         return f"{lead} {literal(value)}" if value is not None else ""
 
-    of = "" if each.of is None else f"{each.of[0]}{' ' + name(each.of[1]) if each.of[1] is not None else ''}"
+    of = "" if each.of is None else f"{each.of[0]}{' ' + render_name(each.of[1]) if each.of[1] is not None else ''}"
     flags = {flag: _if(flag in each.flags, flag) for flag in ("TERSE", "HISTORY", "ROOT ONLY")}
     limit = f"LIMIT {each.limit}" if each.limit is not None else ""
     asked = ["SHOW", flags["TERSE"], each.what, flags["HISTORY"], text("LIKE", each.like), of, flags["ROOT ONLY"]]
@@ -208,7 +220,7 @@ def _show(each: st.Show) -> list[str]:
 
 def _execute_task(each: st.ExecuteTask) -> list[str]:
     config = f"USING CONFIG = {dollars(each.config)}" if each.config is not None else ""
-    return ["EXECUTE TASK", name(each.name), config, _if(each.retry_last, "RETRY LAST")]
+    return ["EXECUTE TASK", render_name(each.name), config, _if(each.retry_last, "RETRY LAST")]
 
 
 def _job(each: st.ExecuteJobService) -> list[str]:
@@ -217,7 +229,13 @@ def _job(each: st.ExecuteJobService) -> list[str]:
     if each.source is not None:
         given = f"FROM {_value(each.source)} {form}_FILE = {literal(each.specification)}"
     using = f"USING ({_given(each.using)})" if each.using else ""
-    head = ["EXECUTE JOB SERVICE IN COMPUTE POOL", name(each.pool), given, using, f"NAME = {name(each.name)}"]
+    head = [
+        "EXECUTE JOB SERVICE IN COMPUTE POOL",
+        render_name(each.pool),
+        given,
+        using,
+        f"NAME = {render_name(each.name)}",
+    ]
     return [*head, *_clauses(each.properties, others.JOB)]
 
 
@@ -232,17 +250,17 @@ def _execute_immediate(each: st.ExecuteImmediate) -> list[str]:
 
 
 def _grant(each: st.Grant) -> list[str]:
-    on = f"ON {each.on}{' ' + name(each.name) if each.name is not None else ''}{_types(each.arguments)}"
+    on = f"ON {each.on}{' ' + render_name(each.name) if each.name is not None else ''}{_types(each.arguments)}"
     before, behind = ("GRANT OPTION FOR", "") if each.revokes else ("", "WITH GRANT OPTION")
     verb, to = ("REVOKE", "FROM") if each.revokes else ("GRANT", "TO")
-    role = f"{to} {each.kind} {name(each.role)}"
+    role = f"{to} {each.kind} {render_name(each.role)}"
     head = [verb, _if(each.option, before), ", ".join(each.privileges), on, role]
     return [*head, _if(each.option, behind), each.how or ""]
 
 
 def _grant_role(each: st.GrantRole) -> list[str]:
     verb, to = ("REVOKE", "FROM") if each.revokes else ("GRANT", "TO")
-    return [verb, "ROLE", name(each.role), to, each.kind, name(each.to)]
+    return [verb, "ROLE", render_name(each.role), to, each.kind, render_name(each.to)]
 
 
 def _alter_session(each: st.AlterSession) -> list[str]:
@@ -259,7 +277,7 @@ def _files(verb: str) -> Callable[[Any], list[str]]:
 
 
 def _comment(each: st.Comment) -> list[str]:
-    shown = name(each.name) + _types(each.arguments)
+    shown = render_name(each.name) + _types(each.arguments)
     return ["COMMENT", _if(each.if_exists, "IF EXISTS"), "ON", each.kind, shown, "IS", literal(each.text)]
 
 
@@ -267,7 +285,7 @@ _STATEMENTS: dict[type, Callable[[Any], list[str]]] = {
     st.Create: _create,
     st.Alter: _alter,
     st.Drop: _drop,
-    st.Describe: lambda each: ["DESCRIBE", each.kind, name(each.name) + _types(each.arguments)],
+    st.Describe: lambda each: ["DESCRIBE", each.kind, render_name(each.name) + _types(each.arguments)],
     st.Show: _show,
     st.ExecuteTask: _execute_task,
     st.ExecuteJobService: _job,
@@ -276,7 +294,7 @@ _STATEMENTS: dict[type, Callable[[Any], list[str]]] = {
     st.Select: lambda each: ["SELECT", ", ".join(map(_value, each.items))],
     st.Grant: _grant,
     st.GrantRole: _grant_role,
-    st.Use: lambda each: ["USE", each.kind, each.name if isinstance(each.name, str) else name(each.name)],
+    st.Use: lambda each: ["USE", each.kind, each.name if isinstance(each.name, str) else render_name(each.name)],
     st.AlterSession: _alter_session,
     st.Put: lambda each: ["PUT", _value(each.file), _value(each.stage), *_clauses(each.properties, others.PUT)],
     st.Get: lambda each: ["GET", _value(each.stage), _value(each.file), *_clauses(each.properties, others.GET)],

@@ -1,0 +1,112 @@
+"""What an account is asked and told. Each statement that changes something is one of the grammar, and was checked."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firnflow.errors import StoreError
+from firnflow.targets.snowflake.grammar import parse, render
+from firnflow.targets.snowflake.grammar.statements import ListFiles, Put, Show
+from firnflow.targets.snowflake.grammar.values import Location, Property, Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firnflow.targets.snowflake.grammar.statements import Statement
+    from firnflow.targets.snowflake.grammar.values import Name
+
+MISSING = (2003, 2043)
+"""What is not there, or may not be seen. https://docs.snowflake.com/en/user-guide/querying-troubleshooting ."""
+
+
+class Account:
+    """An account, by one connection that is opened when it is needed and opened again where it was cut.
+
+    Args:
+        connect: opens a connection.
+    """
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._connect = connect
+        self._connection: Any = None
+
+    def do(self, statement: Statement) -> list[dict[str, Any]]:
+        """Send a statement, and return its rows: column, in small letters → value.
+
+        Raises:
+            StoreError: Snowflake refuses it, or cannot be reached.
+        """
+        text = render(statement)
+        if parse(text) != statement:
+            raise AssertionError(f"not what was meant: {text}")
+        return self._send(text)
+
+    def show(self, what: str, scope: Name | None = None, *, like: str | None = None, starts: str | None = None) -> Any:
+        """Return the rows of SHOW; none where what it is asked of is not there.
+
+        Args:
+            what: the plural of a kind.
+            scope: the schema.
+            like: a pattern, in which `_` and `%` stand for anything.
+            starts: how names begin.
+        """
+        of = ("IN SCHEMA", scope) if scope is not None else None
+        return self.looked(Show(what, like, of, starts))
+
+    def files(self, place: Location) -> list[str]:
+        """Return the paths of the files of a place; none where the stage is not there."""
+        return [str(row["name"]) for row in self.looked(ListFiles(place))]
+
+    def upload(self, name: str, data: bytes, place: Location) -> None:
+        """Write a file into a place of a stage as it is: not compressed, over what is there."""
+        with tempfile.TemporaryDirectory(prefix="firnflow-") as folder:
+            path = Path(folder) / name
+            path.write_bytes(data)
+            options = (Property("AUTO_COMPRESS", value=False), Property("OVERWRITE", value=True))
+            self.do(Put(Uri(f"file://{path}"), place, options))
+
+    def looked(self, statement: Statement) -> list[dict[str, Any]]:
+        """Send a statement that only looks; nothing is found of what is not there."""
+        try:
+            return self.do(statement)
+        except StoreError as error:
+            if getattr(error.__cause__, "errno", None) in MISSING:
+                return []
+            raise
+
+    def one(self, sql: str) -> Any:
+        """Return the first value of a query."""
+        return next(iter(self._send(sql)[0].values()))
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _send(self, text: str) -> list[dict[str, Any]]:
+        """Send a text; where the connection was cut, once more by a new one: every statement may be done twice."""
+        from snowflake.connector import errors
+
+        for is_last in (False, True):
+            if self._connection is None:
+                self._connection = self._connect()
+            try:
+                with self._connection.cursor() as cursor:
+                    cursor.execute(text)
+                    names = [each.name.lower() for each in cursor.description or ()]
+                    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+            except (errors.OperationalError, errors.InterfaceError, OSError) as error:
+                self._connection = None
+                if is_last:
+                    raise StoreError(f"Snowflake cannot be reached: {error}. Mend: the same command goes on") from error
+            except errors.Error as error:
+                raise StoreError(f"Snowflake refuses: {_first(error)}\n  {text[:300]}") from error
+        raise AssertionError("unreachable")
+
+
+def _first(error: Exception) -> str:
+    """Return what an error of the connector says, without ids of queries."""
+    return str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error).strip()

@@ -1,0 +1,153 @@
+"""Runs one task in a container: unpacks the project's code, calls `firnflow exec`, and says what has come of it.
+
+The last line that it prints is `firnflow-answer: ` and JSON, which the procedure reads in the container's log. It needs
+the standard library only: it is started before Firnflow is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+MARK = "firnflow-answer: "
+WRONG_CALL = 2
+TIMED_OUT = 124
+GRACE = 20.0
+"""Seconds that a task has to write down that it was stopped."""
+_LONGEST_MESSAGE = 2000
+
+
+def main(words: list[str]) -> int:
+    """Execute a task as often as it may be tried, and return how its last try has ended."""
+    job = json.loads(words[0])
+    with tempfile.TemporaryDirectory(prefix="firnflow-") as folder:
+        code, answer = _tries(job, unpack(Path(__file__).resolve().parent, Path(folder)))
+    sys.stderr.flush()
+    print(MARK + json.dumps(summary(job, answer, code)), flush=True)  # noqa: T201 - this is how it answers
+    return code
+
+
+def unpack(payload: Path, folder: Path) -> Path:
+    """Unpack a payload; return the folder with `project`, `firnflow` and the graphs."""
+    for name in ("project", "firnflow"):
+        with zipfile.ZipFile(payload / f"{name}.zip") as file:
+            file.extractall(folder / name)
+    for graph in payload.glob("*.graph.json"):
+        (folder / graph.name).write_bytes(graph.read_bytes())
+    return folder
+
+
+def _tries(job: dict[str, Any], folder: Path) -> tuple[int, dict[str, Any]]:
+    """Execute a task until it succeeds, or may not be tried again; return exit code and answer of the last try."""
+    retries = job.get("retries", 0)
+    for count in range(retries + 1):
+        code, answer = _try(command(job, folder), folder, variables(job, folder), job.get("timeout"))
+        if code in {0, WRONG_CALL} or count == retries:
+            break
+        wait = job.get("retry_delay", 1.0) * job.get("backoff", 2.0) ** count
+        print(f"Try {count + 1} of {retries + 1} has failed; the next in {wait:g} s", file=sys.stderr)  # noqa: T201
+        time.sleep(wait)
+    return code, answer
+
+
+def command(job: dict[str, Any], folder: Path) -> list[str]:
+    """Return the call of `firnflow exec`."""
+    graph = str(folder / f"{job['pipeline']}.graph.json")
+    task = ["--graph", graph, "--task", job["task"], "--run", job["run"], "--env", job["env"]]
+    for name, value in job.get("values", {}).items():
+        task += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    if job.get("partition"):
+        task += ["--partition", job["partition"]]
+    elif job.get("partitioned") and job.get("due"):
+        task += ["--due", moment(job["due"])]
+    for option in ("element", "memory"):
+        task += [f"--{option}", str(job[option])] if job.get(option) is not None else []
+    return [sys.executable, "-m", "firnflow", "exec", *task]
+
+
+def moment(text: str) -> str:
+    """Return a moment as ISO 8601 writes it: Snowflake puts a blank before the zone."""
+    return re.sub(r"\s+(Z|[+-]\d{2}:?\d{2})$", r"\1", text.strip())
+
+
+def variables(job: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Return the environment of the call: the container's, what the settings name, and where Firnflow is."""
+    path = os.pathsep.join(part for part in (str(folder / "firnflow"), os.environ.get("PYTHONPATH")) if part)
+    return {**os.environ, **job.get("variables", {}), "PYTHONPATH": path}
+
+
+def _try(words: list[str], folder: Path, given: dict[str, str], seconds: float | None) -> tuple[int, dict[str, Any]]:
+    """Execute a task once; after its time, or where the container is stopped, all that it has started is ended."""
+    program = subprocess.Popen(  # noqa: S603 - no shell; the words are ours and the run's parameters
+        words,
+        cwd=folder / "project",
+        env=given,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        said, _ = program.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        _end(program)
+        message = f"was ended after {seconds:g} s"
+        return TIMED_OUT, {"state": "failed", "error": {"type": "TaskTimeoutError", "message": message}}
+    finally:
+        if program.returncode is None:
+            _end(program)
+        _kill(program)
+    return (program.returncode if program.returncode >= 0 else 128 - program.returncode), _parsed(said)
+
+
+def _end(program: subprocess.Popen[bytes]) -> None:
+    """Ask a program to stop, and kill it after a grace."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(program.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        program.wait(GRACE)
+    _kill(program)
+    program.wait()
+
+
+def _kill(program: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(program.pid, signal.SIGKILL)
+
+
+def _parsed(said: bytes) -> dict[str, Any]:
+    """Return the answer of `firnflow exec`; empty where it has given none."""
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def summary(job: dict[str, Any], answer: dict[str, Any], code: int) -> dict[str, Any]:
+    """Return what the procedure is to know: how it has ended, why it has failed, and what it has decided."""
+    error = answer.get("error") or {}
+    found = {"run": job["run"], "task": job["task"], "code": code, "state": answer.get("state")}
+    if code != 0:
+        why = f"{error.get('type', 'firnflow exec')}: {error.get('message', f'exit code {code}')}"
+        found["error"] = why[:_LONGEST_MESSAGE]
+    ref = (answer.get("outputs") or {}).get(job.get("decides")) or {}
+    if isinstance(ref.get("inline"), str):
+        case = json.loads(ref["inline"])
+        found["decided"] = case if isinstance(case, str) else json.dumps(case)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

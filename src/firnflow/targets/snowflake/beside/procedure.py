@@ -1,0 +1,150 @@
+"""Executes one task of a pipeline in a container: what the tasks of a task graph call.
+
+This text is the body of a procedure, which Snowflake's own Python runs with the rights of the caller. A task with an
+image is a job service (https://docs.snowflake.com/en/sql-reference/sql/execute-job-service), another one an ML Job
+(https://docs.snowflake.com/en/developer-guide/snowflake-ml/ml-jobs/overview). It waits for the job's end, reads the
+launcher's answer in the log, and fails where the task has failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from typing import Any
+
+MARK = "firnflow-answer: "
+FOLDER = "/opt/firnflow/code"
+LINES = 200
+MOST_RETURNED = 10_000
+VERSION = 1
+_WORDS = (
+    *("pipeline", "task", "element", "decides", "run", "env", "values", "partition", "partitioned", "due"),
+    *("memory", "retries", "retry_delay", "backoff", "timeout", "variables"),
+)
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,79}")
+
+
+def main(session: Any, call: str) -> str:
+    """Execute what `call` says, as JSON; return the launcher's answer, as JSON."""
+    job = json.loads(call)
+    if job["version"] != VERSION:
+        raise ValueError(f"this procedure reads version {VERSION}, not {job['version']}: firnflow apply")
+    job["run"] = run_id(job["pipeline"], ask(session, "SYSTEM$TASK_RUNTIME_INFO", "CURRENT_TASK_GRAPH_RUN_GROUP_ID"))
+    config = json.loads(ask(session, "SYSTEM$GET_TASK_GRAPH_CONFIG") or "{}")
+    job["values"] = {name: config[name] for name in job["params"] if name in config}
+    if job.get("partitioned"):
+        job["due"] = ask(session, "SYSTEM$TASK_RUNTIME_INFO", "CURRENT_TASK_GRAPH_ORIGINAL_SCHEDULED_TIMESTAMP")
+        job["partition"] = config.get("partition") if "partition" not in job["params"] else None
+    name, log, failure = (job_service if job.get("image") else ml_job)(session, job)
+    answer = answer_in(log)
+    if answer is None:
+        raise RuntimeError(f"job {name} of run {job['run']} has ended without an answer: {failure or log[-1000:]}")
+    if answer["code"] != 0:
+        raise RuntimeError(f"{job['task']} of run {job['run']} has failed: {answer['error']} (job {name})")
+    if "decided" in answer:
+        text = str(answer["decided"])
+        if len(text.encode()) > MOST_RETURNED:
+            raise RuntimeError(f"{job['task']} has decided for {text[:40]!r}…, longer than a return value can be")
+        session.sql(f"CALL SYSTEM$SET_RETURN_VALUE({literal(text)})").collect()
+    return json.dumps({**answer, "job": name})
+
+
+def job_service(session: Any, job: dict[str, Any]) -> tuple[str, str, str]:
+    """Run a job service to its end; return its name, its log, and why the statement has failed, if it has."""
+    name = f"{job['schema']}.FIRNFLOW_JOB_{uuid.uuid4().hex[:16].upper()}"
+    parts = [
+        f"EXECUTE JOB SERVICE IN COMPUTE POOL {job['pool']} FROM SPECIFICATION $${specification(job)}$$",
+        f"NAME = {name} QUERY_WAREHOUSE = {job['warehouse']}",
+        "COMMENT = " + literal(f"firnflow run={job['run']} task={job['task']}"),
+    ]
+    if job.get("integrations"):
+        parts.append(f"EXTERNAL_ACCESS_INTEGRATIONS = ({', '.join(job['integrations'])})")
+    failure = ""
+    try:
+        session.sql(" ".join(parts)).collect()
+    except Exception as error:  # noqa: BLE001 - the log says why; where it says nothing, this does
+        failure = str(error)
+    try:
+        log = ask(session, "SYSTEM$GET_SERVICE_LOGS", name, 0, "main", LINES) or ""
+    except Exception as error:  # noqa: BLE001 - a job that was never made has no log
+        log, failure = "", failure or str(error)
+    return name, log, failure
+
+
+def specification(job: dict[str, Any]) -> str:
+    """Return the specification of a job as JSON, which is YAML; no `$` stands in it.
+
+    https://docs.snowflake.com/en/developer-guide/snowpark-container-services/specification-reference
+    """
+    container: dict[str, Any] = {
+        "name": "main",
+        "image": job["image"],
+        "command": ["python", f"{FOLDER}/launcher.py"],
+        "args": [words(job)],
+        "volumeMounts": [{"name": "code", "mountPath": FOLDER}],
+    }
+    memory = f"{job['memory'] // 2**20}Mi" if job.get("memory") else None
+    wanted = {"cpu": job.get("cpu"), "memory": memory, "nvidia.com/gpu": job.get("gpu")}
+    if resources := {name: value for name, value in wanted.items() if value}:
+        container["resources"] = {"requests": resources, "limits": resources}
+    container["secrets"] = [
+        {"snowflakeSecret": {"objectName": secret}, "envVarName": variable, "secretKeyRef": "secret_string"}
+        for variable, secret in job.get("secrets", {}).items()
+    ]
+    volume = {"name": "code", "source": "stage", "stageConfig": {"name": job["payload"]}}
+    text = json.dumps({"spec": {"containers": [container], "volumes": [volume]}})
+    return text.replace("$", "\\u0024")
+
+
+def ml_job(session: Any, job: dict[str, Any]) -> tuple[str, str, str]:
+    """Run an ML Job to its end; return its id, its log, and how it has ended, if not well."""
+    from snowflake.ml import jobs
+
+    started = jobs.submit_from_stage(
+        job["payload"],
+        job["pool"],
+        entrypoint="launcher.py",
+        stage_name=job["payload"].partition("/")[0],
+        args=[words(job)],
+        target_instances=job.get("nodes", 1),
+        pip_requirements=job.get("requirements"),
+        external_access_integrations=job.get("integrations"),
+        query_warehouse=job["warehouse"],
+        session=session,
+    )
+    status = started.wait()
+    return started.id, started.get_logs(), "" if status == "DONE" else f"it is {status}"
+
+
+def words(job: dict[str, Any]) -> str:
+    """Return what the launcher is called with."""
+    return json.dumps({name: job[name] for name in _WORDS if job.get(name) is not None})
+
+
+def answer_in(log: str) -> dict[str, Any] | None:
+    """Return the launcher's answer, which is the last in a log, or None."""
+    lines = [line.partition(MARK)[2] for line in log.splitlines() if MARK in line]
+    try:
+        answer = json.loads(lines[-1]) if lines else None
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) and "code" in answer else None
+
+
+def run_id(pipeline: str, group: str) -> str:
+    """Return the id of the run of Firnflow that belongs to a run of a task graph."""
+    name = f"{pipeline}.{group}"
+    return name if _ID.fullmatch(name) else f"{pipeline[:40]}.{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def ask(session: Any, function: str, *arguments: str | int) -> Any:
+    """Return what a system function answers."""
+    given = ", ".join(str(each) if isinstance(each, int) else literal(each) for each in arguments)
+    return session.sql(f"SELECT {function}({given})").collect()[0][0]
+
+
+def literal(text: str) -> str:
+    """Return a text as a string of SQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"

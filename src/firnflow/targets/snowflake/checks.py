@@ -1,0 +1,53 @@
+"""Whether an environment suits Snowflake: what would only fail in a container is said when planning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firnflow.errors import ConfigError, UsageError
+from firnflow.targets.snowflake.compile.place import where
+
+if TYPE_CHECKING:
+    from firnflow.project import Project
+
+
+def check(project: Project) -> None:
+    """Check that containers reach what a run shares, and that pipelines do not share names.
+
+    Raises:
+        ConfigError: the state or the artifacts are on this machine.
+        UsageError: two pipelines differ in small and capital letters only.
+    """
+    settings, section = project.settings, project.settings.snowflake
+    given = {*section.variables, *section.secrets}
+    start = f"{where(project)}: tasks run in containers, "
+    if settings.state.reveal().startswith("sqlite") and "FIRNFLOW_STATE" not in given:
+        raise ConfigError(
+            f"{start}but the state is SQLite, which is for one machine. Mend: state = 'env:STATE_URL', a "
+            "postgresql://… URL"
+        )
+    if "://" not in settings.artifacts and "FIRNFLOW_ARTIFACTS" not in given:
+        raise ConfigError(f"{start}but artifacts are in the folder {settings.artifacts}. Mend: artifacts = 's3://…'")
+    known: dict[str, str] = {}
+    for name in project.pipelines:
+        other = known.setdefault(name.upper(), name)
+        if other != name:
+            raise UsageError(
+                f"pipelines {other!r} and {name!r} would both be {name.upper()} in Snowflake. Mend: rename one"
+            )
+
+
+def costs(project: Project, used: set[str]) -> list[str]:
+    """Return what costs money while pipelines run.
+
+    Args:
+        project: the project.
+        used: the pools that tasks use, by what the settings call them.
+    """
+    section = project.settings.snowflake
+    found = [f"cost: warehouse {section.warehouse} runs while tasks wait in it for their jobs"]
+    for key in sorted(used):
+        pool = section.pools[key]
+        size = f"{pool.min_nodes} to {pool.max_nodes} × {pool.family}" if pool.family else "which is there already,"
+        found.append(f"cost: pool {key}: {size} runs while there are jobs, and {pool.suspend} s after the last")
+    return found

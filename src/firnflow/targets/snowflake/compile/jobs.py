@@ -1,0 +1,141 @@
+"""What a task's job is called with: all that the procedure and the launcher in the container need to know."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from firnflow._text import listing, nearest
+from firnflow.errors import ConfigError
+from firnflow.targets.snowflake.compile.place import Place, parsed, pool_name, where
+from firnflow.targets.snowflake.grammar import render_location, render_name
+from firnflow.targets.snowflake.grammar.values import Call, Constant, Name
+
+if TYPE_CHECKING:
+    from firnflow.graph.model import Graph, Options, Resources
+    from firnflow.project import Project
+    from firnflow.project.snowflake import Pool
+
+VERSION = 1
+FAMILIES: dict[str, tuple[int, int, int]] = {
+    "CPU_X64_XS": (1, 6, 0),
+    "CPU_X64_S": (3, 13, 0),
+    "CPU_X64_M": (6, 28, 0),
+    "CPU_X64_SL": (14, 54, 0),
+    "CPU_X64_L": (28, 116, 0),
+    "HIGHMEM_X64_S": (6, 58, 0),
+    "HIGHMEM_X64_M": (28, 240, 0),
+    "HIGHMEM_X64_L": (124, 984, 0),
+    "GPU_NV_S": (6, 27, 1),
+    "GPU_NV_M": (44, 178, 4),
+    "GPU_NV_L": (92, 1112, 8),
+}
+"""Instances → processors, GiB, GPUs. https://docs.snowflake.com/en/sql-reference/sql/create-compute-pool"""
+_GIB = 2**30
+
+
+class Jobs:
+    """What all jobs of an environment share.
+
+    Args:
+        project: the project.
+        place: where it is deployed.
+        payload: the digest of its code.
+    """
+
+    def __init__(self, project: Project, place: Place, payload: str) -> None:
+        section = project.settings.snowflake
+        self._project, self._place, self._section = project, place, section
+        self._procedure = place.named(place.procedure)
+        self._shared: dict[str, Any] = {
+            "version": VERSION,
+            "payload": render_location(place.payload(payload)),
+            "schema": render_name(place.schema_name),
+            "env": place.environment,
+            "warehouse": render_name(place.warehouse),
+            **_given(
+                image=section.image,
+                integrations=[render_name(parsed(project, "integrations", each)) for each in section.integrations],
+                variables=section.variables,
+                secrets={
+                    name: render_name(place.full(parsed(project, "secrets", each)))
+                    for name, each in section.secrets.items()
+                },
+                requirements=list(section.requirements) if section.image is None else [],
+            ),
+        }
+        if section.secrets and section.image is None:
+            raise ConfigError(
+                f"{where(project)}: secrets need an image: ML Jobs cannot be given any. Mend: image = '/db/s/repo/…' "
+                f"in [environments.{place.environment}.snowflake]"
+            )
+
+    def call(self, graph: Graph, path: str, options: Options, **more: Any) -> Call:
+        """Return the call that executes a task.
+
+        Args:
+            graph: of the pipeline.
+            path: the task, or `finalizer`.
+            options: how it is run.
+            more: `element`, and `decides`, the output on which a branch depends.
+        """
+        resources = options.resources
+        job = {
+            **self._shared,
+            "pipeline": graph.pipeline,
+            "task": path,
+            "params": sorted(graph.params),
+            "pool": render_name(self.pool(resources, path)[0]),
+            **_given(
+                partitioned=graph.partition is not None,
+                retries=options.retries,
+                retry_delay=options.retry_delay if options.retries else None,
+                backoff=options.backoff if options.retries else None,
+                timeout=options.timeout,
+                cpu=resources.cpu,
+                memory=resources.memory,
+                gpu=resources.gpu,
+                nodes=resources.nodes if resources.nodes > 1 else None,
+            ),
+            **{name: value for name, value in more.items() if value is not None},
+        }
+        if resources.nodes > 1 and self._section.image is not None:
+            raise ConfigError(
+                f"{where(self._project)}: task {path!r} of {graph.pipeline!r} wants {resources.nodes} nodes, which "
+                "only ML Jobs have. Mend: leave out the image, or nodes"
+            )
+        return Call(self._procedure, (Constant(json.dumps(job, sort_keys=True, ensure_ascii=False)),))
+
+    def pool(self, resources: Resources, path: str = "") -> tuple[Name, Pool]:
+        """Return the compute pool of a task, and what is said of it.
+
+        Raises:
+            ConfigError: there is no such pool, or its instances are too small.
+        """
+        pools, key = self._section.pools, resources.pool or self._section.pool
+        if key not in pools:
+            environment = self._place.environment
+            raise ConfigError(
+                f"{where(self._project)}: task {path!r} wants pool {key!r}, which is not there.{nearest(key, pools)} "
+                f"Known: {listing(pools) or 'none'}. Mend: [environments.{environment}.snowflake.pools.{key}]"
+            )
+        found = pools[key]
+        self._check_fits(resources, found, key, path)
+        return pool_name(self._project, key, found), found
+
+    def _check_fits(self, resources: Resources, pool: Pool, key: str, path: str) -> None:
+        """Raise ConfigError where a task wants more than an instance of its pool has."""
+        has = FAMILIES.get(pool.family or "")
+        wants = (resources.cpu or 0, (resources.memory or 0) / _GIB, resources.gpu or 0)
+        if has is None or all(wanted <= there for wanted, there in zip(wants, has, strict=True)):
+            return
+        told = "{:g} processors, {:.3g} GiB and {} GPUs"
+        raise ConfigError(
+            f"{where(self._project)}: task {path!r} wants {told.format(*wants)}, but an instance of pool {key!r} "
+            f"({pool.family}) has {told.format(*has)}. Mend: another family, or smaller Resources"
+        )
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Return what says something: nothing that is None, empty, zero or False."""
+    return {name: value for name, value in values.items() if value}

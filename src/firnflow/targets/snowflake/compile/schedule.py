@@ -1,0 +1,94 @@
+"""A pipeline's schedule as Snowflake's.
+
+https://docs.snowflake.com/en/sql-reference/sql/create-task (SCHEDULE, OVERLAP_POLICY)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firnflow.errors import UsageError
+from firnflow.graph.cron import interval_as_cron
+from firnflow.graph.model import Cron, Every, updates_of
+from firnflow.graph.units import format_duration
+
+if TYPE_CHECKING:
+    from firnflow.graph.model import Graph, Schedule
+
+_LONGEST = 11_520
+"""Minutes of an interval: 8 days."""
+_DAYS_OF_WEEK = 4
+
+
+def compile_schedule(graph: Graph) -> str | None:
+    """Return the SCHEDULE of a root task; None: it runs when somebody starts it.
+
+    Raises:
+        UsageError: Snowflake cannot run it so.
+    """
+    schedule = graph.schedule
+    if schedule is None:
+        return None
+    if isinstance(schedule, Cron):
+        return f"USING CRON {_cron(graph, schedule.expression)} {schedule.timezone}"
+    if isinstance(schedule, Every):
+        return _every(graph, schedule.seconds)
+    waits = next(each for each in updates_of(schedule))
+    what = f"table {waits.table!r}" if waits.table else f"source {waits.source!r}"
+    raise UsageError(
+        f"pipeline {graph.pipeline!r}: a schedule by updates (of {what}) is not there on Snowflake yet. "
+        "Mend: schedule=ff.Cron(…), or orchestrator = 'airflow'"
+    )
+
+
+def is_overlapping(schedule: Schedule | None) -> bool:
+    """Whether runs of a pipeline may be under way at once."""
+    return isinstance(schedule, Cron | Every) and schedule.overlap
+
+
+def weak_points(graph: Graph) -> list[str]:
+    """Return what of a schedule Snowflake does otherwise than `firnflow up`."""
+    schedule, found = graph.schedule, []
+    if isinstance(schedule, Cron | Every) and schedule.catch_up != "none":
+        found.append(
+            f"{graph.pipeline}: catch_up={schedule.catch_up!r} is not Snowflake's: it makes up for no moment that has "
+            "passed"
+        )
+    if isinstance(schedule, Every) and interval_as_cron(schedule.seconds) is None:
+        found.append(
+            f"{graph.pipeline}: Every({format_duration(schedule.seconds)!r}) does not divide the day, so Snowflake "
+            "counts it from when it is applied"
+        )
+    return found
+
+
+def _cron(graph: Graph, expression: str) -> str:
+    """Return the expression with Sunday as 0. Raises UsageError where days of month and of week are both given."""
+    fields = expression.split()
+    if fields[2] != "*" and fields[_DAYS_OF_WEEK] != "*":
+        raise UsageError(
+            f"pipeline {graph.pipeline!r}: {expression!r} names days of the month and of the week, and what that means "
+            "on Snowflake is not known. Mend: name the one or the other"
+        )
+    fields[_DAYS_OF_WEEK] = ",".join(_sundays(item) for item in fields[_DAYS_OF_WEEK].split(","))
+    return " ".join(fields)
+
+
+def _sundays(item: str) -> str:
+    """Return an item of the days of the week in which Sunday is 0, as Snowflake wants it, not 7."""
+    if item == "7":
+        return "0"
+    first, dash, last = item.partition("-")
+    return f"{first}-6,0" if dash and last == "7" else item
+
+
+def _every(graph: Graph, seconds: float) -> str:
+    expression = interval_as_cron(seconds)
+    if expression is not None:
+        return f"USING CRON {expression} UTC"
+    if seconds % 60 or not 1 <= seconds // 60 <= _LONGEST:
+        raise UsageError(
+            f"pipeline {graph.pipeline!r}: Snowflake runs every 1 to {_LONGEST} whole minutes, not every "
+            f"{format_duration(seconds)}. Mend: another interval, or schedule=ff.Cron(…)"
+        )
+    return f"{int(seconds // 60)} MINUTES"

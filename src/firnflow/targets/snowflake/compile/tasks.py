@@ -1,0 +1,239 @@
+"""A pipeline's graph as a graph of tasks, by the rules of https://docs.snowflake.com/en/user-guide/tasks-graphs.
+
+A root task has the schedule and the parameters, and does nothing. Each task of the pipeline is a task that calls the
+procedure, which runs `firnflow exec` in a container; it comes after the tasks that it reads. Where one skipped input
+always skips a task, Snowflake skips it too, as it starts a task only where all before it have succeeded. Elsewhere the
+task starts where none has failed (https://docs.snowflake.com/en/sql-reference/functions/system_predecessors_state), and
+`firnflow exec` says by the rules of `graph/joins.py` whether it is skipped. The finalizer always runs, and fails if the
+run has failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from firnflow.engine import mapping
+from firnflow.engine.driver import FINALIZER
+from firnflow.errors import UsageError
+from firnflow.graph.joins import reads
+from firnflow.graph.model import FromList, FromTask, Options
+from firnflow.targets.snowflake.compile.limits import check_limits
+from firnflow.targets.snowflake.compile.schedule import compile_schedule, is_overlapping
+from firnflow.targets.snowflake.grammar import render
+from firnflow.targets.snowflake.grammar.statements import CallProcedure, Create
+from firnflow.targets.snowflake.grammar.values import (
+    Body,
+    Call,
+    Code,
+    Constant,
+    Expression,
+    Name,
+    Operation,
+    Property,
+    Value,
+    Word,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from firnflow.graph.model import Graph, TaskNode
+    from firnflow.targets.snowflake.compile.jobs import Jobs
+    from firnflow.targets.snowflake.compile.place import Place
+
+LONGEST_RUN = 604_800_000
+"""Milliseconds that a task may take at most: 7 days."""
+START = 1800.0
+"""Seconds that an instance may take to start, beside what a task may take."""
+MOST_ELEMENTS = 100
+"""A map over more elements is one job: what reads it can come after so many tasks at most."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, by its own name in the schema.
+
+    Attributes:
+        name: its name.
+        of: the task of the pipeline, `finalizer`, or empty: the root.
+        after: the names of the tasks before it.
+        condition: its WHEN.
+        body: what it does.
+        settings: the others of its settings.
+    """
+
+    name: str
+    of: str
+    after: tuple[str, ...] = ()
+    condition: Expression | None = None
+    body: str = "SELECT 1"
+    settings: tuple[Property, ...] = ()
+
+    def statement(self, place: Place) -> Create:
+        """Return the statement that makes it, or alters it where it is there."""
+        clauses: list[Property] = []
+        if self.after:
+            clauses.append(Property("AFTER", tuple(place.named(name) for name in self.after)))
+        if self.condition is not None:
+            clauses.append(Property("WHEN", self.condition))
+        clauses.append(Property("AS", Body(self.body)))
+        made = Create("TASK", place.named(self.name), (*self.settings, *clauses), ("OR ALTER",))
+        comment = Property("COMMENT", f"{place.mark} {hashlib.sha256(render(made).encode()).hexdigest()[:16]}")
+        return Create(made.kind, made.name, (comment, *made.properties), made.variants)
+
+
+@dataclass(frozen=True)
+class TaskGraph:
+    """The tasks of a pipeline, those before others first; the root is the first, the finalizer the last."""
+
+    pipeline: str
+    tasks: tuple[Task, ...]
+    has_schedule: bool
+
+    @property
+    def root(self) -> str:
+        """The name of the root task."""
+        return self.tasks[0].name
+
+
+def compile_graph(graph: Graph, place: Place, jobs: Jobs, defaults: dict[str, Any]) -> TaskGraph:
+    """Return the tasks of a pipeline.
+
+    Args:
+        graph: the graph.
+        place: where they are.
+        jobs: makes what they call.
+        defaults: parameter → its value, of those that have one.
+
+    Raises:
+        UsageError: Snowflake cannot do what the pipeline asks for; says what, and what to do instead.
+        ConfigError: the environment lacks a pool, or has too small a one.
+    """
+    found = [_root(graph, place, defaults)]
+    names: dict[str, tuple[str, ...]] = {}
+    for path, node in graph.tasks.items():
+        made = list(_tasks(graph, path, node, place, jobs, names))
+        names[path] = tuple(each.name for each in made)
+        found += made
+    found.append(_finalizer(graph, place, jobs))
+    _check_names(graph, found)
+    check_limits(graph, found)
+    return TaskGraph(graph.pipeline, tuple(found), graph.schedule is not None)
+
+
+def _root(graph: Graph, place: Place, defaults: dict[str, Any]) -> Task:
+    """Return the task that begins a run. It is never suspended for failures: a pipeline is not, either."""
+    schedule = compile_schedule(graph)
+    settings: dict[str, Value] = {
+        "WAREHOUSE": place.warehouse,
+        **({"SCHEDULE": schedule} if schedule is not None else {}),
+        **({"CONFIG": Code(json.dumps(defaults, sort_keys=True, ensure_ascii=False))} if defaults else {}),
+        "OVERLAP_POLICY": Word("ALLOW_ALL_OVERLAP" if is_overlapping(graph.schedule) else "NO_OVERLAP"),
+        "SUSPEND_TASK_AFTER_NUM_FAILURES": 0,
+    }
+    return Task(place.root(graph.pipeline), "", settings=_properties(settings))
+
+
+def _tasks(
+    graph: Graph, path: str, node: TaskNode, place: Place, jobs: Jobs, names: dict[str, tuple[str, ...]]
+) -> Iterator[Task]:
+    """Yield the task of a task, or of a map that is written down one for each element."""
+    after = tuple(name for each in reads(node) for name in names[each]) or (place.root(graph.pipeline),)
+    condition = _condition(graph, node, place)
+    elements = mapping.written(path, node)
+    one_by_one = elements is not None and 0 < len(elements) <= MOST_ELEMENTS and node.options.concurrency is None
+    for index in range(len(elements or ())) if one_by_one else [None]:
+        call = jobs.call(graph, path, node.options, element=index, decides=_decides(graph, path))
+        times = 1 if one_by_one or node.mapping is None else None
+        yield Task(
+            place.task(graph.pipeline, path, index),
+            path,
+            after,
+            condition,
+            render(CallProcedure(call)),
+            _properties({"WAREHOUSE": place.warehouse, "USER_TASK_TIMEOUT_MS": _longest(node.options, times)}),
+        )
+
+
+def _finalizer(graph: Graph, place: Place, jobs: Jobs) -> Task:
+    """Return the task that ends the run, after all others, whatever has become of them."""
+    options = graph.finalizer.options if graph.finalizer is not None else Options()
+    settings: dict[str, Value] = {
+        "WAREHOUSE": place.warehouse,
+        "USER_TASK_TIMEOUT_MS": _longest(options, 1),
+        "FINALIZE": place.named(place.root(graph.pipeline)),
+    }
+    body = render(CallProcedure(jobs.call(graph, FINALIZER, options)))
+    return Task(place.task(graph.pipeline, FINALIZER), FINALIZER, body=body, settings=_properties(settings))
+
+
+def _condition(graph: Graph, node: TaskNode, place: Place) -> Expression | None:
+    """Return when a task starts, beside that all before it have succeeded, which Snowflake asks by itself."""
+    parts: list[Expression] = []
+    inputs = [(name, wanted) for name, wanted in node.inputs.items() if isinstance(wanted, FromTask | FromList)]
+    if not all(isinstance(wanted, FromTask) and not node.arguments[name].optional for name, wanted in inputs):
+        parts.append(_asks("SYSTEM$PREDECESSORS_STATE", "NONE_FAILED"))
+    for each in node.when:
+        said = _asks("SYSTEM$GET_PREDECESSOR_RETURN_VALUE", place.task(graph.pipeline, each.task))
+        parts.append(Operation("=", (said, Constant(case_as_text(each.case)))))
+    found: Expression | None = None
+    for part in parts:
+        found = part if found is None else Operation("AND", (found, part))
+    return found
+
+
+def case_as_text(case: str | bool | int) -> str:
+    """Return what a task's return value is where it has decided for a case."""
+    return case if isinstance(case, str) else json.dumps(case)
+
+
+def _asks(function: str, argument: str) -> Call:
+    return Call(Name((function,)), (Constant(argument),))
+
+
+def _decides(graph: Graph, path: str) -> str | None:
+    """Return the output of a task on which others depend. Raises UsageError: on more than one."""
+    outputs = {each.output or "result" for node in graph.tasks.values() for each in node.when if each.task == path}
+    if len(outputs) > 1:
+        raise UsageError(
+            f"pipeline {graph.pipeline!r}: task {path!r} decides by {len(outputs)} outputs "
+            f"({', '.join(sorted(outputs))}), but a task of Snowflake has one return value. "
+            "Mend: a task for each decision"
+        )
+    return outputs.pop() if outputs else None
+
+
+def _longest(options: Options, times: int | None) -> int:
+    """Return the milliseconds after which Snowflake ends a task.
+
+    https://docs.snowflake.com/en/sql-reference/parameters (USER_TASK_TIMEOUT_MS): at most 7 days. The launcher keeps
+    the time limit of each try; this one is for a container that does not end by itself.
+
+    Args:
+        options: of the task.
+        times: how many elements are worked through; None: only a run knows.
+    """
+    if options.timeout is None or times is None:
+        return LONGEST_RUN
+    waits = sum(options.retry_delay * options.backoff**n for n in range(options.retries))
+    seconds = START + (options.retries + 1) * options.timeout * times + waits
+    return int(min(1000 * seconds, LONGEST_RUN))
+
+
+def _properties(settings: dict[str, Value]) -> tuple[Property, ...]:
+    return tuple(Property(name, value) for name, value in settings.items())
+
+
+def _check_names(graph: Graph, tasks: list[Task]) -> None:
+    """Raise UsageError where two tasks differ in small and capital letters only."""
+    known: dict[str, str] = {}
+    for each in tasks:
+        other = known.setdefault(each.name, each.of)
+        if other != each.of:
+            raise UsageError(
+                f"pipeline {graph.pipeline!r}: tasks {other!r} and {each.of!r} would both be {each.name} in Snowflake. "
+                "Mend: rename one, .options(name=…)"
+            )

@@ -1,0 +1,75 @@
+"""What people want to know of what is deployed: what a plan shows, and compares."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from firnflow.engine import mapping
+from firnflow.graph.joins import reads
+from firnflow.graph.units import format_duration
+from firnflow.targets.snowflake.grammar import render_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from firnflow.engine.fingerprint import Fingerprinter
+    from firnflow.graph.model import Graph, TaskNode
+    from firnflow.targets.snowflake.compile.jobs import Jobs
+    from firnflow.targets.snowflake.compile.tasks import TaskGraph
+
+_GIB = 2**30
+
+
+class Facts:
+    """Says what there is to know of pipelines.
+
+    Args:
+        jobs: knows the pools.
+        fingerprints: reads the project's code.
+        tasks: key → the task, of the project.
+    """
+
+    def __init__(self, jobs: Jobs, fingerprints: Fingerprinter, tasks: Mapping[str, Any]) -> None:
+        self._jobs, self._fingerprints, self._tasks = jobs, fingerprints, tasks
+
+    def of(self, graph: Graph, compiled: TaskGraph, defaults: Mapping[str, Any]) -> dict[str, str]:
+        """Return name → what there is to know, in the order in which it is shown."""
+        root = {each.name: each.value for each in compiled.tasks[0].settings}
+        found = {"root task": compiled.root, "schedule": str(root.get("SCHEDULE", "none")).removeprefix("USING CRON ")}
+        found |= {f"parameter {name}": _short(defaults[name]) for name in graph.params if name in defaults}
+        found |= {f"task {path}": self._task(path, node) for path, node in graph.tasks.items()}
+        if graph.finalizer is not None:
+            found["finalizer"] = self._task("finalizer", graph.finalizer)
+        return found
+
+    def _task(self, path: str, node: TaskNode) -> str:
+        """Return what a task calls, reads and may use, and which code it is."""
+        options, resources = node.options, node.options.resources
+        parts = [node.key]
+        if (task := self._tasks.get(node.key)) is not None:
+            parts.append(f"code {self._fingerprints.of(task).digest[:8]}")
+        if above := reads(node):
+            parts.append(f"after {', '.join(above)}")
+        parts += [f"if {each.task} is {each.case}" for each in node.when]
+        if node.mapping is not None:
+            elements = mapping.written(path, node)
+            times = "a computed list" if elements is None else f"{len(elements)} elements"
+            parts.append(f"mapped over {', '.join(node.mapping.arguments)}, {times}")
+        if options.retries:
+            parts.append(f"retries {options.retries} after {format_duration(options.retry_delay)}")
+        if options.timeout is not None:
+            parts.append(f"timeout {format_duration(options.timeout)}")
+        parts += [f"{name} {value:g}" for name in ("cpu", "gpu") if (value := getattr(resources, name))]
+        if resources.memory is not None:
+            parts.append(f"memory {resources.memory / _GIB:.3g} GiB")
+        if resources.nodes > 1:
+            parts.append(f"{resources.nodes} nodes")
+        return "; ".join([*parts, f"pool {render_name(self._jobs.pool(resources, path)[0])}"])
+
+
+def _short(value: Any) -> str:
+    """Return a parameter's value; a long one is shortened, and told from others by its digest."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:60]}… ({hashlib.sha256(text.encode()).hexdigest()[:8]})"

@@ -1,0 +1,135 @@
+"""Task graphs in an account: found, made, altered and dropped, task by task.
+
+While one is altered its root is suspended, as https://docs.snowflake.com/en/user-guide/tasks-graphs wants it; a run
+that is under way ends on the tasks that it began with. It is resumed last: killed in the middle, it is found suspended,
+or with other tasks than it should have, and the next apply goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from firnflow._crash import crash_point
+from firnflow.errors import DeployConflictError
+from firnflow.targets.snowflake.grammar import render_name
+from firnflow.targets.snowflake.grammar.statements import Alter, Drop, Select
+from firnflow.targets.snowflake.grammar.values import Call, Constant, Name, Property
+from firnflow.targets.snowflake.shown import PAUSED, STARTED, shown_task, shown_text, wanted_task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from firnflow.targets.snowflake.account import Account
+    from firnflow.targets.snowflake.compile.place import Place
+    from firnflow.targets.snowflake.compile.tasks import Task, TaskGraph
+
+Row = dict[str, Any]
+
+
+class Graphs:
+    """The task graphs of an environment.
+
+    Args:
+        account: where they are.
+        place: in which schema.
+    """
+
+    def __init__(self, account: Account, place: Place) -> None:
+        self._account, self._place = account, place
+
+    def rows(self, pipeline: str) -> dict[str, Row]:
+        """Return name → row of SHOW TASKS of all tasks that have, or could have, to do with a pipeline."""
+        root = self._place.root(pipeline)
+        rows = self._account.show("TASKS", self._place.schema_name, starts=root)
+        return {row["name"]: row for row in rows if row["name"] == root or row["name"].startswith(f"{root}$")}
+
+    def own(self, rows: Mapping[str, Row]) -> dict[str, Row]:
+        """Return those that are ours."""
+        return {name: row for name, row in rows.items() if self._place.is_marked(row.get("comment"))}
+
+    def text(self, pipeline: str, rows: Mapping[str, Row]) -> str:
+        """Return what is there of a pipeline, in the form of `wanted_text`."""
+        root = self._place.root(pipeline)
+        return shown_text(rows.values(), bool(rows.get(root, {}).get("schedule")), root)
+
+    def put(self, graph: TaskGraph, before: str | None) -> None:
+        """Make a pipeline's tasks what they should be.
+
+        Args:
+            graph: what they should be.
+            before: what was there when the plan was made.
+
+        Raises:
+            DeployConflictError: something else is there now, or a task of somebody else.
+            StoreError: Snowflake refuses.
+        """
+        rows = self.rows(graph.pipeline)
+        own = self.own(rows)
+        foreign = next((each.name for each in graph.tasks if each.name in rows and each.name not in own), None)
+        if foreign is not None:
+            raise self._conflict(f"there is a task {foreign} that this deployment has not made")
+        if (self.text(graph.pipeline, own) if own else None) != before:
+            raise self._conflict(f"the tasks of {graph.pipeline!r} were changed by somebody else")
+        is_paused = str(own.get(graph.root, {}).get("comment") or "").endswith(PAUSED)
+        if graph.root in own:
+            self._account.do(self._alter(graph.root, "SUSPEND"))
+            crash_point("snowflake.suspended")
+        self._make(graph, own, is_paused=is_paused)
+        wanted = {each.name for each in graph.tasks}
+        for name in sorted(set(own) - wanted, reverse=True):
+            self._account.do(Drop("TASK", self._place.named(name), if_exists=True))
+        crash_point("snowflake.dropped")
+        self._start(graph, own, is_paused=is_paused)
+
+    def drop(self, pipeline: str, before: str) -> None:
+        """Drop the tasks of a pipeline that are ours. Raises as `put`."""
+        own = self.own(self.rows(pipeline))
+        if not own:
+            return
+        if self.text(pipeline, own) != before:
+            raise self._conflict(f"the tasks of {pipeline!r} were changed by somebody else")
+        root = self._place.root(pipeline)
+        if root in own:
+            self._account.do(self._alter(root, "SUSPEND"))
+        for name in sorted(own, key=lambda each: (each == root, each)):
+            self._account.do(Drop("TASK", self._place.named(name), if_exists=True))
+            crash_point("snowflake.dropped")
+
+    def _make(self, graph: TaskGraph, own: Mapping[str, Row], *, is_paused: bool) -> None:
+        """Make the tasks that are not there, and alter those that are not as they should be."""
+        for each in graph.tasks:
+            if each.name in own and _is_as_wanted(each, own[each.name], self._place):
+                continue
+            statement = each.statement(self._place)
+            if each.name == graph.root and is_paused:
+                marked = (_paused(one) if one.name == "COMMENT" else one for one in statement.properties)
+                statement = replace(statement, properties=tuple(marked))
+            self._account.do(statement)
+            crash_point("snowflake.made")
+
+    def _start(self, graph: TaskGraph, own: Mapping[str, Row], *, is_paused: bool) -> None:
+        """Resume the tasks, the root last: all by one call, where the root has to run too."""
+        if graph.has_schedule and not is_paused:
+            root = render_name(self._place.named(graph.root))
+            self._account.do(Select((Call(Name(("SYSTEM$TASK_DEPENDENTS_ENABLE",)), (Constant(root),)),)))
+            return
+        for each in graph.tasks[1:]:
+            if str(own.get(each.name, {}).get("state", "")).lower() != STARTED:
+                self._account.do(self._alter(each.name, "RESUME"))
+
+    def _alter(self, name: str, action: str) -> Alter:
+        return Alter("TASK", self._place.named(name), action, if_exists=True)
+
+    def _conflict(self, what: str) -> DeployConflictError:
+        where = render_name(self._place.schema_name)
+        return DeployConflictError(f"{where}: {what} since the plan was made. Mend: plan again")
+
+
+def _is_as_wanted(task: Task, row: Row, place: Place) -> bool:
+    """Whether a task is there as it should be, whether it is started or not."""
+    return shown_task(row, has_state=False) == wanted_task(task, place, is_started=False)
+
+
+def _paused(comment: Property) -> Property:
+    return Property("COMMENT", f"{comment.value}{PAUSED}")

@@ -1,0 +1,36 @@
+"""What an environment needs its role to be granted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firnflow.targets.snowflake.compile.place import Place, parsed, pool_name
+from firnflow.targets.snowflake.grammar.values import Name
+from firnflow.targets.snowflake.grants import Need
+
+if TYPE_CHECKING:
+    from firnflow.project import Project
+
+
+def needs_of(project: Project, place: Place) -> list[Need]:
+    """Return what the role needs to deploy, and to run what is deployed.
+
+    Tasks and jobs run with the role that owns them: https://docs.snowflake.com/en/user-guide/tasks-intro,
+    https://docs.snowflake.com/en/sql-reference/sql/execute-job-service (Access control requirements).
+    """
+    section, schema = project.settings.snowflake, place.schema_name
+    made = any(pool.family is not None for pool in section.pools.values())
+    used = [pool_name(project, key, pool) for key, pool in section.pools.items() if pool.family is None]
+    outside = [parsed(project, "integrations", each) for each in section.integrations]
+    secrets = [place.full(parsed(project, "secrets", each)) for each in section.secrets.values()]
+    return [
+        Need("USAGE", "DATABASE", Name((place.database,))),
+        Need("USAGE", "SCHEMA", schema),
+        *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in ("TASK", "STAGE", "PROCEDURE", "SERVICE")),
+        Need("USAGE", "WAREHOUSE", place.warehouse),
+        Need("EXECUTE TASK", "ACCOUNT", None),
+        *([Need("CREATE COMPUTE POOL", "ACCOUNT", None)] if made else []),
+        *(Need("USAGE", "COMPUTE POOL", name) for name in used),
+        *(Need("USAGE", "INTEGRATION", name) for name in outside),
+        *(Need("READ", "SECRET", name) for name in secrets),
+    ]

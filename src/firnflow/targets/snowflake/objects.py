@@ -1,0 +1,185 @@
+"""What task graphs need beside tasks: the stage and the code on it, compute pools, and the procedure."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files as package_files
+from typing import TYPE_CHECKING, Any
+
+from firnflow.errors import UsageError
+from firnflow.targets.snowflake.compile.payload import MANIFEST
+from firnflow.targets.snowflake.grammar import render, render_name
+from firnflow.targets.snowflake.grammar.statements import Alter, Create, Drop, RemoveFiles
+from firnflow.targets.snowflake.grammar.values import Code, Column, Location, Name, Options, Property, Word
+
+if TYPE_CHECKING:
+    from firnflow.project.snowflake import Pool
+    from firnflow.targets.snowflake.account import Account
+    from firnflow.targets.snowflake.compile.payload import Payload
+    from firnflow.targets.snowflake.compile.place import Place
+
+PYTHON = "3.11"
+"""Of the procedure: https://docs.snowflake.com/en/developer-guide/stored-procedure/python/procedures-python-overview"""
+
+
+class Stage:
+    """The stage that the code goes to; its files are encrypted by Snowflake alone, so that containers can mount it.
+
+    https://docs.snowflake.com/en/developer-guide/snowpark-container-services/snowflake-stage-volume
+    """
+
+    def __init__(self, account: Account, place: Place) -> None:
+        self._account, self._place = account, place
+        self.text = f"stage {render_name(place.stage)}\n  comment {place.mark}"
+
+    def found(self) -> tuple[str, bool] | None:
+        """Return what is there, and whether it is ours."""
+        row = _row(self._account, "STAGES", self._place.stage)
+        return (
+            None
+            if row is None
+            else (f"stage {render_name(self._place.stage)}\n  comment {row['comment']}", self._ours(row))
+        )
+
+    def put(self) -> None:
+        """Make it."""
+        encryption = Property("ENCRYPTION", Options((("TYPE", "SNOWFLAKE_SSE"),)))
+        comment = Property("COMMENT", self._place.mark)
+        self._account.do(Create("STAGE", self._place.stage, (encryption, comment), if_not_exists=True))
+
+    def drop(self) -> None:
+        """Drop it, with all that is on it."""
+        self._account.do(Drop("STAGE", self._place.stage, if_exists=True))
+
+    def _ours(self, row: dict[str, Any]) -> bool:
+        return self._place.is_marked(row["comment"])
+
+
+class Files:
+    """The code on the stage: one folder for each payload, which stays while a run may need it."""
+
+    def __init__(self, account: Account, place: Place, payload: Payload | None) -> None:
+        self._account, self._place, self._payload = account, place, payload
+        self.text = "" if payload is None else _files_text(payload.digest, payload.files)
+
+    def found(self) -> str | None:
+        """Return the payload that should be there, if it is there whole; else another one that is."""
+        folders: dict[str, set[str]] = {}
+        for path in self._account.files(Location(self._place.stage, f"{self._place.folder}/")):
+            folder, _, name = path.rpartition("/")
+            folders.setdefault(folder.rpartition("/")[2], set()).add(name)
+        whole = {digest: names for digest, names in folders.items() if MANIFEST in names}
+        if self._payload is not None and self._payload.digest in whole:
+            digest = self._payload.digest
+        elif whole or folders:
+            digest = max(whole or folders)
+        else:
+            return None
+        return _files_text(digest, folders[digest])
+
+    def put(self) -> None:
+        """Write the payload; the manifest last, so that what has it is whole."""
+        assert self._payload is not None  # noqa: S101 - only what is wanted is put
+        for name, data in self._payload.files.items():
+            self._account.upload(name, data, self._place.payload(self._payload.digest))
+
+    def drop(self) -> None:
+        """Remove all payloads."""
+        self._account.looked(RemoveFiles(Location(self._place.stage, f"{self._place.folder}/")))
+
+
+class ComputePool:
+    """A compute pool that we make. https://docs.snowflake.com/en/sql-reference/sql/create-compute-pool ."""
+
+    def __init__(self, account: Account, place: Place, name: Name, pool: Pool) -> None:
+        self._account, self._place, self._name, self._pool = account, place, name, pool
+        self.text = self._text(
+            [str(pool.family), str(pool.min_nodes), str(pool.max_nodes), str(pool.suspend), place.mark]
+        )
+
+    def found(self) -> tuple[str, bool] | None:
+        """Return what is there, and whether it is ours."""
+        row = _row(self._account, "COMPUTE POOLS", self._name)
+        if row is None:
+            return None
+        names = ("instance_family", "min_nodes", "max_nodes", "auto_suspend_secs", "comment")
+        return self._text([str(row[name]) for name in names]), self._place.is_marked(row["comment"])
+
+    def put(self, before: str | None) -> None:
+        """Make it, or alter it. Raises UsageError where its family would have to change, which Snowflake cannot."""
+        family, pool = str(self._pool.family), self._pool
+        sizes = [("MIN_NODES", pool.min_nodes), ("MAX_NODES", pool.max_nodes), ("AUTO_SUSPEND_SECS", pool.suspend)]
+        settings = [*(Property(*each) for each in sizes), Property("COMMENT", self._place.mark)]
+        if before is None:
+            fixed = [Property("INSTANCE_FAMILY", Word(family)), Property("INITIALLY_SUSPENDED", value=True)]
+            self._account.do(Create("COMPUTE POOL", self._name, (*fixed, *settings), if_not_exists=True))
+        elif f"  family {family}\n" not in before:
+            raise UsageError(
+                f"compute pool {render_name(self._name)} cannot become one of {family}. Mend: another name for it"
+            )
+        else:
+            self._account.do(Alter("COMPUTE POOL", self._name, "SET", properties=tuple(settings)))
+
+    def drop(self) -> None:
+        """Drop it; jobs in it are stopped before."""
+        self._account.do(Alter("COMPUTE POOL", self._name, "STOP ALL", if_exists=True))
+        self._account.do(Drop("COMPUTE POOL", self._name, if_exists=True))
+
+    def _text(self, values: list[str]) -> str:
+        names = ("family", "min_nodes", "max_nodes", "suspend", "comment")
+        lines = [f"  {name} {value}" for name, value in zip(names, values, strict=True)]
+        return "\n".join([f"compute pool {render_name(self._name)}", *lines])
+
+
+class Procedure:
+    """The procedure that tasks call, with the rights of the role that owns them."""
+
+    def __init__(self, account: Account, place: Place, *, has_image: bool) -> None:
+        self._account, self._place = account, place
+        source = package_files("firnflow.targets.snowflake") / "beside" / "procedure.py"
+        packages = ("snowflake-snowpark-python", *(() if has_image else ("snowflake-ml-python",)))
+        self._made = Create(
+            "PROCEDURE",
+            place.named(place.procedure),
+            (
+                Property("RETURNS", Word("VARCHAR")),
+                Property("LANGUAGE", Word("PYTHON")),
+                Property("RUNTIME_VERSION", PYTHON),
+                Property("PACKAGES", packages),
+                Property("HANDLER", "main"),
+                Property("EXECUTE AS", Word("CALLER")),
+                Property("AS", Code(source.read_text(encoding="utf-8"))),
+            ),
+            ("OR REPLACE",),
+            columns=(Column("CALL", "VARCHAR"),),
+        )
+        self._comment = f"{place.mark} {hashlib.sha256(render(self._made).encode()).hexdigest()[:16]}"
+        self.text = self._text(self._comment)
+
+    def found(self) -> tuple[str, bool] | None:
+        """Return what is there, and whether it is ours."""
+        row = _row(self._account, "PROCEDURES", self._made.name)
+        return None if row is None else (self._text(row["description"]), self._place.is_marked(row["description"]))
+
+    def put(self) -> None:
+        """Make it, or replace it: a call that is under way goes on with the one that it began with."""
+        comment, (*settings, body) = Property("COMMENT", self._comment), self._made.properties
+        made = self._made
+        self._account.do(Create(made.kind, made.name, (*settings, comment, body), made.variants, columns=made.columns))
+
+    def drop(self) -> None:
+        """Drop it."""
+        self._account.do(Drop("PROCEDURE", self._made.name, if_exists=True, arguments=("VARCHAR",)))
+
+    def _text(self, comment: object) -> str:
+        return f"procedure {render_name(self._made.name)}\n  comment {comment}"
+
+
+def _row(account: Account, what: str, name: Name) -> dict[str, Any] | None:
+    """Return the row of SHOW of just this name."""
+    scope = Name(name.parts[:-1]) if len(name.parts) > 1 else None
+    return next((row for row in account.show(what, scope, like=name.last) if row["name"] == name.last), None)
+
+
+def _files_text(digest: str, names: Any) -> str:
+    return "\n".join([f"code {digest}", *(f"  {name}" for name in sorted(names))])

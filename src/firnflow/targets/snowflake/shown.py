@@ -1,0 +1,123 @@
+"""What is there, as SHOW tells it, in the form in which what should be there is written too.
+
+Snowflake tells no task's time limits and policies here, so the comment has a digest of the whole statement that made
+it: a change in the project is always seen, one by hand where SHOW tells of it. Columns:
+https://docs.snowflake.com/en/sql-reference/sql/show-tasks
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from firnflow.targets.snowflake.grammar import ParseError, parse, read_name, render, render_expression
+from firnflow.targets.snowflake.grammar.statements import Alter
+from firnflow.targets.snowflake.grammar.values import Code, Name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from firnflow.targets.snowflake.compile.place import Place
+    from firnflow.targets.snowflake.compile.tasks import Task, TaskGraph
+
+STARTED = "started"
+PAUSED = " paused"
+"""At the end of a root task's comment: `firnflow pause` has suspended it."""
+
+
+def wanted_text(graph: TaskGraph, place: Place) -> str:
+    """Return the tasks of a pipeline as text, each by itself."""
+    texts = {each.name: wanted_task(each, place, is_started=_is_started(graph, each)) for each in graph.tasks}
+    return _joined(texts)
+
+
+def wanted_task(task: Task, place: Place, *, is_started: bool) -> str:
+    """Return a task as text."""
+    settings = {each.name: each.value for each in task.statement(place).properties}
+    condition = "" if task.condition is None else render_expression(task.condition)
+    config = settings.get("CONFIG")
+    return _text(
+        {
+            "comment": settings["COMMENT"],
+            "warehouse": _last(settings["WAREHOUSE"]),
+            "schedule": settings.get("SCHEDULE"),
+            "config": _canonical(config.text) if isinstance(config, Code) else "",
+            "after": ", ".join(sorted(task.after)),
+            "when": condition,
+            "as": task.body,
+            "state": STARTED if is_started else "",
+        }
+    )
+
+
+def shown_text(rows: Iterable[Mapping[str, Any]], graph_has_schedule: bool, root: str) -> str:
+    """Return the rows of SHOW TASKS as the same text. Of a root without a schedule the state says nothing."""
+    return _joined(
+        {str(row["name"]): shown_task(row, has_state=row["name"] != root or graph_has_schedule) for row in rows}
+    )
+
+
+def shown_task(row: Mapping[str, Any], *, has_state: bool) -> str:
+    """Return a row of SHOW TASKS as text. A root that was paused counts as started: it is as it should be."""
+    comment = str(row.get("comment") or "")
+    state = STARTED if comment.endswith(PAUSED) else str(row.get("state") or "").lower()
+    return _text(
+        {
+            "comment": comment.removesuffix(PAUSED),
+            "warehouse": row.get("warehouse"),
+            "schedule": row.get("schedule"),
+            "config": _canonical(str(row.get("config") or "")),
+            "after": ", ".join(sorted(_names(row.get("predecessors")))),
+            "when": _condition(str(row.get("condition") or "")),
+            "as": str(row.get("definition") or "").strip(),
+            "state": state if has_state else "",
+        }
+    )
+
+
+def _is_started(graph: TaskGraph, task: Task) -> bool:
+    return task.name != graph.root or graph.has_schedule
+
+
+def _text(parts: Mapping[str, object]) -> str:
+    return "\n".join(f"  {name} {value}" for name, value in parts.items() if value)
+
+
+def _joined(texts: Mapping[str, str]) -> str:
+    return "\n".join(f"task {name}\n{text}" for name, text in sorted(texts.items()))
+
+
+def _last(value: object) -> str:
+    return value.last if isinstance(value, Name) else ""
+
+
+def _names(value: Any) -> list[str]:
+    """Return the own names of tasks, which SHOW tells as a JSON list of full ones, or as a list."""
+    found = json.loads(value) if isinstance(value, str) and value.strip() else value or []
+    return [_own_name(str(each)) for each in found]
+
+
+def _own_name(text: str) -> str:
+    try:
+        return read_name(text).last
+    except ParseError:
+        return text
+
+
+def _condition(text: str) -> str:
+    """Return a condition as the grammar writes it, or as it is where it is none of ours."""
+    if not text.strip():
+        return ""
+    try:
+        found = parse(f"ALTER TASK T MODIFY WHEN {text}")
+    except ParseError:
+        return text.strip()
+    return render(found).partition(" WHEN ")[2] if isinstance(found, Alter) else text
+
+
+def _canonical(text: str) -> str:
+    """Return JSON in one way of writing it; another text as it is."""
+    try:
+        return json.dumps(json.loads(text), sort_keys=True, ensure_ascii=False) if text.strip() else ""
+    except ValueError:
+        return text.strip()

@@ -1,0 +1,251 @@
+"""Snowflake as a target: compiles a project's pipelines to task graphs, and finds, makes and drops those."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firnflow.engine.fingerprint import Fingerprinter
+from firnflow.engine.run import params_of
+from firnflow.errors import ConfigError, DeployConflictError, UsageError
+from firnflow.project.settings import FILE
+from firnflow.stores.state.deployments import Address
+from firnflow.targets.base import Found, Resource
+from firnflow.targets.snowflake import checks, grants
+from firnflow.targets.snowflake.account import Account
+from firnflow.targets.snowflake.compile.jobs import Jobs
+from firnflow.targets.snowflake.compile.payload import payload_of
+from firnflow.targets.snowflake.compile.place import parsed, place_of, pool_name
+from firnflow.targets.snowflake.compile.schedule import weak_points
+from firnflow.targets.snowflake.compile.tasks import compile_graph
+from firnflow.targets.snowflake.connection import connect
+from firnflow.targets.snowflake.facts import Facts
+from firnflow.targets.snowflake.grammar import render_name
+from firnflow.targets.snowflake.graphs import Graphs
+from firnflow.targets.snowflake.needs import needs_of
+from firnflow.targets.snowflake.objects import ComputePool, Files, Procedure, Stage
+from firnflow.targets.snowflake.shown import wanted_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from firnflow.graph.model import Graph
+    from firnflow.graph.pipeline import Pipeline
+    from firnflow.project import Project
+    from firnflow.project.snowflake import Pool
+    from firnflow.targets.snowflake.compile.payload import Payload
+    from firnflow.targets.snowflake.compile.tasks import TaskGraph
+    from firnflow.targets.snowflake.grammar.values import Name
+
+STAGE, POOL, CODE, PROCEDURE, GRAPH = "stage", "compute pool", "code", "procedure", "task graph"
+
+
+class SnowflakeTarget:
+    """The schema of an environment.
+
+    Args:
+        project: the project, loaded in the environment.
+
+    Raises:
+        ConfigError: the section does not say where, or says it wrongly.
+    """
+
+    name = "snowflake"
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._place = place_of(project)
+        self._weak: list[str] = []
+        self._account = Account(self._connect)
+        self._graphs = Graphs(self._account, self._place)
+        self._compiled: dict[Address, TaskGraph] = {}
+        self._payload: Payload | None = None
+        self.warnings: list[str] = []
+
+    @property
+    def place(self) -> str:
+        """The schema, and the connection that leads there."""
+        connection = self._project.settings.snowflake.connection
+        by = f"connection {connection}" if connection else "the default connection"
+        return f"{render_name(self._place.schema_name)}, by {by}"
+
+    def wanted(self) -> list[Resource]:
+        """Return what should be there. Raises ConfigError, ParameterError, GraphError or UsageError."""
+        checks.check(self._project)
+        found = self._resources()
+        self._check_grants()
+        self.warnings += [each for each in self._weak if each not in self.warnings]
+        return found
+
+    def grants(self) -> list[str]:
+        """Return the script that makes a role which may do just what this environment needs."""
+        section = self._project.settings.snowflake
+        default = f'"FIRNFLOW_{self._place.environment.upper()}"'
+        return grants.script(
+            needs_of(self._project, self._place), parsed(self._project, "role", section.role or default)
+        )
+
+    def found(self, addresses: Collection[Address]) -> dict[Address, Found]:
+        """Return what is there of these. Raises StoreError where the account cannot be read."""
+        return {address: found for address in addresses if (found := self._found(address)) is not None}
+
+    def put(self, resource: Resource, before: Found | None) -> None:
+        """Make a resource, or alter it. Raises DeployConflictError where it is not as when the plan was made."""
+        address, text = resource.address, before.resource.text if before is not None else None
+        if address.kind == GRAPH:
+            self._graphs.put(self._compiled[address], text)
+            return
+        there = self._found(address)
+        if there is not None and (not there.ours or there.resource.text not in {text, resource.text}):
+            raise self._conflict(address)
+        if address.kind == CODE:
+            self._files().put()
+        elif address.kind == POOL:
+            self._pool(address).put(there.resource.text if there is not None else None)
+        else:
+            self._plain(address).put()
+
+    def drop(self, before: Found) -> None:
+        """Drop a resource. Raises as `put`."""
+        address = before.resource.address
+        if address.kind == GRAPH:
+            self._graphs.drop(address.name, before.resource.text)
+            return
+        there = self._found(address)
+        if there is None:
+            return
+        if not there.ours or there.resource.text != before.resource.text:
+            raise self._conflict(address)
+        self._object(address).drop()
+
+    # -- what should be there
+
+    def _resources(self) -> list[Resource]:
+        project, place = self._project, self._place
+        pipelines = sorted(project.pipelines.items())
+        graphs = {name: pipeline.build() for name, pipeline in pipelines}
+        texts = {name: graph.model_dump_json(indent=1) for name, graph in graphs.items()}
+        self._payload = payload_of(project, texts)
+        jobs = Jobs(project, place, self._payload.digest)
+        fingerprints = Fingerprinter((project.root,))
+        made = [self._graph(pipeline, graphs[name], jobs, fingerprints) for name, pipeline in pipelines]
+        self.warnings[:] = [note for graph in graphs.values() for note in weak_points(graph)]
+        self.warnings += checks.costs(project, self._used_pools(graphs))
+        code = {"digest": self._payload.digest, "files of the project": str(self._payload.count)}
+        before = [
+            Resource(Address(STAGE, render_name(place.stage)), self._stage().text),
+            *self._pools(),
+            Resource(Address(CODE, place.folder), self._files().text, code),
+            Resource(Address(PROCEDURE, place.procedure), self._procedure().text),
+        ]
+        return [*before, *made]
+
+    def _graph(self, pipeline: Pipeline, graph: Graph, jobs: Jobs, fingerprints: Fingerprinter) -> Resource:
+        defaults = self._defaults(pipeline, graph)
+        address = Address(GRAPH, graph.pipeline)
+        compiled = self._compiled[address] = compile_graph(graph, self._place, jobs, defaults)
+        facts = Facts(jobs, fingerprints, pipeline.tasks).of(graph, compiled, defaults)
+        return Resource(address, wanted_text(compiled, self._place), facts)
+
+    def _defaults(self, pipeline: Pipeline, graph: Graph) -> dict[str, Any]:
+        """Return the parameters that have a value; whoever starts a run gives the others."""
+        layers = [values for _, values in self._project.settings.params.get(graph.pipeline, ())]
+        given = {name.partition(".")[0] for values in layers for name in values}
+        missing = sorted(name for name, field in graph.params.items() if field.required and name not in given)
+        if not missing:
+            return params_of(self._project, pipeline, ())
+        if graph.schedule is not None:
+            raise ConfigError(
+                f"{self._project.root / FILE}: pipeline {graph.pipeline!r} has a schedule, but nobody says what "
+                f"{', '.join(missing)} is then. Mend: {missing[0]} = … in [pipelines.{graph.pipeline}.params], or a "
+                "default"
+            )
+        return {name: value for values in layers for name, value in values.items() if name in graph.params}
+
+    def _pools(self) -> Iterator[Resource]:
+        """Yield the compute pools that we make."""
+        for key, pool in sorted(self._project.settings.snowflake.pools.items()):
+            if pool.family is not None:
+                address = Address(POOL, render_name(self._pool_name(key, pool)))
+                size = f"{pool.min_nodes} to {pool.max_nodes} × {pool.family}"
+                facts = {"instances": size, "suspended after": f"{pool.suspend} s"}
+                yield Resource(address, self._pool(address).text, facts)
+
+    def _used_pools(self, graphs: dict[str, Graph]) -> set[str]:
+        default = self._project.settings.snowflake.pool
+        nodes = [node for graph in graphs.values() for node in graph.tasks.values()]
+        return {node.options.resources.pool or default for node in nodes} | {default}
+
+    # -- what is there
+
+    def _found(self, address: Address) -> Found | None:
+        where = f"{address.kind} {address.name} in {render_name(self._place.schema_name)}"
+        if address.kind == GRAPH:
+            return self._found_graph(address)
+        if address.kind == CODE:
+            files = self._files().found()
+            return None if files is None else Found(Resource(address, files), ours=True, where=where)
+        found = self._pool(address).found() if address.kind == POOL else self._plain(address).found()
+        return None if found is None else Found(Resource(address, found[0]), ours=found[1], where=where)
+
+    def _found_graph(self, address: Address) -> Found | None:
+        rows = self._graphs.rows(address.name)
+        own = self._graphs.own(rows)
+        compiled = self._compiled.get(address)
+        names = {each.name for each in compiled.tasks} if compiled is not None else {self._place.root(address.name)}
+        foreign = sorted(name for name in names if name in rows and name not in own)
+        if foreign:
+            where = f"task {render_name(self._place.named(foreign[0]))}"
+            return Found(Resource(address, ""), ours=False, where=where)
+        if not own:
+            return None
+        text = self._graphs.text(address.name, own)
+        return Found(Resource(address, text), ours=True, where=render_name(self._place.named(min(own))))
+
+    def _object(self, address: Address) -> Files | ComputePool | Stage | Procedure:
+        if address.kind == CODE:
+            return self._files()
+        return self._pool(address) if address.kind == POOL else self._plain(address)
+
+    def _plain(self, address: Address) -> Stage | Procedure:
+        return self._stage() if address.kind == STAGE else self._procedure()
+
+    def _stage(self) -> Stage:
+        return Stage(self._account, self._place)
+
+    def _files(self) -> Files:
+        return Files(self._account, self._place, self._payload)
+
+    def _procedure(self) -> Procedure:
+        has_image = self._project.settings.snowflake.image is not None
+        return Procedure(self._account, self._place, has_image=has_image)
+
+    def _pool(self, address: Address) -> ComputePool:
+        from firnflow.project.snowflake import Pool
+
+        pools = self._project.settings.snowflake.pools.items()
+        named = {render_name(self._pool_name(key, pool)): pool for key, pool in pools}
+        name = parsed(self._project, "pools", address.name)
+        return ComputePool(self._account, self._place, name, named.get(address.name, Pool()))
+
+    def _pool_name(self, key: str, pool: Pool) -> Name:
+        return pool_name(self._project, key, pool)
+
+    # -- who may
+
+    def _connect(self) -> Any:
+        connection, self._weak = connect(self._project)
+        return connection
+
+    def _check_grants(self) -> None:
+        """Raise UsageError where the role lacks a privilege, before anything is changed."""
+        lacking = grants.missing(self._account, needs_of(self._project, self._place))
+        if lacking:
+            lines = "\n".join(f"  {need}" for need in lacking)
+            environment = self._place.environment
+            raise UsageError(
+                f"The role of {self.place} lacks:\n{lines}\nMend: somebody who may runs what `firnflow plan --env "
+                f"{environment} --grants` prints"
+            )
+
+    def _conflict(self, address: Address) -> DeployConflictError:
+        return DeployConflictError(f"{address} was changed by somebody else since the plan was made. Mend: plan again")
