@@ -10,7 +10,7 @@ from firnflow.graph.units import parse_duration
 from firnflow.project.secrets import Secret, reference_only
 from firnflow.project.toml import STRICT
 
-Orchestrator: TypeAlias = Literal["local", "airflow"]
+Orchestrator: TypeAlias = Literal["local", "airflow", "snowflake"]
 
 Place = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A path or a name on the machines of the orchestrator."""
