@@ -131,14 +131,16 @@ class Follower:
             self._tell(Event("task_retrying", *about, data))
         elif task.status in _ENDED:
             data |= {"state": self._status(task), "seconds": task.seconds, "took": task.seconds}
-            error = {"error": self._error(task)} if task.status == TaskStatus.FAILED else {}
+            error = {"error": self._error(task)} if data["state"] == TaskStatus.FAILED else {}
             self._tell(Event("task_finished", *about, {**data, **error}))
 
     def _status(self, task: TargetTask) -> TaskStatus:
         """Return how a task ended; what it was spared by an earlier run, only the state knows."""
         attempt = self._attempts.get((task.task, task.element))
-        known = attempt is not None and task.status == TaskStatus.SUCCEEDED and attempt.status in COMMITTED
-        return attempt.status if attempt is not None and known else task.status
+        if attempt is None or attempt.status not in COMMITTED:
+            return task.status
+        # the target lets the finalizer of a failed run fail
+        return attempt.status if task.status == TaskStatus.SUCCEEDED or task.task == FINALIZER else task.status
 
     def _error(self, task: TargetTask) -> dict[str, Any]:
         attempt = self._attempts.get((task.task, task.element))

@@ -45,8 +45,9 @@ class Row:
         """How it stands: as the state says, unless the target has ended it before it could write that down."""
         if self.record is None:
             return self._there.status
-        is_lost = self.record.status == RunStatus.RUNNING and self.there is not None and self.there.is_over
-        return RunStatus.FAILED if is_lost else self.record.status
+        if self.record.status != RunStatus.RUNNING or self.there is None or not self.there.is_over:
+            return self.record.status
+        return RunStatus.CANCELLED if self.there.status == RunStatus.CANCELLED else RunStatus.FAILED
 
     @property
     def is_over(self) -> bool:

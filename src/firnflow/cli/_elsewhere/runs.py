@@ -38,7 +38,7 @@ def _listed(row: Row) -> runs.Listed:
         return listed._replace(status=row.status, ended_at=ended, error="ended before it could say how")
     assert row.there is not None  # noqa: S101 - one of the two is there
     there = row.there
-    error = "" if not there.is_over else "no task of it has begun"
+    error = "no task of it has begun" if there.is_over else ""
     return runs.Listed(row.id, row.pipeline, there.partition, there.status, there.began_at, there.ended_at, error)
 
 

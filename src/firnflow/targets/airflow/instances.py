@@ -25,6 +25,9 @@ _STATUS = {
 _RETRIED = "up_for_retry"
 _GONE = "removed"
 _OURS = "firnflow"
+"""Stands in the name of the logger of our operator."""
+_GROUP, _SOURCES, _CALL = "::", "::group::Log message source details", "Calling "
+_BAD = {"warning", "error", "critical"}
 
 
 def tasks(rows: Sequence[dict[str, Any]], now: float) -> list[TargetTask]:
@@ -59,16 +62,34 @@ def left(rows: Sequence[dict[str, Any]]) -> list[str | list[Any]]:
 
 
 def lines(content: Sequence[Any]) -> list[LogLine]:
-    """Return a log: what the task has printed and what became of it, without what Airflow says of itself."""
+    """Return a log: what the task has said, and what Airflow warns of; not what Airflow says of itself besides.
+
+    An error that the task has said, and its operator has told Airflow once more, is there once.
+    """
     found: list[LogLine] = []
-    at = 0.0
+    said: set[str] = set()
+    at, is_ours = 0.0, True
     for each in content:
         row = each if isinstance(each, dict) else {"event": str(each)}
-        at = _moment(row.get("timestamp")) or at
-        source, level = str(row.get("logger") or ""), str(row.get("level") or "info").lower()
-        if row.get("event") and not str(row["event"]).startswith("::"):
-            found.append(LogLine(at, level, source, str(row["event"])))
+        text, level = str(row.get("event") or ""), str(row.get("level") or "info").lower()
+        if text.startswith(_GROUP):
+            is_ours = text != _SOURCES  # the files that Airflow has read
+            continue
+        at, source = _moment(row.get("timestamp")) or at, str(row.get("logger") or "")
+        is_task = not source or _OURS in source
+        if not text or not is_ours or not (is_task or level in _BAD) or (level == "error" and text in said):
+            continue
+        said.add(text)
+        level = "debug" if is_task and text.startswith(_CALL) else level
+        found.append(LogLine(at, level, source, text + _cause(row.get("error_detail"))))
     return found
+
+
+def _cause(detail: Any) -> str:
+    """Return what was raised, where Airflow says so."""
+    if not isinstance(detail, list) or not detail or not isinstance(detail[-1], dict):
+        return ""
+    return f": {detail[-1].get('exc_type')}: {detail[-1].get('exc_value')}"
 
 
 def _moment(text: Any) -> float | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from firnflow._text import printable
+from firnflow.engine.driver import FINALIZER
 from firnflow.errors import NotFoundError, RunConflictError, TargetError, UsageError
 from firnflow.status import RunStatus
 from firnflow.targets.airflow import backfills, instances
@@ -28,6 +30,8 @@ _STATUS: dict[str, Standing] = {
     "success": RunStatus.SUCCEEDED,
     "failed": RunStatus.FAILED,
 }
+CANCELLED = "cancelled by firnflow"
+"""The note at a run that was: to Airflow it has failed."""
 _UNDER_WAY = ("queued", "running")
 _WRONG = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 
@@ -109,8 +113,14 @@ class AirflowOperator:
         return instances.lines(answer.get("content") or [])
 
     def cancel(self, run: TargetRun) -> None:
-        """Have Airflow fail the run: it kills what is under way, skips what is not, and still runs the teardown."""
-        self._api.patch(*self._path(run), data={"state": "failed"})
+        """Have Airflow fail the run: it kills what is under way, skips what is not, and still runs the teardown.
+
+        A run that has not begun has nothing to tear down, and would wait for its turn to do so: it ends at once.
+        """
+        if run.status == QUEUED:
+            with contextlib.suppress(TargetError):  # it has begun at this moment
+                self._api.patch(*self._path(run), "taskInstances", FINALIZER, data={"new_state": "failed"})
+        self._api.patch(*self._path(run), data={"state": "failed", "note": CANCELLED})
 
     def retry(self, run: TargetRun) -> None:
         """Clear what has not succeeded, the finalizer among it."""
@@ -214,11 +224,14 @@ class AirflowOperator:
     def _run(self, data: dict[str, Any]) -> TargetRun:
         pipeline = str(data["dag_id"]).removeprefix(self._prefix)
         partition = (data.get("conf") or {}).get(PARTITION)
+        status = _STATUS.get(data["state"], RunStatus.RUNNING)
+        if status == RunStatus.FAILED and data.get("note") == CANCELLED:
+            status = RunStatus.CANCELLED
         return TargetRun(
             id=run_id(pipeline, data["dag_run_id"]),
             native=data["dag_run_id"],
             pipeline=pipeline,
-            status=_STATUS.get(data["state"], RunStatus.RUNNING),
+            status=status,
             partition=partition if isinstance(partition, str) else None,
             cause=str(data["run_type"]),
             began_at=_moment(data["start_date"]) or _moment(data["queued_at"]) or _moment(data["run_after"]) or 0.0,
