@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make_table() -> Iterator[Callable[..., ibis.Table]]:
     connection = ibis.duckdb.connect()
 
@@ -26,7 +26,7 @@ def make_table() -> Iterator[Callable[..., ibis.Table]]:
     connection.disconnect()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def columns() -> steps.Columns:
     return steps.Columns(key="id", label="left")
 
@@ -47,7 +47,7 @@ def people(count: int = 2000, seed: int = 0) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def customers(make_table: Callable[..., ibis.Table]) -> ibis.Table:
     return make_table(**people())
 
@@ -82,7 +82,7 @@ def fitted(table: ibis.Table, columns: steps.Columns, **changes: Any) -> steps.P
     return steps.encode(table, columns, settings["encoding"], found)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def helpers() -> Any:
     """The functions above, for test modules, which cannot import this one."""
 

@@ -15,7 +15,7 @@ from firnflow.values.model import Model
 QUICK = steps.Training(rounds=60, early_stopping=10, learning_rate=0.3, max_depth=2)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def case(customers, columns, helpers):
     parts = steps.split(customers, columns, steps.Splitting())
     found = helpers.fitted(parts.train, columns)

@@ -47,13 +47,13 @@ def two_nodes():
         cluster.shutdown()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def features(customers, columns, helpers):
     found = helpers.fitted(customers, columns)
     return found.apply(customers), found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trial(features, columns):
     return steps.cross_validate(features[0], columns, TRAINING)
 

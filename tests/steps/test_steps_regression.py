@@ -17,7 +17,7 @@ QUICK = steps.Training(objective="regression", rounds=80, folds=3, learning_rate
 COLUMNS = steps.Columns(key="id", label="rent")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def flats(make_table):
     rng = np.random.default_rng(5)
     size, rooms = rng.gamma(6, 12, 1500) + 15, rng.integers(1, 7, 1500)
@@ -32,7 +32,7 @@ def flats(make_table):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def case(flats):
     parts = steps.split(flats, COLUMNS, steps.Splitting(stratify=False, test_share=0.4))
     fitted = steps.encode(parts.train, COLUMNS, steps.Encoding())

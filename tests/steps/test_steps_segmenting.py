@@ -14,7 +14,7 @@ QUICK = steps.Training(rounds=60, early_stopping=10, learning_rate=0.3, max_dept
 LOOKING = steps.Evaluating(resamples=200, reason_rows=0, summary_rows=50)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def case(customers, columns, helpers):
     parts = steps.split(customers, columns, steps.Splitting(test_share=0.4))
     found = helpers.fitted(parts.train, columns)

@@ -16,7 +16,7 @@ from firnflow.values.model import Model
 QUICK = steps.Training(rounds=60, early_stopping=10, learning_rate=0.3, max_depth=2)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def features(customers, columns, helpers):
     found = helpers.fitted(customers, columns)
     return found.apply(customers), found

@@ -34,7 +34,7 @@ SPACE = {
 TUNING = steps.Tuning(space=SPACE, trials=9)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def features(customers, columns, helpers):
     return helpers.fitted(customers, columns).apply(customers)
 
