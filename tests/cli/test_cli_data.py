@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 
 import pytest
 
@@ -36,13 +38,30 @@ def grow(p):
 """
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Where the project with tables is, and where a copy of it as it was made."""
+    folder = tmp_path_factory.mktemp("tables")
+    return folder / "shop", folder / "copy"
+
+
 @pytest.fixture
-def tables(shop, add):
-    """A table with three versions: of 4 rows, of 40, and of 40 with another column."""
-    add(TABLES)
-    for wish in (["rows=4"], ["rows=40"], ["rows=40", "extra=true"]):
-        found = shop.call("run", "fill", "--inline", *(part for each in wish for part in ("--set", each)))
-        assert found.code == 0, found.err
+def tables(shop, add, kept, monkeypatch):
+    """A table with three versions: of 4 rows, of 40, and of 40 with another column. It is made once, and put back."""
+    root, copy = kept
+    if copy.exists():
+        shutil.rmtree(root)
+        shutil.copytree(copy, root)
+    else:
+        add(TABLES)
+        shutil.copytree(shop.root, root)
+    monkeypatch.chdir(root)
+    shop = dataclasses.replace(shop, root=root)
+    if not copy.exists():
+        for wish in (["rows=4"], ["rows=40"], ["rows=40", "extra=true"]):
+            found = shop.call("run", "fill", "--inline", *(part for each in wish for part in ("--set", each)))
+            assert found.code == 0, found.err
+        shutil.copytree(root, copy)
     return shop
 
 
