@@ -313,6 +313,9 @@ def test_a_killed_attempt_is_lost_and_the_next_one_counts(shop):
     assert [attempt.status for attempt in shop.state.attempts("r1")] == ["lost", "running"]
     again.kill()
     again.communicate(timeout=60)
+    ended = shop.call("exec", "--graph", "sleepy.json", "--task", "finalizer", "--run", "r1")
+    assert ended.json["status"] == "failed"
+    assert shop.newest().error.startswith("task nap: WorkerLostError: its process was ended from outside")
 
 
 def test_several_tasks_of_one_run_at_once(shop):
@@ -333,6 +336,38 @@ def test_several_tasks_of_one_run_at_once(shop):
     assert "has not committed" in done[1].err
     assert [a.status for a in shop.state.attempts("r1")].count("succeeded") == 1
     assert shop.newest().status == "running"
+
+
+def test_a_run_that_its_scheduler_gives_up_has_failed_and_one_that_has_ended_stays(shop, graph):
+    graph("make")
+    told = graph("finalizer", "--given-up", "nobody serves the queue")
+    assert (told.code, told.json["status"], told.json["is_news"]) == (0, "failed", True)
+    assert (shop.newest().status, shop.newest().error) == ("failed", "nobody serves the queue")
+    assert graph("finalizer", "--given-up", "again").json["error"] == "nobody serves the queue"
+    assert graph("finalizer", "--given-up", "no task began", run="r2").json["is_news"]
+    assert shop.state.run("r2").error == "no task began"
+    wrong = graph("make", "--given-up", "why")
+    assert (wrong.code, "Mend: --task finalizer" in wrong.err) == (2, True)
+
+
+def test_a_size_that_is_none_is_refused(graph):
+    said = graph("make", "--memory", "much")
+    assert (said.code, "--memory 'much' is no size" in said.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_task_that_outgrows_its_memory_is_ended_with_an_answer(shop):
+    """A Python with these libraries holds more than 40 MiB at any rate; a child of the task ends too."""
+    process = start_nap(shop, "--memory", "40MiB", seconds=3)
+    out, _ = process.communicate(timeout=60)
+    answer = json.loads(out)
+    assert (process.returncode, answer["state"], answer["error"]["type"]) == (1, "failed", "MemoryLimitError")
+    assert "took more memory than its limit of 40 MiB" in answer["error"]["message"]
+    (attempt,) = shop.state.attempts("r1")
+    assert (attempt.status, attempt.error["kind"]) == ("failed", "memory")
+    again = start_nap(shop, "--memory", "4GiB", seconds=3)
+    again.communicate(timeout=60)
+    assert again.returncode == 0
 
 
 @pytest.mark.server

@@ -118,6 +118,8 @@ SETTINGS = """
     state = "env:FAR_STATE"
     [environments.cloud]
     artifacts = "env:BUCKET"
+    [environments.onairflow]
+    state = "airflow:conn/far"
     [environments.filed]
     state = "file:secrets/state-url"
 """
@@ -409,6 +411,23 @@ def test_a_module_that_cannot_be_imported_by_the_workers_alone(nest):
     connection = sqlite3.connect(nest.own / "state.db")
     assert connection.execute("SELECT status FROM run").fetchall() == [("failed",)]
     connection.close()
+
+
+def test_what_a_task_on_airflow_is_given(nest):
+    """Its connections come in variables, as `firnflow exec` gets them there."""
+    nest.environment["AIRFLOW_CONN_FAR"] = nest.environment["FAR_STATE"].replace("postgresql", "postgres")
+    assert nest.quick("show", "quiet", "--output", "graph.json").code == 0
+    execute = ("exec", "--graph", "graph.json", "--task", "chatty", "--run", "one")
+    for call in (
+        ("runs",),
+        execute,
+        ("--debug", *execute),
+        (*execute[:4], "finalizer", "--given-up", "why", *execute[5:]),
+    ):
+        said = nest.quick(*call, "--env", "onairflow")
+        clean(said.out + said.err, call)
+        assert (said.code, "127.0.0.1" in said.err) == (1, True), said.err
+    check_files(nest, nest.root / "graph.json")
 
 
 @pytest.mark.slow

@@ -174,6 +174,7 @@ def test_a_failed_run_is_told_once_on_each_channel(project, mail, hook, capfd):
     (post,) = hook.posts
     assert post["title"] == "broken failed"
     assert "ValueError: no luck ˋˋˋ <b>*here*</b>" in post["message"]
+    assert "in fails\n    raise ValueError" in post["message"]  # the traceback begins and ends in the user's function
     assert "firnflow resume broken-" in post["message"]
     (message,) = mail
     assert message["Subject"] == "broken failed"

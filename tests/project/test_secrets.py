@@ -28,6 +28,14 @@ def test_a_variable_and_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert redact("x s3cr3t! y 'from file'") == "x *** y '***'"
 
 
+def test_what_airflow_gives_to_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", "postgres://u:s3cr3t%40@h:5432/shop")
+    monkeypatch.setenv("AIRFLOW_VAR_SLACK.URL", "slack://t0ken")
+    assert Secret("airflow:conn/shop").reveal() == "postgresql://u:s3cr3t%40@h:5432/shop"
+    assert Secret("airflow:var/slack.url").reveal() == "slack://t0ken"
+    assert redact("s3cr3t%40 s3cr3t@ slack://t0ken") == "*** *** ***"
+
+
 def test_it_never_shows_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "s3cr3t!")
     secret = Secret("env:TOKEN")
@@ -45,11 +53,14 @@ def test_it_never_shows_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         ("file:binary", "cannot be read as text"),
         ("file:huge", "too large for a secret"),
         ("file:empty", "is empty"),
+        ("airflow:conn/shop", "only a task on Airflow is given Airflow's connection shop.* AIRFLOW_CONN_SHOP"),
+        ("airflow:conn/json", "is JSON. Mend: write the connection as a URL"),
     ],
 )
 def test_what_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reference: str, message: str) -> None:
     monkeypatch.delenv("MISSING", raising=False)
     monkeypatch.setenv("EMPTY", "")
+    monkeypatch.setenv("AIRFLOW_CONN_JSON", '{"conn_type": "postgres"}')
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "huge").write_bytes(b"x" * 100_000)
     (tmp_path / "empty").write_bytes(b"\n")

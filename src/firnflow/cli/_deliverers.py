@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from firnflow.stores.state import State
 
 _MOST_LOG = 1_000_000  # bytes
+_PATIENCE = 20.0  # seconds that a task of another scheduler waits until all are told
 
 
 def deliverers(root: Path, settings: Settings, state: State) -> list[Deliverer]:
@@ -78,6 +79,33 @@ class Sender:
         self._start(None)
         if self._process is not None:
             self._process.returncode = 0  # as in `finish`
+
+    def tell(self, run: str) -> str | None:
+        """Start it now, wait a little, and return where the tracker shows a run.
+
+        The machine may be there for one task only. A service that is away holds nobody up for long.
+        """
+        if not anybody(self._settings):
+            return None
+        self._start(None)
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_PATIENCE)
+            self._process.returncode = self._process.returncode or 0
+        return self._page(run)
+
+    def _page(self, run: str) -> str | None:
+        from firnflow.models.tracking.send import TrackingDeliverer
+        from firnflow.stores.state import State
+
+        state = State(self._settings.state.reveal())
+        try:
+            found = deliverers(self._root, self._settings, state)
+            return next((each.page(run) for each in found if isinstance(each, TrackingDeliverer)), None)
+        except FirnflowError:  # what is configured leads nowhere, and the process has said so
+            return None
+        finally:
+            state.close()
 
     def _start(self, run: str | None) -> None:
         with contextlib.suppress(OSError):  # no room for a process: the next run sends

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from firnflow.cli import _options
 from firnflow.errors import UsageError
 from firnflow.status import COMMITTED, RunStatus, TaskStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _GRAPH = typer.Option(..., "--graph", metavar="FILE", help="What `firnflow show PIPELINE --format json` wrote.")
 _TASK = typer.Option(..., "--task", metavar="NAME", help="The task; `finalizer` ends the run.")
@@ -23,6 +28,8 @@ _PARTITION = typer.Option(None, "--partition", metavar="KEY", help="What a new r
 _DUE = typer.Option(None, "--due", metavar="MOMENT", help="When a new run was due: for the newest partition of then.")
 _CHANGED = typer.Option([], "--changed", metavar="KEY", help="A partition that has started a new run; the last counts.")
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take what is there already.")  # noqa: FBT003 - Typer's way
+_MEMORY = typer.Option(None, "--memory", metavar="SIZE", help="End the task if it holds more, e.g. 2GiB.")
+_GIVEN_UP = typer.Option(None, "--given-up", metavar="WHY", help="Run nothing: end the run as failed, if it goes on.")
 _EXIT_CODES = {"stopped by SIGINT": 130, "stopped by SIGTERM": 143}
 
 
@@ -37,28 +44,45 @@ def command(
     due: str | None = _DUE,
     changed: list[str] = _CHANGED,
     cache: bool = _CACHE,
+    memory: str | None = _MEMORY,
+    given_up: str | None = _GIVEN_UP,
     environment: str | None = _options.ENVIRONMENT,
 ) -> int:
     """Execute one task of a run: for schedulers other than Firnflow's own.
 
     Takes the task's inputs from what the run has committed, and prints what came of it as JSON, its outputs as refs.
     What the task prints goes to stderr and into its log. `--task finalizer` comes last: it runs the pipeline's
-    finalizer, if it has one, ends the run, and fails if the run did.
+    finalizer, if it has one, ends the run, and fails if the run did. Then whoever is to be told of runs is told.
     """
     from firnflow.cli import _project
+    from firnflow.cli._deliverers import Sender
     from firnflow.cli._print import print_json, stdout_is_data
     from firnflow.graph.check import read_graph
 
     moment = _moment(due) if due is not None else None
+    most = _size(memory) if memory is not None else None
+    if given_up is not None and task != "finalizer":
+        raise UsageError(f"--given-up ends the run, not task {task!r}. Mend: --task finalizer")
+    leave = _leaving() if most is not None else lambda _: None
     with stdout_is_data():
         read = read_graph(_bytes(graph))
         project = _project.load(environment)
+        from firnflow.engine.driver import FINALIZER
         from firnflow.engine.external.plan import Wish
-        from firnflow.engine.external.task import execute_task
+        from firnflow.engine.external.task import execute_task, give_up
 
-        wish = Wish(read, run, task, element, tuple(assignments), cache, partition, moment, tuple(changed), elements)
-        answer = execute_task(project, wish, sys.stderr)
+        wish = Wish(
+            read, run, task, element, tuple(assignments), cache, partition, moment, tuple(changed), elements, most
+        )
+        if given_up is not None:
+            answer = give_up(project, wish, given_up)
+        else:
+            answer = execute_task(project, wish, sys.stderr, leave)
+        if task == FINALIZER and answer.get("is_news", True):
+            answer["tracked"] = Sender(project.root, project.settings).tell(answer["run"])
     print_json(answer)
+    if given_up is not None:
+        return 0
     is_broken = answer.get("status") in {RunStatus.FAILED, RunStatus.CANCELLED}
     if answer["state"] in {*COMMITTED, TaskStatus.SKIPPED} and not is_broken:
         return 0
@@ -72,6 +96,33 @@ def _moment(text: str) -> float:
         if moment.tzinfo is not None:
             return moment.timestamp()
     raise UsageError(f"--due {text!r} is no moment with a time zone. E.g.: 2026-01-05T06:00:00+00:00")
+
+
+def _size(text: str) -> int:
+    """Return a number of bytes. Raises UsageError where it is none."""
+    from firnflow.graph.units import parse_memory
+
+    with contextlib.suppress(ValueError):
+        size = parse_memory(int(text) if text.isdecimal() else text)
+        if size > 0:
+            return size
+    raise UsageError(f"--memory {text!r} is no size. E.g.: 2GiB, or a number of bytes")
+
+
+def _leaving() -> Callable[[dict[str, Any]], None]:
+    """Return what prints an answer and ends the process at once, whatever its main thread does."""
+    stdout = os.dup(1)
+
+    def leave(answer: dict[str, Any]) -> None:
+        from firnflow.cli._print import print_json
+        from firnflow.engine.external.outgrown import end_children
+
+        end_children()
+        with os.fdopen(stdout, "w", encoding="utf-8") as sys.stdout:
+            print_json(answer)
+        os._exit(1)
+
+    return leave
 
 
 def _bytes(path: str) -> bytes:

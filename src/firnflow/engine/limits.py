@@ -34,7 +34,7 @@ def enforce(pool: Pool | InlinePool, running: dict[int, TaskNode]) -> None:
             pool.kill(worker, "memory")
 
 
-def explain(kind: str, node: TaskNode, why: str, said: str) -> dict[str, Any]:
+def explain(kind: str, node: TaskNode, why: str, said: str, memory: int | None = None) -> dict[str, Any]:
     """Return, as an error in plain data, why a task's worker is gone.
 
     Args:
@@ -42,13 +42,15 @@ def explain(kind: str, node: TaskNode, why: str, said: str) -> dict[str, Any]:
         node: the task.
         why: how the process ended, for `worker_lost`.
         said: what the process last wrote, e.g. the trace of a segmentation fault.
+        memory: the limit in bytes, where it is not the task's own.
     """
     options = node.options
+    limit = memory or options.resources.memory or 0
     message = {
         "timeout": f"ran longer than its timeout of {options.timeout:g} s and was ended. Mend: @task(timeout=…)"
         if options.timeout
         else "",
-        "memory": f"took more memory than its limit of {_bytes(options.resources.memory or 0)} and was ended. "
+        "memory": f"took more memory than its limit of {_bytes(limit)} and was ended. "
         "Mend: @task(resources=Resources(memory=…))",
         "cancelled": "was cancelled",
         "worker_lost": f"{why}. Out of memory or a fault in a native library are the usual causes",

@@ -16,7 +16,7 @@ from firnflow.engine import services
 from firnflow.errors import UsageError
 from firnflow.monitoring import wording
 from firnflow.project.settings import ALERT_KINDS, AlertKind
-from firnflow.status import RunStatus
+from firnflow.status import RunStatus, TaskStatus
 from firnflow.stores.state.ledger import Ledger
 from firnflow.stores.state.models import Models
 from firnflow.stores.state.outbox import Outbox
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from firnflow.project.settings import Settings
-    from firnflow.stores.state import State
+    from firnflow.stores.state import Run, State
 
 Kind: TypeAlias = AlertKind
 KINDS = ALERT_KINDS
@@ -107,8 +107,14 @@ def _failures(state: State, settings: Settings, since: float) -> Iterator[Alert]
         for run in state.runs(status=status, limit=200):
             ended = run.ended_at or run.started_at
             if run.environment == settings.environment and ended >= since:
-                title, body = wording.failure(run, settings.project)
+                title, body = wording.failure(run, settings.project, _traceback(state, run))
                 yield Alert(f"run:{run.id}:{ended:.3f}", "failure", run.pipeline, title, body, ended)
+
+
+def _traceback(state: State, run: Run) -> str:
+    """Return where the user's function failed, of the attempt that failed last; empty: none has said so."""
+    failed = [attempt.error or {} for attempt in state.attempts(run.id) if attempt.status == TaskStatus.FAILED]
+    return str(failed[-1].get("traceback") or "").rstrip() if failed else ""
 
 
 def _not_started(state: State, settings: Settings, since: float) -> Iterator[Alert]:

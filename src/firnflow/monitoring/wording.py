@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from firnflow.project.settings import DEFAULT_ENVIRONMENT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,17 +25,19 @@ _SAID = {
 }
 
 
-def failure(run: Run, project: str) -> tuple[str, str]:
-    """Return title and body for a run that failed, or whose process is gone."""
+def failure(run: Run, project: str, traceback: str = "") -> tuple[str, str]:
+    """Return title and body for a run that failed, or whose process is gone; traceback: of the function that failed."""
     where = f"{code(run.pipeline)} in {code(project)} ({code(run.environment)})"
     what = f" for {code(run.partition)}" if run.partition is not None else ""
+    env = f" --env {run.environment}" if run.environment != DEFAULT_ENVIRONMENT else ""
     lines = [
         f"Run {code(run.id)} of {where}{what} {run.status} at {moment(run.ended_at or run.started_at)}.",
         "",
         fenced(run.error or "no reason was written down"),
+        *(["", fenced(traceback if len(traceback) <= _MOST else f"… {traceback[-_MOST + 2 :]}")] if traceback else []),
         "",
-        f"- look: {code(f'firnflow logs --run {run.id}')}",
-        f"- go on from where it stopped: {code(f'firnflow resume {run.id}')}",
+        f"- look: {code(f'firnflow logs --run {run.id}{env}')}",
+        f"- go on from where it stopped: {code(f'firnflow resume {run.id}{env}')}",
     ]
     return f"{run.pipeline} {run.status}", "\n".join(lines)
 

@@ -42,6 +42,12 @@ class Airflow(BaseModel):
     """For tasks whose `Resources` name no pool."""
     pool: AirflowName | None = None
     """Airflow's pool, for all tasks."""
+    priority: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
+    """Of all tasks among others that wait for the same pool; default: Airflow's."""
+    image: Place | None = None
+    """Of the pods that the executor `kubernetes` starts for tasks; default: Airflow's."""
+    files: Address | None = None
+    """Where browsers reach the artifact store, for links from tasks to their reports; None: they have none."""
     tags: tuple[AirflowName, ...] = ()
     url: Address | None = None
     """Of Airflow's page, whose REST API runs, cancels and resumes; None: only plan and apply."""

@@ -21,14 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HIDDEN = "***"
-_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0/][^\0]*|file:/[^\0/][^\0]*)")
+_REFERENCE = re.compile(
+    r"(env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0/][^\0]*|file:/[^\0/][^\0]*|airflow:(?:conn|var)/[A-Za-z0-9_.-]+)"
+)
 _PASSWORD = re.compile(r"://(?:[^/?#\s]*:([^@\s]+)@|\S*[?&](?:ssl)?password=([^&#\s]+))", re.IGNORECASE)
 _MOST_BYTES = 65_536
 _known: set[str] = set()
 
 
 class Secret:
-    """A string that may be secret: `env:NAME`, `file:PATH` (relative to the project), or a text without a password.
+    """A string that may be secret: a reference, or a text without a password.
+
+    A reference is `env:NAME`, `file:PATH` (relative to the project), `airflow:conn/NAME` or `airflow:var/NAME`.
 
     Attributes:
         reference: what stands in the configuration; fit to be shown.
@@ -94,7 +98,7 @@ class Secret:
 
 
 def is_reference(text: str) -> bool:
-    """Return whether a text is `env:NAME` or `file:PATH`."""
+    """Return whether a text is `env:NAME`, `file:PATH`, `airflow:conn/NAME` or `airflow:var/NAME`."""
     return _REFERENCE.fullmatch(text) is not None
 
 
@@ -168,6 +172,8 @@ def _resolve(reference: str, root: Path) -> str:
         if not text:
             raise ConfigError(f"{reference}: the environment variable {name} is not set. Mend: export {name}=…")
         return text
+    if kind == "airflow":
+        return _of_airflow(reference, *name.split("/"))
     path = root / name
     try:
         with path.open("rb") as file:
@@ -176,4 +182,26 @@ def _resolve(reference: str, root: Path) -> str:
         raise ConfigError(f"{reference}: {path} cannot be read as text: {error}") from error
     if not text or len(text) > _MOST_BYTES:
         raise ConfigError(f"{reference}: {path} is empty, or too large for a secret")
+    return text
+
+
+def _of_airflow(reference: str, kind: str, name: str) -> str:
+    """Return Airflow's connection, as a URL, or variable: a task on Airflow has it in the variable that Airflow reads.
+
+    https://airflow.apache.org/docs/apache-airflow/stable/howto/connection.html#storing-connections-in-environment-variables
+    """
+    variable = f"AIRFLOW_{kind.upper()}_{name.upper()}"
+    text = os.environ.get(variable, "")
+    what = "connection" if kind == "conn" else "variable"
+    if not text:
+        raise ConfigError(
+            f"{reference}: only a task on Airflow is given Airflow's {what} {name}, where Airflow has it. Mend: there "
+            f"make that {what}; elsewhere set the environment variable {variable}"
+        )
+    if kind == "conn" and text.startswith("{"):
+        raise ConfigError(
+            f"{reference}: {variable} is JSON. Mend: write the connection as a URL, …://USER:PASSWORD@HOST/DB"
+        )
+    if kind == "conn" and text.startswith("postgres://"):  # Airflow's name for it
+        return f"postgresql{text.removeprefix('postgres')}"
     return text

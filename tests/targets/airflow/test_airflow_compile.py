@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 
+import ibis
 import pytest
 from pydantic import Field
 
 import firnflow as ff
+from firnflow.errors import ConfigError
 from firnflow.graph.model import AllOf, AnyOf, OnUpdate
+from firnflow.project import Project, load_settings
 from firnflow.project.orchestrators import Airflow
 from firnflow.targets.airflow.compile import compile_graph
 from firnflow.targets.airflow.files import Folder, bundle, modules
+from firnflow.targets.airflow.references import references
 from firnflow.targets.airflow.schedule import compile_schedule, in_words, weak_points
 
 CALL = {"python": "/opt/venv/bin/python", "project": "/opt/shop", "env": "prod"}
@@ -83,6 +87,66 @@ def test_each_task_says_when_it_starts_and_how_often_it_is_tried():
     assert (one["queue"], one["pool"], tasks["total"].get("queue")) == ("gpu", "ml", None)
     assert tasks["written"]["elements"] == [{"element": 0, "label": "x=3"}, {"element": 1, "label": "x=4"}]
     assert (tasks["found"]["elements"], tasks["found"]["at_once"]) == (None, 2)
+
+
+@ff.task(resources=ff.Resources(cpu=0.5, memory="2GiB", gpu=1))
+def fit(orders: ibis.Table) -> ff.Html:
+    return ff.Html("<!doctype html>")
+
+
+@ff.pipeline
+def fitting():
+    orders = ff.table("orders")
+    fit(orders)
+    orders.publish("copies")
+
+
+def test_what_a_task_uses_reads_and_shows_is_in_its_data():
+    tasks = by_id(compiled(fitting, prefix="p_", priority=5))
+    orders, fitted, copies = tasks["orders"], tasks["fit"], tasks["publish_copies"]
+    assert orders["reads_table"] == {"name": "p_orders", "uri": "firnflow://tables/p_orders"}
+    assert copies["publishes"] == {"name": "p_copies", "uri": "firnflow://tables/p_copies"}
+    assert (fitted["shows"], fitted["memory"], fitted["priority"]) == (True, 2**31, 5)
+    assert not any("pod" in each for each in tasks.values())
+    pods = by_id(compiled(fitting, executor="kubernetes", image="shop:3"))
+    assert pods["fit"]["pod"] == {
+        "image": "shop:3",
+        "resources": {"cpu": "0.5", "memory": str(2**31), "nvidia.com/gpu": "1"},
+    }
+    assert pods["finalizer"]["pod"] == {"image": "shop:3"}
+    assert "pod" not in by_id(compiled(fitting, executor="kubernetes"))["orders"]
+
+
+SECRETS = """
+[project]
+name = "shop"
+[environments.base]
+state = "airflow:conn/state"
+[environments.prod]
+inherits = "base"
+[environments.prod.alerts.channels]
+team = "airflow:var/slack"
+[environments.other]
+state = "airflow:conn/others"
+[pipelines.sales.params]
+login = "airflow:conn/crm.login"
+note = "airflow: what we run on"
+"""
+
+
+def project_of(root, settings, catalog=""):
+    (root / "firnflow.toml").write_text(settings)
+    if catalog:
+        (root / "catalog.toml").write_text(catalog)
+    return Project(root, load_settings(root, "prod"), {}, {})
+
+
+def test_the_connections_and_variables_that_an_environment_wants_are_known_without_what_they_hold(tmp_path):
+    catalog = '[people]\nquery = "SELECT 1"\nconnection = "airflow:conn/state"\n'
+    wanted = ["conn/crm.login", "conn/state", "var/slack"]
+    assert references(project_of(tmp_path, SECRETS, catalog)) == wanted
+    with pytest.raises(ConfigError, match="airflow:conn/state and airflow:conn/STATE: one variable stands for both"):
+        references(project_of(tmp_path, SECRETS, catalog.replace("state", "STATE")))
 
 
 class Tree(ff.Params):

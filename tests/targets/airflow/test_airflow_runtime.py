@@ -28,14 +28,14 @@ class Log:
     def info(self, text, *values):
         self.lines.append(text % values)
 
-    error = info
+    error = warning = info
 
 
 class Operator:
     """As much of BaseOperator as a task needs."""
 
     def __init__(self, **_):
-        self.log, self.downstream_list = Log(), []
+        self.log, self.downstream_list, self.outlets = Log(), [], ["orders"]
 
 
 class Skips:
@@ -50,13 +50,16 @@ def runtime(monkeypatch, tmp_path):
     """The modules as a DAG file loads them, beside stand-ins for Airflow, by name."""
     sdk = types.ModuleType("airflow.sdk")
     for name in NAMES:
-        setattr(sdk, name, type(name, (), {}))
+        setattr(sdk, name, type(name, (), {"__init__": lambda self, **given: self.__dict__.update(given)}))
     sdk.BaseOperator = Operator
     exceptions, skipmixin = types.ModuleType("airflow.sdk.exceptions"), types.ModuleType("airflow.sdk.bases.skipmixin")
     for name in ERRORS:
         setattr(exceptions, name, type(name, (Exception,), {}))
     skipmixin.SkipMixin = Skips
     modules = {"airflow": types.ModuleType("airflow"), "airflow.sdk": sdk, "airflow.sdk.exceptions": exceptions}
+    configuration = types.ModuleType("airflow.sdk.configuration")
+    configuration.conf = types.SimpleNamespace(get=lambda *_, **__: "http://airflow/")
+    modules |= {"airflow.sdk.configuration": configuration}
     modules |= {"airflow.sdk.bases": types.ModuleType("airflow.sdk.bases"), "airflow.sdk.bases.skipmixin": skipmixin}
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -78,6 +81,19 @@ def runtime(monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def airflow_knows(runtime, monkeypatch):
+    """Connections and variables of Airflow's; what is to be hidden in its logs is in the list."""
+    hidden = []
+    shop = types.SimpleNamespace(get_uri=lambda: "postgres://u:c4n4ry@h/d")
+    sdk, log = sys.modules["airflow.sdk"], types.ModuleType("airflow.sdk.log")
+    sdk.Connection = types.SimpleNamespace(get={"shop": shop}.__getitem__)
+    sdk.Variable = types.SimpleNamespace(get={"slack": "slack://c4n4ry"}.__getitem__)
+    log.mask_secret = hidden.append
+    monkeypatch.setitem(sys.modules, "airflow.sdk.log", log)
+    return hidden
+
+
+@pytest.fixture
 def task(runtime, tmp_path):
     """Makes a task whose `python` is a script."""
 
@@ -86,7 +102,7 @@ def task(runtime, tmp_path):
         python.write_text(f"#!{sys.executable}\n{script}")
         python.chmod(0o755)
         call = {"python": str(python), "project": str(tmp_path), "graph": "g.json", "env": "prod", "pipeline": "sales"}
-        call |= {"params": ["rows", "word"], "partitioned": False}
+        call |= {"params": ["rows", "word"], "partitioned": False, "secrets": [], "files": "https://files.example/"}
         made = runtime.task.FirnflowTask(node={"id": "train", **node}, call=call)
         made.context = {"run_id": "manual__1", "params": {"rows": [1, None], "word": "$(ls) 'ü\""}, "ti": None}
         return made
@@ -141,6 +157,115 @@ def test_a_run_is_for_the_partition_that_was_asked_for_or_for_that_of_its_moment
     assert made._command(made.context)[-4:] == ["--changed", "2026-01-03", "--changed", "2026-01-04"]
     made.context["params"]["partition"] = "2026-01-01"
     assert made._command(made.context)[-2:] == ["--partition", "2026-01-01"]
+
+
+ORDERS = {"name": "p_orders", "uri": "firnflow://tables/p_orders"}
+
+
+class Events:
+    """Airflow's accessor: what it holds of an asset is made when one asks."""
+
+    def __init__(self):
+        self.extras = {}
+
+    def __getitem__(self, asset):
+        return self.extras.setdefault(asset.name, types.SimpleNamespace(extra=None))
+
+
+def published(task, run):
+    ref = {"digest": "d", "meta": {"version": 3, "run": run, "columns": {"x": "BIGINT"}, "rows": 4}, "size": 9}
+    made = task(answers(outputs={"result": ref}), publishes=ORDERS)
+    made.context["outlet_events"] = Events()
+    made.execute(made.context)
+    return made
+
+
+def test_a_new_version_is_an_event_and_the_same_rows_again_are_none(task):
+    new = published(task, "r")
+    assert new.context["outlet_events"].extras["p_orders"].extra == {"run": "r", "version": 3, "digest": "d"}
+    assert new.outlets == ["orders"]
+    old = published(task, "an earlier one")
+    assert (old.context["outlet_events"].extras, old.outlets) == ({}, [])
+    assert old.log.lines[-1] == "Version 3 has these rows already: no event"
+
+
+def test_a_task_links_to_its_report_and_to_its_table(runtime, task):
+    page = {"where": "objects/4 1/a.html", "digest": "d", "meta": {"media_type": "text/html"}}
+    made = task(
+        answers(outputs={"result": page, "other": {"digest": "e", "inline": "1"}}), shows=True, rule="all_success"
+    )
+    made.execute(made.context)
+    (link,) = runtime.task.kind_of(made.node).operator_extra_links
+    assert link.get_link(made, ti_key=None) == "https://files.example/objects/4%201/a.html"
+    made = published(task, "r")
+    (link,) = runtime.task.kind_of({**made.node, "rule": "all_success"}).operator_extra_links
+    assert link.get_link(made, ti_key=None) == "http://airflow/assets?name_pattern=p_orders"
+    ended = task(answers(tracked="https://mlflow/#/runs/1"))
+    ended.execute(ended.context)
+    links = runtime.task.kind_of({"rule": "teardown"}).operator_extra_links
+    assert [each.get_link(ended, ti_key=None) for each in links] == ["https://mlflow/#/runs/1", ""]
+    assert len({each.xcom_key for each in links}) == 2
+
+
+def test_what_airflow_knows_goes_to_the_task_in_its_environment_only(task, airflow_knows):
+    made = task(
+        "import json, os; print(json.dumps({'run': 'r', 'state': 'succeeded', 'outputs': {'env': dict(os.environ)}}))"
+    )
+    made.call |= {"secrets": ["conn/shop", "var/missing", "var/slack"]}
+    given = made.execute(made.context)["env"]
+    assert {name: given[name] for name in given if name.startswith("AIRFLOW")} == {
+        "AIRFLOW_CONN_SHOP": "postgres://u:c4n4ry@h/d",
+        "AIRFLOW_VAR_SLACK": "slack://c4n4ry",
+    }
+    assert airflow_knows == ["postgres://u:c4n4ry@h/d", "slack://c4n4ry"]  # hidden in Airflow's logs
+    assert not any("c4n4ry" in line for line in made.log.lines)
+    assert "airflow:var/missing is not known: KeyError" in made.log.lines
+
+
+def test_a_run_that_airflow_gives_up_is_told_to_firnflow(runtime, task, tmp_path):
+    made = task("import json, sys; open('said', 'w').write(json.dumps(sys.argv[1:])); print('{}')")
+    last = types.SimpleNamespace(task_id="finalizer")
+    runtime.failure.give_up(
+        made.call, {"run_id": "manual__1", "reason": "task_failure", "ti": last, "params": {"rows": 1}}
+    )
+    said = json.loads((tmp_path / "said").read_text())
+    why = "Airflow has given the run up: a task has failed, and the finalizer has not ended the run (task finalizer)"
+    assert said[said.index("--task") :] == [
+        *("--task", "finalizer", "--run", "sales.manual__1", "--env", "prod", "--set", "rows=1", "--given-up", why)
+    ]
+
+
+def test_what_says_nothing_for_too_long_is_ended(runtime, tmp_path):
+    program = runtime.program.Program([sys.executable, "-c", "import time; time.sleep(600)"], str(tmp_path), os.environ)
+    assert program.wait(lambda _: None, 0.2) == ("", -15)
+
+
+def test_openlineage_hears_of_versions(runtime, task, monkeypatch):
+    """With stand-ins for the provider and its client, whose classes keep what they are given."""
+
+    class Kept(types.SimpleNamespace):
+        pass
+
+    names = [f"airflow.providers.openlineage{end}" for end in ("", ".extractors")]
+    for name in ("airflow.providers", *names, "openlineage", "openlineage.client"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules[names[-1]].OperatorLineage = Kept
+    facets = {"schema_dataset": ("SchemaDatasetFacet", "SchemaDatasetFacetFields")}
+    facets |= {"tags_dataset": ("TagsDatasetFacet", "TagsDatasetFacetFields")}
+    facets |= {"dataset_version_dataset": ("DatasetVersionDatasetFacet",)}
+    facets |= {"output_statistics_output_dataset": ("OutputStatisticsOutputDatasetFacet",)}
+    client = sys.modules["openlineage.client"]
+    client.facet_v2 = Kept(**{module: Kept(**dict.fromkeys(classes, Kept)) for module, classes in facets.items()})
+    client.event_v2 = Kept(InputDataset=Kept, OutputDataset=Kept)
+    (dataset,) = published(task, "r").get_openlineage_facets_on_complete(None).outputs
+    assert (dataset.namespace, dataset.name) == ("firnflow://tables", "p_orders")
+    assert dataset.facets["version"].datasetVersion == "3"
+    assert [(tag.key, tag.value) for tag in dataset.facets["tags"].tags] == [("digest", "d")]
+    assert dataset.outputFacets["outputStatistics"].rowCount == 4
+    read = task(answers(outputs={"result": {"digest": "d", "meta": {"version": 3}}}), reads_table=ORDERS)
+    read.execute(read.context)
+    assert read.get_openlineage_facets_on_complete(None).inputs[0].name == "p_orders"
+    assert vars(task("").get_openlineage_facets_on_complete(None)) == {}
 
 
 @pytest.mark.parametrize(

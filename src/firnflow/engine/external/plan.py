@@ -46,6 +46,7 @@ class Wish:
         changed: names of partitions that what has started the run has changed; a new run without a partition of its own
             is for the last of those that its pipeline has.
         list_elements: do not execute the map, say which elements it has.
+        memory: bytes that the task may hold; None: any number.
     """
 
     graph: Graph
@@ -58,6 +59,7 @@ class Wish:
     due: float | None = None
     changed: tuple[str, ...] = ()
     list_elements: bool = False
+    memory: int | None = None
 
 
 class Plan:

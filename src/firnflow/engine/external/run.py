@@ -111,3 +111,13 @@ def cancel(state: State, run: Run) -> bool:
         return False
     state.end_run(run.id, run.epoch, RunStatus.CANCELLED, "stopped by firnflow cancel")
     return True
+
+
+def give_up(state: State, run: Run, why: str) -> bool:
+    """End a run as failed that its scheduler has ended; return False where it has ended. Raises RunConflictError."""
+    if run.status != RunStatus.RUNNING:
+        return False
+    if run.owner != EXTERNAL:
+        raise RunConflictError(f"run {run.id} is held by a `firnflow run`. Wait for it, or: firnflow cancel {run.id}")
+    state.end_run(run.id, run.epoch, RunStatus.FAILED, why)
+    return True

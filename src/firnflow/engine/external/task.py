@@ -2,7 +2,7 @@
 
 The inputs are what the run has committed; `external.run` says who holds the run. What it has committed with the same
 code and inputs is not done again. An attempt of the same task that is under way was given up by the scheduler: it can
-commit nothing any more. Time and memory limits, and retries, are the scheduler's business.
+commit nothing any more. The time limit and retries are the scheduler's business.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from firnflow.context import RunSummary
-from firnflow.engine import limits, partitions, sources, tables
+from firnflow.engine import limits, partitions, peak, sources, tables
 from firnflow.engine.attempt import Outcome, execute_attempt
 from firnflow.engine.binding import Value
 from firnflow.engine.driver import FINALIZER
 from firnflow.engine.external import graph as graphs
 from firnflow.engine.external import run as runs
+from firnflow.engine.external.outgrown import MemoryLimit
 from firnflow.engine.external.plan import Plan
 from firnflow.engine.lease import Lease
 from firnflow.engine.logs import attempt_file
@@ -35,6 +36,8 @@ from firnflow.stores.state import Attempt
 from firnflow.values import Ref
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firnflow.engine.attempt import Workplace
     from firnflow.engine.external.plan import Wish
     from firnflow.engine.units import Unit
@@ -45,13 +48,16 @@ if TYPE_CHECKING:
     from firnflow.stores.state import Run
 
 
-def execute_task(project: Project, wish: Wish, echo: Any = None) -> dict[str, Any]:
+def execute_task(
+    project: Project, wish: Wish, echo: Any = None, leave: Callable[[dict[str, Any]], None] = lambda _: None
+) -> dict[str, Any]:
     """Execute one task and return what came of it as JSON; a failure is an answer, not an exception.
 
     Args:
         project: the loaded project.
         wish: what to execute.
         echo: where the task's output is shown as well as logged.
+        leave: ends the process with an answer, where the task has outgrown its memory.
 
     Raises:
         UsageError: the graph does not fit the project's code, or the task's inputs are not committed; nothing was done.
@@ -77,7 +83,31 @@ def execute_task(project: Project, wish: Wish, echo: Any = None) -> dict[str, An
             plan = Plan(project, wish, place, tasks, run, params)
         lease = Lease(place.state, run.id, run.epoch, runs.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with lease, lease.signals(at_once=True):
-            return _Execution(wish, plan, place, tasks, run, lease).answer()
+            return _Execution(wish, plan, place, tasks, run, lease, leave).answer()
+
+
+def give_up(project: Project, wish: Wish, why: str) -> dict[str, Any]:
+    """End a run as failed that its scheduler has given up, and return what is known of it; one that has ended stays.
+
+    Args:
+        project: the loaded project.
+        wish: says the run, which is made where no task of it has come to that.
+        why: in one line.
+
+    Raises:
+        RunConflictError: a `firnflow run` holds it.
+    """
+    pipeline = project.pipeline(wish.graph.pipeline)
+    with open_workplace(project) as place:
+        place.state.reap()
+        run = runs.find(place.state, wish.run)
+        if run is None:
+            params = params_of(project, pipeline, wish.assignments)
+            request = _new_request(wish, place)
+            run = runs.join(place.state, project, wish.graph, wish.run, params, request, ends=True)
+        is_news = runs.give_up(place.state, run, why)
+        ended = place.state.run(run.id)
+        return {"run": ended.id, "status": ended.status, "error": ended.error, "is_news": is_news}
 
 
 def _request(run: Run) -> RunRequest:
@@ -115,10 +145,17 @@ class _Execution:
     """One task of one run."""
 
     def __init__(
-        self, wish: Wish, plan: Plan, place: Workplace, tasks: dict[str, Task[...]], run: Run, lease: Lease
+        self,
+        wish: Wish,
+        plan: Plan,
+        place: Workplace,
+        tasks: dict[str, Task[...]],
+        run: Run,
+        lease: Lease,
+        leave: Callable[[dict[str, Any]], None],
     ) -> None:
         self._wish, self._plan, self._place, self._tasks = wish, plan, place, tasks
-        self._run, self._lease, self._job = run, lease, plan.job
+        self._run, self._lease, self._job, self._leave = run, lease, plan.job, leave
 
     def answer(self) -> dict[str, Any]:
         """Return what came of the task."""
@@ -158,7 +195,8 @@ class _Execution:
     def _execute(self, unit: Unit) -> Outcome:
         call = unit.call(self._run.id)
         try:
-            return execute_attempt(call, self._tasks[call.key], self._place)
+            with MemoryLimit(self._wish.memory, lambda: self._outgrown(unit)):
+                return execute_attempt(call, self._tasks[call.key], self._place)
         except KeyboardInterrupt:
             if self._lease.lost:
                 raise RunConflictError(f"run {self._run.id} was cancelled, or taken over; this attempt stops") from None
@@ -167,16 +205,23 @@ class _Execution:
             self._place.state.fail(unit.attempt, TaskStatus.CANCELLED, error)
             return Outcome(TaskStatus.CANCELLED, error=error)
 
+    def _outgrown(self, unit: Unit) -> None:
+        """Write down that a unit holds more memory than it may, and leave, unless it has committed meanwhile."""
+        error = limits.explain("memory", unit.node, "", "", self._wish.memory)
+        if self._place.state.fail(unit.attempt, TaskStatus.FAILED, error, peak.read()):
+            self._leave(self._as_json(TaskStatus.FAILED, unit, Outcome(TaskStatus.FAILED, error=error)))
+
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _finish(self) -> dict[str, Any]:
         """Run the finalizer, where there is one, and end the run."""
         states = {task: self._job.scheduler.settled[task].status for task in self._wish.graph.tasks}
         error = next((self._plan.failed[task] for task in states if states[task] == TaskStatus.FAILED), None)
+        error = error or self._missing([task for task in states if states[task] == TaskStatus.CANCELLED])
         for task in self._plan.skipped:
             self._note(task, TaskStatus.SKIPPED)
         status = RunStatus.FAILED if BROKEN.intersection(states.values()) else RunStatus.SUCCEEDED
-        if self._run.cancel_requested:
+        if self._place.state.run(self._run.id).cancel_requested:  # also since it began
             status, error = RunStatus.CANCELLED, "stopped by firnflow cancel"
         node = self._wish.graph.finalizer
         answer = self._as_json(TaskStatus.SKIPPED)
@@ -192,6 +237,14 @@ class _Execution:
                 status, error = RunStatus.FAILED, f"the finalizer {answer['state']}"
         self._place.state.end_run(self._run.id, self._run.epoch, status, error)
         return {**answer, "status": status}
+
+    def _missing(self, open_: list[str]) -> str | None:
+        """Return in one line what became of tasks that the scheduler has given up without a word from them."""
+        begun = {attempt.task for attempt in self._plan.attempts if attempt.status == TaskStatus.RUNNING}
+        lost = next((task for task in open_ if task in begun), None)
+        if lost is not None:
+            return f"task {lost}: WorkerLostError: its process was ended from outside, and has said nothing"
+        return f"task {open_[0]} was never started" if open_ else None
 
     # -- writing down -------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from firnflow.context import Point
 
 GROUP = "firnflow.trackers"
+PAGE = "page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,8 @@ class Tracker(Protocol):
     def tell(self, story: Story, known: dict[str, str]) -> dict[str, str]:
         """Take a run in, and return `known` with what this service calls the run and its parts, by key.
 
-        Under `model:DIGEST` it returns where a model of the run lies, for `mirror`. Raises NotFoundError where it knows
-        nothing of a run that is in `known`.
+        Under `model:DIGEST` it returns where a model of the run lies, for `mirror`, and under `PAGE` where people see
+        the run, if it has pages. Raises NotFoundError where it knows nothing of a run that is in `known`.
         """
 
     def close(self) -> None:

@@ -17,9 +17,11 @@ import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from firnflow.errors import MissingExtraError, NotFoundError, StoreError
 from firnflow.models.tracking import flavor, mlflow_registry
+from firnflow.models.tracking.base import PAGE
 from firnflow.models.tracking.reach import check_database, check_server, shown
 from firnflow.status import RunStatus
 
@@ -104,6 +106,8 @@ class MLflowTracker:
         if self._tell(story, known, None):
             for part in story.parts:
                 self._tell(part, known, known[story.key])
+            if self._is_server and not urlsplit(self._url).path.strip("/"):  # a path may be a key
+                known[PAGE] = f"{self.place}/#/runs/{known[story.key]}"
         self._searched.add(story.key)  # of what is there now nothing is unknown to whoever keeps `known`
         return known
 

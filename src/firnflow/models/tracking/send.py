@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from firnflow.context import Point
 from firnflow.errors import NotFoundError, StoreError
 from firnflow.graph.check import read_graph
-from firnflow.models.tracking.base import Registering
+from firnflow.models.tracking.base import PAGE, Registering
 from firnflow.models.tracking.mirror import Mirror
 from firnflow.models.tracking.story import Source, story_of, to_tell
 from firnflow.status import RunStatus, TaskStatus
@@ -83,6 +83,10 @@ class TrackingDeliverer:
         if error:
             raise StoreError(error)
         return said
+
+    def page(self, run: str) -> str | None:
+        """Return where the tracker shows a run, as far as it has been told and has pages."""
+        return self._tracked.get(run).remote.get(PAGE)
 
     def close(self) -> None:
         """Let go of the tracker."""

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import MissingExtraError, StoreError
+from firnflow.models.tracking.base import PAGE
 from firnflow.models.tracking.reach import check_server, shown
 from firnflow.status import RunStatus
 
@@ -61,13 +62,15 @@ class WandbTracker:
         found = dict(known)
         try:
             for each in (story, *story.parts):
-                found[each.key] = self._tell(wandb, each, story.key)
+                found[each.key], page = self._tell(wandb, each, story.key)
+                found |= {PAGE: page} if page and each is story else {}
                 found |= {f"model:{file.path.stem}": found[each.key] for file in each.files if file.kind == "model"}
         finally:
             wandb.teardown()  # its process writes behind our back: now all is written
         return found
 
-    def _tell(self, wandb: Any, story: Story, group: str) -> str:
+    def _tell(self, wandb: Any, story: Story, group: str) -> tuple[str, str | None]:
+        """Tell one run; return its id there, and its page, which one that is kept offline lacks."""
         task = story.tags.get("firnflow.task")
         try:
             run = wandb.init(
@@ -91,7 +94,7 @@ class WandbTracker:
                 _log_file(wandb, run, file)
         finally:
             run.finish(exit_code=0 if story.status == RunStatus.SUCCEEDED else 1)
-        return str(run.id)
+        return str(run.id), run.url or None
 
     def _settings(self, wandb: Any, story: Story) -> Any:
         return wandb.Settings(

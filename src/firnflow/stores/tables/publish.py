@@ -12,7 +12,7 @@ import hashlib
 import json
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -116,6 +116,12 @@ def publish(tables: Tables, load: Ref, wish: Wish) -> Ref:
         table = tables.find(wish.table)
 
 
+def _ref(table: Table, version: Version) -> Ref:
+    """Return the ref of a version; `run` in its `meta` is the run that has made it, which may be an earlier one."""
+    ref = ref_of(table, version)
+    return replace(ref, meta={**(ref.meta or {}), "run": version.run})
+
+
 class _Publishing:
     """One publication, however often it has to look again."""
 
@@ -142,7 +148,7 @@ class _Publishing:
             self._check_same(table)
             done = self._done(table)
             if done is not None:
-                return ref_of(table, done)
+                return _ref(table, done)
             if self._wish.mode != "partition":  # which ones are in the rows is known when they are written
                 self._check_conflict(table)
             work = lambda: self._add(table)  # noqa: E731 - the other branch has a method
@@ -153,7 +159,7 @@ class _Publishing:
         crash_point("table.committed")
         now = self._tables.get(self._wish.table)
         mine = of_task(now, self._wish.run, self._wish.task) or newest(now)
-        return ref_of(now, mine)
+        return _ref(now, mine)
 
     # -- what was done before -----------------------------------------------------------------------------------------
 

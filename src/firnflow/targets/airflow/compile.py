@@ -8,8 +8,9 @@ from firnflow.engine import mapping
 from firnflow.engine.binding import Value
 from firnflow.engine.driver import FINALIZER
 from firnflow.graph.joins import reads
-from firnflow.graph.model import Cron, Every, FromConstant, FromList, FromTask
-from firnflow.graph.table import PUBLISH_KEY
+from firnflow.graph.kinds import KINDS, UMBRELLAS
+from firnflow.graph.model import Cron, Every, FromConstant, FromList, FromTask, Resources
+from firnflow.graph.table import PUBLISH_KEY, TABLE_KEY
 from firnflow.targets.airflow.schedule import asset, compile_schedule
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from firnflow.project.orchestrators import Airflow
 
 FORMAT, VERSION = "firnflow.airflow", 1
+_SHOWN = {*KINDS["figure"], *(name for name, kind in UMBRELLAS.items() if kind == "figure")}
 ELEMENTS = "-elements"
 """After the name of a map: the task that finds out which elements it has. No task of a pipeline has a dash in it."""
 
@@ -69,8 +71,11 @@ def _task(graph: Graph, path: str, node: TaskNode, settings: Airflow) -> dict[st
         data |= {"elements": elements, "at_once": options.concurrency}
         if elements is None:
             data["reads"], data["rule"] = [path + ELEMENTS], "all_success"
-    if node.key == PUBLISH_KEY and isinstance(name := node.inputs["name"], FromConstant):
-        data["publishes"] = asset(str(name.value), settings.prefix)
+    for key, what in ((PUBLISH_KEY, "publishes"), (TABLE_KEY, "reads_table")):
+        if node.key == key and isinstance(name := node.inputs["name"], FromConstant):
+            data[what] = asset(str(name.value), settings.prefix)
+    if any(port.type in _SHOWN for port in node.outputs.values()):
+        data["shows"] = True
     if cases := _cases(graph, path):
         data["cases"] = cases
     return data
@@ -145,11 +150,33 @@ def _static_elements(path: str, node: TaskNode) -> list[dict[str, Any]] | None:
 
 
 def _place(node: TaskNode, settings: Airflow) -> dict[str, Any]:
-    return _settled(settings) | ({"queue": pool} if (pool := node.options.resources.pool) else {})
+    """Return where a task runs, and how much of that is its own."""
+    resources = node.options.resources
+    found = _settled(settings, resources)
+    if resources.pool is not None:
+        found["queue"] = resources.pool
+    if resources.memory is not None:
+        found["memory"] = resources.memory
+    return found
 
 
-def _settled(settings: Airflow) -> dict[str, Any]:
-    return {name: value for name in ("queue", "pool") if (value := getattr(settings, name))}
+def _settled(settings: Airflow, resources: Resources | None = None) -> dict[str, Any]:
+    """Return what the environment says of where tasks run."""
+    found = {name: value for name in ("queue", "pool", "priority") if (value := getattr(settings, name)) is not None}
+    if settings.executor == "kubernetes" and (pod := _pod(settings, resources or Resources())):
+        found["pod"] = pod
+    return found
+
+
+def _pod(settings: Airflow, resources: Resources) -> dict[str, Any]:
+    """Return image and resources of a task's pod, in the quantities of Kubernetes."""
+    wanted = {
+        "cpu": f"{resources.cpu:g}" if resources.cpu is not None else None,
+        "memory": str(resources.memory) if resources.memory is not None else None,
+        "nvidia.com/gpu": str(resources.gpu) if resources.gpu else None,
+    }
+    given = {name: quantity for name, quantity in wanted.items() if quantity is not None}
+    return {**({"image": settings.image} if settings.image else {}), **({"resources": given} if given else {})}
 
 
 def _params(graph: Graph, defaults: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _GIB = 2**30
 
 
-def facts(graph: Graph, compiled: dict[str, Any], call: dict[str, str]) -> dict[str, str]:
+def facts(graph: Graph, compiled: dict[str, Any], call: dict[str, Any]) -> dict[str, str]:
     """Return name → what there is to know, in the order in which it is shown.
 
     Args:

@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 
 PARTS = "parts"
 _NEW = ".new"
-_PARTS_LINE = re.compile(r"^# parts: (.*)$", re.MULTILINE)
-_PART = re.compile(r"[A-Za-z]\w*(-[0-9a-f]{16})?\.[a-z.]+")
+_PART = re.compile(r"\b[A-Za-z]\w*-[0-9a-f]{16}\.[a-z.]*[a-z]")
 _DAG_FILE = '''\
 """The DAG {dag} of Airflow, written by `firnflow apply --env {environment}`: it puts back what is changed here."""
 # {mark}
-# parts: {all_parts}
+# graph: {graph}
 import sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -50,7 +49,7 @@ if NAME + ".dag" not in sys.modules:
 
 dag = sys.modules[NAME + ".dag"].build(PARTS / "{compiled}")
 '''
-_MODULES = ("program", "secrets", "links", "lineage", "pod", "task", "dag")
+_MODULES = ("program", "secrets", "links", "lineage", "pod", "task", "failure", "dag")
 """What is copied of `beside`, each after those that it imports."""
 
 
@@ -87,7 +86,7 @@ def modules() -> tuple[Part, ...]:
     return tuple(Part.of(name, (folder / f"{name}.py").read_text(encoding="utf-8"), ".py.txt") for name in _MODULES)
 
 
-def bundle(dag: dict[str, Any], graph: str, call: dict[str, str], mark: str) -> Bundle:
+def bundle(dag: dict[str, Any], graph: str, call: dict[str, Any], mark: str) -> Bundle:
     """Return the files of a DAG.
 
     Args:
@@ -112,7 +111,7 @@ def bundle(dag: dict[str, Any], graph: str, call: dict[str, str], mark: str) -> 
         package=f"firnflow_{Part.digest(names)}",
         modules=names,
         compiled=compiled.name,
-        all_parts=f"{names} {graph_part.name} {compiled.name}",
+        graph=graph_part.name,
     )
     return Bundle(f"{name}.py", text, (*runtime, graph_part, compiled))
 
@@ -161,9 +160,8 @@ class Folder:
 
 
 def _named(text: str) -> list[str]:
-    """Return the parts that a DAG file names."""
-    found = _PARTS_LINE.search(text)
-    return [name for name in found[1].split() if _PART.fullmatch(name)] if found else []
+    """Return the parts that a DAG file names, each once."""
+    return list(dict.fromkeys(_PART.findall(text)))
 
 
 def _is_whole(path: Path) -> bool:

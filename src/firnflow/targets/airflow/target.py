@@ -12,6 +12,7 @@ from firnflow.targets.airflow import checks
 from firnflow.targets.airflow.compile import compile_graph
 from firnflow.targets.airflow.facts import facts
 from firnflow.targets.airflow.files import Bundle, Folder, bundle
+from firnflow.targets.airflow.references import references
 from firnflow.targets.airflow.schedule import weak_points
 from firnflow.targets.base import Found, Resource
 
@@ -40,10 +41,12 @@ class AirflowTarget:
     def __init__(self, project: Project) -> None:
         settings = project.settings
         self._project = project
-        self._call = {
+        self._call: dict[str, Any] = {
             "python": checks.python_of(project),
             "project": settings.airflow.project or str(project.root),
             "env": settings.environment,
+            "files": settings.airflow.files,
+            "secrets": references(project),
         }
         self._mark = f"firnflow: project={settings.project} environment={settings.environment}"
         self._folder = Folder(checks.folder_of(project) / f"firnflow-{settings.project}-{settings.environment}")

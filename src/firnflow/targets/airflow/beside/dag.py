@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from airflow.sdk import (
     TaskGroup,
 )
 
+from .failure import give_up
 from .pod import place_of
 from .task import PARTITION, asset_of, kind_of
 
@@ -30,8 +32,9 @@ def build(path: str | Path) -> DAG:
     spec = json.loads(path.read_text(encoding="utf-8"))
     if spec["version"] != VERSION:
         raise ValueError(f"{path} has version {spec['version']}, this runtime reads {VERSION}: firnflow apply")
-    call = {**spec["call"], "graph": str(path.with_name(spec["graph"])), "pipeline": spec["dag"]["pipeline"]}
-    return _dag(spec["dag"], call)
+    data = spec["dag"]
+    call = {**spec["call"], "graph": str(path.with_name(spec["graph"])), "pipeline": data["pipeline"]}
+    return _dag(data, {**call, "params": sorted(data["params"]), "partitioned": data["partitioned"]})
 
 
 def _dag(data: dict[str, Any], call: dict[str, Any]) -> DAG:
@@ -45,12 +48,13 @@ def _dag(data: dict[str, Any], call: dict[str, Any]) -> DAG:
         max_active_runs=16 if data["overlap"] else 1,
         params=_params(data),
         tags=data["tags"],
+        on_failure_callback=partial(give_up, call),
     )
     with dag:
         groups = _groups(data["groups"])
         tasks: dict[str, Any] = {}
         for each in data["tasks"]:
-            tasks[each["id"]] = _operator(each, data, call, groups, tasks)
+            tasks[each["id"]] = _operator(each, call, groups, tasks)
             for other in each["reads"]:
                 tasks[other] >> tasks[each["id"]]
     return dag
@@ -89,7 +93,6 @@ def _groups(data: dict[str, str]) -> dict[str, TaskGroup | None]:
 
 def _operator(
     each: dict[str, Any],
-    data: dict[str, Any],
     call: dict[str, Any],
     groups: dict[str, TaskGroup | None],
     before: dict[str, Any],
@@ -112,7 +115,7 @@ def _operator(
         **{name: each[name] for name in ("queue", "pool") if name in each},
     }
     options = {name: value for name, value in options.items() if value is not None}  # a map takes no None
-    own = {"node": each, "call": {**call, "params": sorted(data["params"]), "partitioned": data["partitioned"]}}
+    own = {"node": each, "call": call}
     if each["rule"] == "teardown":
         del options["trigger_rule"]  # a teardown has its own: it runs whatever has happened, and hides no failure
         return kind_of(each)(**options, **own).as_teardown(on_failure_fail_dagrun=True)

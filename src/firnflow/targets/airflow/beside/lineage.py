@@ -6,7 +6,7 @@ from typing import Any
 
 
 def told(node: dict[str, Any], refs: dict[str, Any]) -> Any:
-    """Return the lineage of a task that has run, as the provider of OpenLineage takes it; None: no table is named.
+    """Return the lineage of a task that has run, as the provider of OpenLineage takes it.
 
     The namespace of a table is that of its asset (`firnflow://tables`), its name there the asset's.
 
@@ -16,10 +16,10 @@ def told(node: dict[str, Any], refs: dict[str, Any]) -> Any:
     """
     named = node.get("publishes") or node.get("reads_table")
     ref = next(iter(refs.values()), None)
-    if named is None or ref is None:
-        return None
     from airflow.providers.openlineage.extractors import OperatorLineage  # asked by that provider: it is there
 
+    if named is None or ref is None:
+        return OperatorLineage()
     dataset = _dataset(named, ref, is_output="publishes" in node)
     return OperatorLineage(outputs=[dataset]) if "publishes" in node else OperatorLineage(inputs=[dataset])
 

@@ -29,6 +29,7 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
         element: of a map: its index and label.
     """
 
+    custom_operator_name = "FirnflowTask"  # of those that have links too
     ui_color = "#e3f0f7"
     inherits_from_skipmixin = True  # so that a task which is cleared later is skipped again
 
@@ -71,9 +72,7 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
         call, node = self.call, self.node
         task = ["--task", node.get("lists", node["id"]), "--run", run_id(call["pipeline"], context["run_id"])]
         command = [*program_of(call), "--graph", call["graph"], *task, "--env", call["env"]]
-        for name in call["params"]:
-            value = context["params"][name]
-            command += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+        command += assignments(call, context["params"])
         if call["partitioned"]:
             command += self._partition(context)
         if "memory" in node:
@@ -96,7 +95,7 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
     def _exec(self, command: list[str]) -> tuple[dict[str, Any], int]:
         """Return the answer of `firnflow exec` and its exit code; what it prints beside that goes into the log."""
         self.log.info("Calling %s", " ".join(command))
-        variables = environment(os.environ) | secrets.variables(self.call.get("secrets", ()), self.log)
+        variables = environment(os.environ) | secrets.variables(self.call["secrets"], self.log)
         self._program = Program(command, self.call["project"], variables)
         said, code = self._program.wait(lambda line: self.log.info("%s", line))
         return _answer(said, code), code
@@ -108,8 +107,6 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
         if code == 0:
             return
         error = answer.get("error") or {}
-        for line in str(error.get("traceback") or "").splitlines():
-            self.log.error("%s", line)
         if code == WRONG_CALL:
             raise AirflowFailException("firnflow exec was called wrongly, which a retry does not mend: see above")
         if answer.get("status") in {"failed", "cancelled"} and answer["state"] in {"succeeded", "cached", "skipped"}:
@@ -179,6 +176,16 @@ def asset_of(data: dict[str, Any]) -> Asset:
 def program_of(call: dict[str, Any]) -> list[str]:
     """Return how `firnflow exec` begins."""
     return [call["python"], "-m", "firnflow", "exec"]
+
+
+def assignments(call: dict[str, Any], params: Any) -> list[str]:
+    """Return the parameters of a run as options, as far as they are known."""
+    found = []
+    for name in call["params"]:
+        if name in params:
+            value = params[name]
+            found += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    return found
 
 
 def run_id(pipeline: str, run: str) -> str:
