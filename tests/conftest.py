@@ -32,6 +32,7 @@ S3_KEY, S3_SECRET = "test", "canary-s3-key"
 def pytest_configure(config: pytest.Config) -> None:
     os.environ["FIRNFLOW_TRACKING"] = "none"  # a run would leave a process behind that makes a database for MLflow
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait must not take the cores of other tests
+    gc.disable()  # until all tests are loaded: next to nothing of what loading makes is garbage
     if not hasattr(config, "workerinput"):
         # Where PYTHONDONTWRITEBYTECODE is set, each of the thousand processes that tests start would compile us anew.
         compileall.compile_dir(SOURCE, quiet=2)
@@ -46,6 +47,7 @@ def pytest_collection_finish() -> None:
     """Keep the garbage collector from walking through libraries and tests again and again: a tenth of the time."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

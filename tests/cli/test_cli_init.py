@@ -16,6 +16,7 @@ def new(empty):
     return empty
 
 
+@pytest.mark.slow
 def test_it_runs(new):
     called = new.process("run", "sales", "--json", "--workers", "1")
     assert called.code == 0

@@ -90,6 +90,7 @@ def test_a_run_whose_process_hangs_can_be_cancelled(shop):
     assert shop.newest().error == "stopped by firnflow cancel; its process did not hear"
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_shown_as_crashed(shop):
     process = shop.start("run", "sleepy", "--set", f"folder={shop.root}")
     wait_until((shop.root / "asleep").exists)

@@ -90,6 +90,7 @@ def test_what_waits_is_listed_and_sent(alone: Shop) -> None:
     assert "✓ told: mlflow at sqlite:///.firnflow/mlflow.db" in alone.call("doctor").out
 
 
+@pytest.mark.slow
 def test_a_tracker_that_is_away_is_said_and_the_exit_code_says_so(alone: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRNFLOW_TRACKING", '{ backend = "mlflow", url = "http://127.0.0.1:1" }')
     monkeypatch.setattr("firnflow.stores.delivery._pause", lambda *_: None)
@@ -103,6 +104,7 @@ def test_a_tracker_that_is_away_is_said_and_the_exit_code_says_so(alone: Shop, m
     assert "! told: mlflow at http://127.0.0.1:1: http://127.0.0.1:1 does not answer" in alone.call("doctor").out
 
 
+@pytest.mark.slow
 def test_a_tracker_that_is_configured_wrongly_fails_no_run(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRNFLOW_TRACKING", "mlfow")
     called = shop.call("run", "flow")

@@ -113,6 +113,7 @@ def test_what_a_module_prints_is_not_what_is_wrong_with_it(shop, add):
     assert called.err.startswith("Error: pipeline 'idle': no task uses rows, threshold, words of FlowParams")
 
 
+@pytest.mark.slow
 def test_a_run_of_a_chosen_id_is_made_once(shop):
     assert shop.call("run", "broken", "--id", "mine", "-q").code == 1
     assert shop.newest().id == "mine"

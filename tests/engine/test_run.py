@@ -121,6 +121,7 @@ def test_a_second_run_is_cached_and_a_changed_parameter_runs_just_what_depends_o
     assert project.started() == ["numbers", "square", "halve", "total", "judge", "big", "either", "finalizer"]
 
 
+@pytest.mark.slow
 def test_no_cache_runs_all_again(lab):
     project = lab(FLOW)
     project.run()
@@ -210,6 +211,7 @@ def test_retries_with_back_off_until_it_works(lab, tmp_path):
     assert waits == [0.01, 0.02]
 
 
+@pytest.mark.slow
 def test_a_timeout_ends_the_work_and_its_children(lab, tmp_path):
     project = lab(f"""
         import subprocess, time
@@ -232,6 +234,7 @@ def test_a_timeout_ends_the_work_and_its_children(lab, tmp_path):
     assert _gone(pid)
 
 
+@pytest.mark.slow
 def test_a_task_that_outgrows_its_memory_is_ended(lab):
     project = lab("""
         import time
@@ -257,6 +260,7 @@ def test_a_task_that_outgrows_its_memory_is_ended(lab):
     assert result.tasks["modest"].state == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_segmentation_fault_is_reported_and_the_rest_goes_on(lab):
     project = lab("""
         import ctypes
@@ -286,6 +290,7 @@ def test_a_segmentation_fault_is_reported_and_the_rest_goes_on(lab):
     assert result.tasks["fine"].state == "succeeded"
 
 
+@pytest.mark.slow
 def test_sigterm_cancels_and_the_finalizer_still_runs(lab, tmp_path):
     project = lab(f"""
         import time
@@ -316,6 +321,7 @@ def test_sigterm_cancels_and_the_finalizer_still_runs(lab, tmp_path):
     assert [a.status for a in project.state.attempts(result.run)] == ["cancelled", "succeeded"]
 
 
+@pytest.mark.slow
 def test_cancel_from_elsewhere(lab, tmp_path):
     project = lab(f"""
         import time
@@ -362,6 +368,7 @@ def test_concurrency_of_a_task_is_respected(lab, tmp_path):
     assert project.run(workers=4).status == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_task_that_asks_for_all_processors_runs_alone(lab):
     project = lab("""
         import time
@@ -447,6 +454,7 @@ def test_zipped_lists_of_different_lengths_fail_the_task_with_their_lengths(lab)
     assert "x 2, y 3" in result.tasks["add"].error["message"]
 
 
+@pytest.mark.slow
 def test_each_element_that_is_committed_is_kept_when_a_sibling_fails(lab, tmp_path):
     flag = tmp_path / "mended"
     project = lab(f"""
@@ -470,6 +478,7 @@ def test_each_element_that_is_committed_is_kept_when_a_sibling_fails(lab, tmp_pa
     assert [ref.inline for ref in result.outputs["work"].items] == ["1", "2", "3"]
 
 
+@pytest.mark.slow
 def test_a_damaged_input_is_made_again_on_resume(lab):
     project = lab("""
         @ff.task
@@ -688,6 +697,7 @@ def test_a_missing_source_fails_its_task_and_the_rest_goes_on(lab):
     assert "none.csv" in result.tasks["orders"].error["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 @pytest.mark.parametrize("workers", [1, None])
 def test_a_source_that_changes_while_it_is_read_is_no_result(lab, kind, workers):
@@ -724,6 +734,7 @@ def test_a_source_that_changes_while_it_is_read_is_no_result(lab, kind, workers)
     assert project.run(inline=True).outputs["total"].inline == "3"
 
 
+@pytest.mark.slow
 def test_options_that_change_do_not_run_committed_tasks_again(lab, tmp_path):
     flag = tmp_path / "mended"
     source = f"""
@@ -748,6 +759,7 @@ def test_options_that_change_do_not_run_committed_tasks_again(lab, tmp_path):
     assert result.status == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_resumed_run_shows_the_tasks_that_were_added_meanwhile(lab):
     source = """
         @ff.task

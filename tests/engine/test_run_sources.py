@@ -44,6 +44,7 @@ def orders(lab, monkeypatch):
     free.set()
 
 
+@pytest.mark.slow
 def test_a_limit_holds_while_a_source_is_looked_at(orders):
     project, free = orders
     order = []
@@ -58,6 +59,7 @@ def test_a_limit_holds_while_a_source_is_looked_at(orders):
     assert order == ["slow", "orders", "count"]
 
 
+@pytest.mark.slow
 def test_a_run_can_be_cancelled_while_a_source_is_looked_at(orders):
     project, free = orders
 

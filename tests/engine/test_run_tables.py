@@ -86,6 +86,7 @@ def ids(flow):
     return sorted(load(ref_of(table, newest(table)), pa.Table, flow.stores)["id"].to_pylist())
 
 
+@pytest.mark.slow
 def test_a_table_is_published_and_read_by_another_pipeline(flow):
     published = flow.run("fill")
     assert value(flow, published, "count") == 3

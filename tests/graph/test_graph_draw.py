@@ -176,6 +176,7 @@ def build(ops: list[Any]) -> Graph | None:
         raise
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(OPS)
 def test_random_graphs_come_back_and_are_drawn_whole(ops: list[Any]):

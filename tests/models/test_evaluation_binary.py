@@ -62,6 +62,7 @@ def test_metrics_agree_with_scikit_learn(scored, name):
     assert catalog.metric("binary", name).value(scored) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(rows)
 def test_weighted_metrics_agree_with_scikit_learn(found):

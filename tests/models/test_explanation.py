@@ -141,6 +141,7 @@ def test_linear_models_agree_with_shap():
     assert models.Explainer(model, background=TABLE).contributions(TABLE).values == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_of_two_features_the_permutations_are_exact():
     """With two features every permutation is gone through, so that the definition can be written down."""
     rng = np.random.default_rng(1)

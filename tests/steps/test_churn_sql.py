@@ -27,6 +27,7 @@ def by_hand(monkeypatch):
         del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_every_table_is_equal(by_hand, tmp_path):
     from churn.pipelines import ChurnParams, generate_demographics, generate_transactions
     from churn.preprocess import preprocess

@@ -141,6 +141,7 @@ def test_nothing_is_registered_where_nothing_is_to_be(run: Callable[..., Any]) -
     assert cleaned == {"dry_run": False, "deleted": [], "kept": {}, "runs": [], "bytes": 0}
 
 
+@pytest.mark.slow
 def test_a_model_that_was_rolled_back_waits_for_people(
     run: Callable[..., Any], registry: Callable[[], Registry]
 ) -> None:

@@ -91,6 +91,7 @@ class TestByHand:
         assert [each.training for each in trials] == [QUICK]
         assert study.best == 0
 
+    @pytest.mark.slow
     def test_the_same_whatever_was_pruned_or_not_is_known_from_the_trials(self, features, columns):
         first, again = (by_hand(features, columns, QUICK, TUNING)[1].study for _ in range(2))
         assert first == again

@@ -210,6 +210,7 @@ def test_sweeping_spares_what_is_young_or_in_use(store: ArtifactStore) -> None:
     assert sorted((store.folder / "tmp").iterdir()) == sorted([young, mine])
 
 
+@pytest.mark.slow
 def test_eight_processes_put_the_same_value(store: ArtifactStore) -> None:
     code = f"import sys\nfor _ in range(50):\n{textwrap.indent(PUT, '    ')}    assert store.exists(sys.argv[3])\n"
     call = [sys.executable, "-c", code, store.url, DIGEST, WHERE]

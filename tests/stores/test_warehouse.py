@@ -129,6 +129,7 @@ def test_an_error_of_the_user_s_expression_stays_what_it_is(warehouse: DuckDBWar
     assert not (tmp_path / "t.parquet").exists()
 
 
+@pytest.mark.slow
 def test_a_sort_larger_than_the_memory_spills_and_leaves_nothing(tmp_path: Path) -> None:
     small = DuckDBWarehouse(memory=60_000_000, threads=1, temp=tmp_path / "spill")
     table = small.sql("SELECT range AS id, md5(range::VARCHAR) AS h FROM range(2000000) ORDER BY h", {})

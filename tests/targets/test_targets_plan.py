@@ -100,6 +100,7 @@ def test_a_plan_is_not_applied_to_what_has_changed_since(shelf, deployments):
     assert apply(shelf, deployments) == [("Change", "salt")]
 
 
+@pytest.mark.slow
 def test_an_apply_that_is_killed_at_any_action_is_gone_on_with(shelf, deployments, url):
     """Each pass through each crash point, once: applying, changing and taking away."""
     deaths = 0

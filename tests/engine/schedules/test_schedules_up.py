@@ -326,6 +326,7 @@ def test_two_at_once_do_each_moment_once(world):
     assert len(set(firsts)) == len(world.dues("ended")) == 47 + 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_wherever_it_is_killed_each_moment_of_a_month_runs_once(world, monkeypatch, seed):
     """Die at random crash points, with and without the runs under way, 20 times."""

@@ -10,6 +10,7 @@ from firnflow.models.registry import Registry
 from firnflow.stores.state import schema
 
 pytest.importorskip("mlflow", reason="mlflow-skinny is not installed")
+pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
