@@ -42,6 +42,9 @@ POINTS = frozenset(
         "apply.begun",  # it is written down that an action begins
         "apply.done",  # it is done, the state does not know
         "apply.recorded",  # the state knows
+        "snowflake.suspended",  # the root of a task graph is suspended, its tasks are as before
+        "snowflake.made",  # one of its tasks is as it should be
+        "snowflake.dropped",  # what is no task any more is gone, the root is still suspended
         "model.registered",  # a version of a model is written down, the task that did so is under way
         "model.promoted",  # likewise, an alias has moved
     }

@@ -7,6 +7,7 @@ Firnflow that compiles. Data, tests, environments and hidden files stay here; so
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hashlib
 import io
 import json
@@ -67,7 +68,7 @@ def payload_of(project: Project, graphs: Mapping[str, str]) -> Payload:
     own = {str(path.relative_to(project.root)): path for path in sorted({*_code(project.root), *_named(project)})}
     found = {
         "project.zip": archive({name: path.read_bytes() for name, path in own.items()}),
-        "firnflow.zip": archive(_firnflow()),
+        "firnflow.zip": _firnflow(),
         "launcher.py": (package_files("firnflow.targets.snowflake") / "beside" / "launcher.py").read_bytes(),
         **{f"{name}.graph.json": text.encode() for name, text in sorted(graphs.items())},
     }
@@ -121,8 +122,9 @@ def _named(project: Project) -> Iterator[Path]:
             yield path
 
 
-def _firnflow() -> dict[str, bytes]:
-    """Return this Firnflow: what has compiled a graph is what executes it."""
+@functools.cache
+def _firnflow() -> bytes:
+    """Return this Firnflow, packed: what has compiled a graph is what executes it."""
     root = Path(firnflow.__file__).parent
     paths = [path for path in sorted(root.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-    return {f"firnflow/{path.relative_to(root)}": path.read_bytes() for path in paths}
+    return archive({f"firnflow/{path.relative_to(root)}": path.read_bytes() for path in paths})

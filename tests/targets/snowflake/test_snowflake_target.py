@@ -1,0 +1,230 @@
+"""Plan, apply and destroy of task graphs: what is told to an account, killed in the middle, changed by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+import firnflow as ff
+from firnflow._crash import InjectedCrash
+from firnflow.errors import DeployConflictError, StoreError, UsageError
+from firnflow.stores.state import State
+from firnflow.stores.state.deployments import Deployments
+from firnflow.targets.apply import apply_plan
+from firnflow.targets.explain import as_lines, summary
+from firnflow.targets.plan import Change, plan_apply, plan_destroy
+from firnflow.targets.snowflake.target import SnowflakeTarget
+
+
+@ff.task
+def first() -> int:
+    return 1
+
+
+@ff.task
+def second(x: int) -> int:
+    return x + 1
+
+
+@ff.task
+def third(x: int) -> int:
+    return x + 2
+
+
+def sales(*, schedule="0 6 * * *", with_third=False, timeout=None, name="sales"):
+    def wired():
+        last = second.options(timeout=timeout)(first())
+        if with_third:
+            third(last)
+
+    wired.__name__ = wired.__qualname__ = name
+    return ff.pipeline(schedule=ff.Cron(schedule) if schedule else None)(wired)
+
+
+@pytest.fixture
+def deployments(tmp_path):
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    yield Deployments(state, "shop", "prod", "snowflake")
+    state.close()
+
+
+def planned(project, deployments, *pipelines, more=""):
+    target = SnowflakeTarget(project(*pipelines, more=more))
+    return target, plan_apply(target, deployments)
+
+
+def applied(project, deployments, *pipelines, more=""):
+    target, plan = planned(project, deployments, *pipelines, more=more)
+    apply_plan(plan, target, deployments, "me@here")
+    return plan
+
+
+def shown(plan):
+    return "\n".join(line.text for line in as_lines(plan))
+
+
+def test_apply_makes_all_and_a_second_plan_says_no_changes(project, told, deployments):
+    plan = applied(project, deployments, sales())
+    assert summary(plan) == "5 to add; 0 resources unchanged."
+    assert [str(action.address) for action in plan.actions] == [
+        "stage ML.PROD.FIRNFLOW",
+        "compute pool SMALL",
+        "code shop-prod",
+        "procedure FIRNFLOW_EXEC_V1",
+        "task graph sales",
+    ]
+    assert {name: row["state"] for name, row in told.tasks.items()} == dict.fromkeys(
+        ["SALES", "SALES$FIRST", "SALES$SECOND", "SALES$FINALIZER"], "started"
+    )
+    assert {name.rpartition("/")[2] for name in told.files} == {
+        "payload.json",
+        "project.zip",
+        "firnflow.zip",
+        "launcher.py",
+        "sales.graph.json",
+    }
+    told.said.clear()
+    assert summary(planned(project, deployments, sales())[1]) == "No changes: 5 resources unchanged."
+    assert all(text.startswith(("SHOW", "LIST", "SELECT CURRENT_ROLE")) for text in told.said)
+
+
+def test_a_plan_shows_just_what_differs(project, told, deployments):
+    applied(project, deployments, sales())
+    plan = planned(project, deployments, sales(schedule="0 7 * * *", timeout="2h"))[1]
+    text = shown(plan)
+    assert "~ schedule: 0 6 * * * UTC → 0 7 * * * UTC" in text
+    assert "task second" in text
+    assert "timeout 2h" in text
+    assert "task first" not in text
+    assert summary(plan) == "2 to change; 3 resources unchanged."  # the code: its graph has changed
+    assert "Note: cost: pool small: 1 to 1 × CPU_X64_S runs while there are jobs, and 300 s after the last" in text
+
+
+def test_only_what_differs_is_told_while_the_root_is_suspended(project, told, deployments):
+    applied(project, deployments, sales(with_third=True, schedule=None))
+    told.said.clear()
+    applied(project, deployments, sales(schedule=None))
+    changes = [text for text in told.said if not text.startswith(("SHOW", "LIST", "SELECT CURRENT", "PUT"))]
+    assert [text.partition(" COMMENT")[0] for text in changes] == [
+        "ALTER TASK IF EXISTS ML.PROD.SALES SUSPEND",
+        "CREATE OR ALTER TASK ML.PROD.SALES$FIRST",
+        "CREATE OR ALTER TASK ML.PROD.SALES$SECOND",
+        "CREATE OR ALTER TASK ML.PROD.SALES$FINALIZER",
+        "DROP TASK IF EXISTS ML.PROD.SALES$THIRD",
+    ]
+    assert told.tasks["SALES"]["state"] == "suspended"  # nobody starts it by a clock
+
+
+@pytest.mark.parametrize("change", ["definition", "schedule", "state", "condition", "predecessors"])
+def test_what_somebody_has_changed_by_hand_is_shown_and_put_back(project, told, deployments, change):
+    applied(project, deployments, sales())
+    row = told.tasks["SALES$SECOND" if change != "schedule" else "SALES"]
+    before = dict(row)
+    row[change] = {"state": "suspended", "predecessors": '["ML.PROD.SALES"]'}.get(change, "1 = 1")
+    plan = planned(project, deployments, sales())[1]
+    assert [type(action) for action in plan.actions] == [Change]
+    assert "task graph sales  was changed by hand, is put back" in shown(plan)
+    applied(project, deployments, sales())
+    assert told.tasks[before["name"]] == before
+
+
+def test_a_root_that_was_paused_stays_so(project, told, deployments):
+    applied(project, deployments, sales())
+    told.tasks["SALES"] |= {"state": "suspended", "comment": told.tasks["SALES"]["comment"] + " paused"}
+    assert summary(planned(project, deployments, sales())[1]).startswith("No changes")
+    applied(project, deployments, sales(schedule="0 7 * * *"))
+    assert told.tasks["SALES"]["schedule"] == "USING CRON 0 7 * * * UTC"
+    assert told.tasks["SALES"]["state"] == "suspended"
+    assert told.tasks["SALES"]["comment"].endswith(" paused")
+    assert told.tasks["SALES$SECOND"]["state"] == "started"
+
+
+def test_what_is_not_ours_is_never_touched(project, told, deployments):
+    theirs = {**dict.fromkeys(["comment", "schedule", "condition", "config"]), "predecessors": "[]"}
+    theirs |= {"warehouse": "WH", "definition": "SELECT 1", "state": "started"}
+    told.tasks["SALES$MINE"] = {**theirs, "name": "SALES$MINE"}
+    told.tasks["SALESMAN"] = {**theirs, "name": "SALESMAN"}
+    applied(project, deployments, sales())
+    target = SnowflakeTarget(project(sales()))
+    apply_plan(plan_destroy(target, deployments), target, deployments, "me@here")
+    assert set(told.tasks) == {"SALES$MINE", "SALESMAN"}
+    assert told.objects == {}
+    assert told.files == {}
+    told.tasks["SALES$FIRST"] = {**theirs, "name": "SALES$FIRST"}
+    with pytest.raises(UsageError, match=r"never touched:\n  task graph sales: task ML.PROD.SALES\$FIRST"):
+        planned(project, deployments, sales())
+
+
+def test_a_change_between_plan_and_apply_stops_it(project, told, deployments):
+    applied(project, deployments, sales())
+    target, plan = planned(project, deployments, sales(schedule="0 7 * * *"))
+    told.tasks["SALES"]["schedule"] = "5 MINUTES"
+    with pytest.raises(DeployConflictError, match="the tasks of 'sales' were changed by somebody else since the plan"):
+        apply_plan(plan, target, deployments, "me@here")
+
+
+@pytest.mark.parametrize("point", ["snowflake.made", "snowflake.suspended", "snowflake.dropped"])
+def test_killed_anywhere_the_same_command_goes_on(project, told, deployments, monkeypatch, point):
+    applied(project, deployments, sales(with_third=True))
+    monkeypatch.setenv("FIRNFLOW_CRASH", f"{point}:raise")
+    with pytest.raises(InjectedCrash):
+        applied(project, deployments, sales(timeout="2h"))
+    monkeypatch.delenv("FIRNFLOW_CRASH")
+    applied(project, deployments, sales(timeout="2h"))
+    assert set(told.tasks) == {"SALES", "SALES$FIRST", "SALES$SECOND", "SALES$FINALIZER"}
+    assert {row["state"] for row in told.tasks.values()} == {"started"}
+    assert summary(planned(project, deployments, sales(timeout="2h"))[1]).startswith("No changes")
+
+
+def test_each_statement_may_fail_and_the_same_command_goes_on(project, told, deployments):
+    applied(project, deployments, sales())
+    wanted = {name: dict(row) for name, row in told.tasks.items()}
+    count = len(told.said)
+    told.tasks.clear()
+    told.objects.clear()
+    told.files.clear()
+    for step in range(count):
+        left = [step]
+
+        def fails(_text, left=left):
+            left[0] -= 1
+            return left[0] == -1
+
+        told.fails = fails
+        try:
+            applied(project, deployments, sales())
+        except StoreError:
+            continue
+        break
+    told.fails = lambda _: False
+    applied(project, deployments, sales())
+    assert told.tasks == wanted
+
+
+@pytest.mark.parametrize("lost", [("EXECUTE TASK", "ACCOUNT"), ("USAGE", "COMPUTE_POOL"), ("CREATE STAGE", "SCHEMA")])
+def test_a_missing_grant_is_named_before_anything_is_changed(project, told, deployments, lost):
+    gone = {lost, ("OWNERSHIP", "SCHEMA")}
+    told.grants = [each for each in told.grants if (each["privilege"], each["granted_on"]) not in gone]
+    told.grants.append({"privilege": "USAGE", "granted_on": "SCHEMA", "name": "ML.PROD"})
+    on = lost[1].lower().replace("_", " ")
+    with pytest.raises(UsageError, match=rf"lacks:\n  {lost[0]} on {on}.*\nMend: .*plan --env prod --grants"):
+        applied(project, deployments, sales())
+    assert not [text for text in told.said if not text.startswith(("SHOW", "SELECT CURRENT_ROLE"))]
+
+
+def test_the_script_of_grants_gives_just_what_is_asked_for(project, told):
+    script = SnowflakeTarget(project(sales(), more='role = "deployer"\n')).grants()
+    assert script[0] == "CREATE ROLE IF NOT EXISTS DEPLOYER;"
+    assert "GRANT EXECUTE TASK ON ACCOUNT TO ROLE DEPLOYER;" in script
+    assert "GRANT USAGE ON COMPUTE POOL TEAM_POOL TO ROLE DEPLOYER;" in script
+    assert told.said == []
+
+
+def test_a_state_of_this_machine_is_refused(project, told, deployments):
+    made = project(sales(), more='variables = { FIRNFLOW_ARTIFACTS = "s3://x" }\n')
+    text = (made.root / "firnflow.toml").read_text().replace("postgresql://db/state", "sqlite:///state.db")
+    (made.root / "firnflow.toml").write_text(text)
+    from firnflow.project import Project, load_settings
+
+    local = Project(made.root, load_settings(made.root, "prod"), made.pipelines, {})
+    with pytest.raises(UsageError, match=r"containers, but the state is SQLite.*Mend: state = 'env:STATE_URL'"):
+        plan_apply(SnowflakeTarget(local), deployments)
