@@ -1,0 +1,304 @@
+"""What goes to a stage, and what runs there: payload, launcher and procedure."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+
+import firnflow as ff
+from firnflow.errors import ConfigError
+from firnflow.targets.snowflake.beside import launcher, procedure
+from firnflow.targets.snowflake.compile.payload import MANIFEST, archive, payload_of
+from firnflow.targets.snowflake.grammar import parse
+from firnflow.targets.snowflake.grammar import values as v
+
+
+@ff.task
+def number() -> int:
+    return 1
+
+
+@ff.pipeline
+def sums():
+    number()
+
+
+def names(payload):
+    with zipfile.ZipFile(io.BytesIO(payload.files["project.zip"])) as file:
+        return file.namelist()
+
+
+# -- the payload ------------------------------------------------------------------------------------------------------
+
+
+def test_only_what_is_declared_goes_to_the_stage(project):
+    made = project(sums, more='files = ["sql/*.sql"]\n')
+    for name in ("sql/a.sql", "data/big.csv", ".env", ".venv/x.py", "env/pyvenv.cfg", "env/y.py", "tests/test_a.py"):
+        path = made.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("canary")
+    (made.root / "lib").mkdir()
+    (made.root / "lib" / "steps.py").write_text("")
+    (made.root / "outside.py").symlink_to("/etc/hostname")
+    assert names(payload_of(made, {})) == ["firnflow.toml", "lib/steps.py", "pipelines.py", "sql/a.sql"]
+
+
+def test_the_same_code_is_the_same_payload(project):
+    made = project(sums)
+    first = payload_of(made, {"sums": "{}"})
+    os.utime(made.root / "pipelines.py", (0, 0))
+    assert payload_of(made, {"sums": "{}"}) == first
+    assert [*first.files][-1] == MANIFEST
+    digests = json.loads(first.files[MANIFEST])["files"]
+    assert digests == {name: hashlib.sha256(data).hexdigest() for name, data in first.files.items() if name != MANIFEST}
+    assert payload_of(made, {"sums": "{ }"}).digest != first.digest
+    (made.root / "pipelines.py").write_text("# other code\n")
+    assert payload_of(made, {"sums": "{}"}).digest != first.digest
+    assert archive({"b": b"1", "a": b"2"}) == archive({"a": b"2", "b": b"1"})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("key.p8", "key.p8 looks like a secret, which never goes to a stage. Mend: a SECRET in Snowflake"),
+        ("*.csv", "there is nothing like '.*csv'"),
+        ("../*.py", "lies outside of the project"),
+        ("link", "is a link out of the project"),
+    ],
+)
+def test_what_must_not_leave_is_refused(project, pattern, message):
+    made = project(sums, more=f'files = ["{pattern}"]\n')
+    (made.root / "key.p8").write_text("canary")
+    (made.root / "link").symlink_to("/etc/hostname")
+    with pytest.raises(ConfigError, match=message):
+        payload_of(made, {})
+
+
+# -- the launcher -----------------------------------------------------------------------------------------------------
+
+JOB = {"pipeline": "sums", "task": "number", "run": "sums.1", "env": "prod"}
+
+
+def test_the_call_of_exec_says_what_the_job_says(tmp_path):
+    words = launcher.command({**JOB, "values": {"a": "x=y", "b": [1]}, "element": 0, "memory": 2**30}, tmp_path)
+    assert words[3:] == [
+        *("exec", "--graph", f"{tmp_path}/sums.graph.json", "--task", "number", "--run", "sums.1", "--env", "prod"),
+        *("--set", "a=x=y", "--set", "b=[1]", "--element", "0", "--memory", str(2**30)),
+    ]
+    due = {**JOB, "partitioned": True, "due": "2025-01-02 03:04:05.678 -0800"}
+    assert launcher.command(due, tmp_path)[-2:] == ["--due", "2025-01-02 03:04:05.678-0800"]
+    assert launcher.command({**due, "partition": "2025-01-01"}, tmp_path)[-2:] == ["--partition", "2025-01-01"]
+
+
+def test_the_answer_says_what_was_decided_and_why_it_failed():
+    answer = {"state": "succeeded", "outputs": {"result": {"inline": '"promote"'}, "other": {"inline": "true"}}}
+    assert launcher.summary({**JOB, "decides": "result"}, answer, 0)["decided"] == "promote"
+    assert launcher.summary({**JOB, "decides": "other"}, answer, 0)["decided"] == "true"
+    assert "decided" not in launcher.summary(JOB, answer, 0)
+    assert "decided" not in launcher.summary({**JOB, "decides": "result"}, {"state": "skipped", "outputs": {}}, 0)
+    failed = {"state": "failed", "error": {"type": "ValueError", "message": "x" * 9000}}
+    assert launcher.summary(JOB, failed, 1)["error"].startswith("ValueError: xxx")
+    assert len(launcher.summary(JOB, failed, 1)["error"]) == 2000
+    assert launcher.summary(JOB, {}, 137)["error"] == "firnflow exec: exit code 137"
+
+
+PROJECT = """
+import os
+import time
+from pathlib import Path
+
+import firnflow as ff
+
+HERE = Path(os.environ["SCRATCH"])
+
+
+class Params(ff.Params):
+    x: int = 1
+
+
+@ff.task
+def count(x: int) -> str:
+    (HERE / f"try{len(list(HERE.glob('try*')))}").touch()
+    if len(list(HERE.glob("try*"))) < 2:
+        raise ValueError("not yet")
+    return "go" * x
+
+
+@ff.task
+def sleep() -> int:
+    (HERE / "begun").touch()
+    time.sleep(60)
+    return 1
+
+
+@ff.pipeline(params=Params)
+def sums(p):
+    count(p.x)
+    sleep()
+"""
+
+
+@pytest.fixture
+def payload(tmp_path):
+    """Return the folder of a payload on its stage, as a container mounts it, and the variables of its jobs."""
+    from firnflow.project import load_project
+
+    root = tmp_path / "made"
+    root.mkdir()
+    (root / "pipelines.py").write_text(PROJECT)
+    (root / "firnflow.toml").write_text('[project]\nname = "shop"\n[environments.prod]\n')
+    os.environ["SCRATCH"] = str(tmp_path)
+    try:
+        made = load_project(root, "prod")
+    finally:
+        del os.environ["SCRATCH"]
+    graph = made.pipelines["sums"].build().model_dump_json()
+    folder = tmp_path / "stage"
+    folder.mkdir()
+    for name, data in payload_of(made, {"sums": graph}).files.items():
+        (folder / name).write_bytes(data)
+    given = {"SCRATCH": str(tmp_path), "FIRNFLOW_STATE": f"sqlite:///{tmp_path}/state.db"}
+    return folder, {**given, "FIRNFLOW_ARTIFACTS": str(tmp_path / "artifacts")}
+
+
+def start(payload, **job):
+    folder, given = payload
+    words = json.dumps({**JOB, "variables": given, **job})
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": "/"}
+    return subprocess.Popen([sys.executable, str(folder / "launcher.py"), words], **pipes)
+
+
+@pytest.mark.slow
+def test_the_launcher_runs_a_task_again_until_it_succeeds(payload):
+    options = {"task": "count", "values": {"x": 2}, "decides": "result", "retries": 2, "retry_delay": 0.1}
+    said, log = (running := start(payload, **options)).communicate(timeout=100)
+    assert running.returncode == 0, log
+    answer = procedure.answer_in(said)
+    assert answer == {"run": "sums.1", "task": "count", "code": 0, "state": "succeeded", "decided": "gogo"}
+    assert "Try 1 of 3 has failed; the next in 0.1 s" in log
+
+
+@pytest.mark.slow
+def test_a_task_that_takes_too_long_is_ended_and_so_is_one_whose_container_stops(payload, tmp_path):
+    said, _ = (running := start(payload, task="sleep", timeout=5)).communicate(timeout=100)
+    assert running.returncode == 124
+    assert procedure.answer_in(said)["error"] == "TaskTimeoutError: was ended after 5 s"
+    (tmp_path / "begun").unlink()
+    running = start(payload, task="sleep")
+    until = time.monotonic() + 60
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=60)
+    assert running.returncode == 143
+
+
+# -- the procedure ----------------------------------------------------------------------------------------------------
+
+
+class Session:
+    """What a procedure is given: answers by how a statement begins."""
+
+    def __init__(self, answers):
+        self.answers, self.said = answers, []
+
+    def sql(self, text):
+        self.said.append(text)
+        return self
+
+    def collect(self):
+        for start_of, answer in self.answers.items():
+            if self.said[-1].startswith(start_of):
+                if isinstance(answer, Exception):
+                    raise answer
+                return [[answer]]
+        raise AssertionError(self.said[-1])
+
+
+def log_of(**answer):
+    return f"noise\n{procedure.MARK}{json.dumps(answer)}\n"
+
+
+def called(**more):
+    job = {"version": 1, "pipeline": "sums", "task": "number", "params": ["x"], "env": "prod", "image": "/d/s/r/i:1"}
+    place = {"schema": "ML.PROD", "pool": "CP", "warehouse": "WH", "payload": "@ML.PROD.FIRNFLOW/shop-prod/0"}
+    return json.dumps({**job, **place, **more})
+
+
+def session(log, config="null", job=None):
+    return Session(
+        {
+            "SELECT SYSTEM$TASK_RUNTIME_INFO('CURRENT_TASK_GRAPH_RUN_GROUP_ID')": "1754",
+            "SELECT SYSTEM$GET_TASK_GRAPH_CONFIG": None if config == "null" else config,
+            "EXECUTE JOB SERVICE": job,
+            "SELECT SYSTEM$GET_SERVICE_LOGS": log,
+            "CALL SYSTEM$SET_RETURN_VALUE": None,
+        }
+    )
+
+
+def test_the_procedure_runs_a_job_and_hands_on_what_was_decided():
+    asked = session(log_of(code=0, decided="it's"), config='{"x": "$$; DROP", "other": 1}')
+    limits = {"memory": 2**31, "cpu": 2, "secrets": {"STATE_URL": "ML.PROD.STATE"}, "integrations": ["EAI"]}
+    answer = json.loads(procedure.main(asked, called(decides="result", **limits)))
+    assert answer["decided"] == "it's"
+    assert asked.said[-1] == "CALL SYSTEM$SET_RETURN_VALUE('it''s')"
+    statement = parse(next(text for text in asked.said if text.startswith("EXECUTE")))
+    assert statement.pool == v.Name(("CP",))
+    assert statement.get("EXTERNAL_ACCESS_INTEGRATIONS") == (v.Name(("EAI",)),)
+    spec = json.loads(statement.specification)["spec"]
+    assert spec["volumes"][0]["stageConfig"]["name"] == "@ML.PROD.FIRNFLOW/shop-prod/0"
+    container = spec["containers"][0]
+    assert container["resources"]["limits"] == {"cpu": 2, "memory": "2048Mi"}
+    assert container["secrets"][0]["envVarName"] == "STATE_URL"
+    told = json.loads(container["args"][0])
+    assert (told["run"], told["values"], told["memory"]) == ("sums.1754", {"x": "$$; DROP"}, 2**31)
+
+
+def test_every_statement_of_the_procedure_is_one_of_the_grammar():
+    asked = session(log_of(code=0, decided="a\\'b"), config='{"x": "é\\u0000 \'"}')
+    procedure.main(asked, called(task="it's"))
+    assert [type(parse(text)).__name__ for text in asked.said] == [
+        *("Select", "Select", "ExecuteJobService", "Select", "CallProcedure"),
+    ]
+    assert parse(asked.said[-1]).call.arguments == (v.Constant("a\\'b"),)
+
+
+@pytest.mark.parametrize(
+    ("log", "failure", "message"),
+    [
+        (
+            log_of(code=1, error="ValueError: no"),
+            RuntimeError("job failed"),
+            "number of run sums.1754 has failed: Value",
+        ),
+        ("killed", RuntimeError("out of memory"), "has ended without an answer: out of memory"),
+        ("last words", None, "has ended without an answer: last words"),
+        (RuntimeError("no such job"), RuntimeError("no pool"), "has ended without an answer: no pool"),
+    ],
+)
+def test_the_procedure_fails_where_the_task_has_failed(log, failure, message):
+    with pytest.raises(RuntimeError, match=message):
+        procedure.main(session(log, job=failure), called())
+
+
+def test_a_procedure_of_another_version_refuses():
+    with pytest.raises(ValueError, match="reads version 1, not 2: firnflow apply"):
+        procedure.main(Session({}), called(version=2))
+
+
+def test_a_run_is_named_by_the_run_of_the_graph():
+    assert procedure.run_id("sums", "1754-ab") == "sums.1754-ab"
+    long = procedure.run_id("s" * 100, "1754")
+    assert len(long) <= 80
+    assert long != procedure.run_id("s" * 100, "1755")
