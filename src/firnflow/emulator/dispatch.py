@@ -30,7 +30,10 @@ def run(session: Session, text: str, binds: Sequence[Any]) -> Result:
     if session.in_transaction and statement.key.split()[0] in _COMMITS:
         session.engine.raw("COMMIT")
         session.in_transaction = False
-    return STATEMENTS[statement.key].run(session, statement)
+    try:
+        return STATEMENTS[statement.key].run(session, statement)
+    finally:
+        session.engine.scratch.clear()
 
 
 def describe(session: Session, text: str, binds: Sequence[Any]) -> Result:
@@ -40,5 +43,8 @@ def describe(session: Session, text: str, binds: Sequence[Any]) -> Result:
     """
     statement = classify(variables.inlined(text, session.variables), binds, STATEMENTS)
     if statement.key == "SELECT":
-        return selects.columns(session, statement)
+        try:
+            return selects.columns(session, statement)
+        finally:
+            session.engine.scratch.clear()
     return rows([("status", "text")], [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
+from firnflow.targets.snowflake.grammar.cursor import Cursor
 from firnflow.targets.snowflake.grammar.tokens import ParseError, Sort, Token, next_token
 
 if TYPE_CHECKING:
@@ -18,16 +19,24 @@ if TYPE_CHECKING:
 def tokens_of(text: str) -> list[Token]:
     """Return the tokens of a statement, without the semicolon that ends it; the last one is the end.
 
+    Signs that only queries have, such as that of `$1`, are tokens of one letter.
+
     Raises:
-        SnowflakeError: a string or comment does not end, or a letter means nothing.
+        SnowflakeError: a string or comment does not end.
     """
     found, at = [], 0
-    try:
-        while (token := next_token(text, at)).sort is not Sort.END:
-            found.append(token)
-            at = token.end
-    except ParseError as error:
-        raise errors.syntax(error.found.strip("'\""), error.line, error.column - 1) from None
+    while True:
+        try:
+            token = next_token(text, at)
+        except ParseError as error:
+            letter = text[error.position]
+            if letter in "'\"" or text.startswith(("/*", "$$"), error.position):
+                raise errors.syntax(error.found.strip("'\""), error.line, error.column - 1) from None
+            token = Token(Sort.SIGN, letter, error.position, error.position + 1)
+        if token.sort is Sort.END:
+            break
+        found.append(token)
+        at = token.end
     while found and found[-1].value == ";" and found[-1].sort is Sort.SIGN:
         found.pop()
     return [*found, token]
@@ -152,6 +161,37 @@ class Reader:
             if self.ended:
                 raise self.unexpected()
         return entries or items
+
+    def enclosed(self) -> str:
+        """Read what stands in parentheses, and return it with them, as it is written."""
+        start, depth = self.next.start, 0
+        while True:
+            if self.ended:
+                raise self.unexpected()
+            token = self.next
+            self.at += 1
+            if token.sort is Sort.SIGN and token.value in "()":
+                depth += 1 if token.value == "(" else -1
+                if depth == 0:
+                    return self.text[start : token.end]
+
+    def location(self) -> Any:
+        """Read a place of files: `@stage/path`, or a text of one."""
+        if self.is_bound():
+            return self._place(str(self.bound()))[0]
+        found, length = self._place(self.text[self.next.start :])
+        end = self.next.start + length
+        while not self.ended and self.next.start < end:
+            self.at += 1
+        return found
+
+    @staticmethod
+    def _place(text: str) -> tuple[Any, int]:
+        cursor = Cursor(text)
+        try:
+            return cursor.location(), cursor.position
+        except ParseError as error:
+            raise errors.syntax(error.found.strip("'\""), error.line, error.column - 1) from None
 
     def part(self) -> str:
         """Read one part of a name."""

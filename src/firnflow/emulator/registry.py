@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     Handler = Callable[[Session, Statement], Result]
 
 DOCUMENTATION = "https://docs.snowflake.com/en/"
-_TOPICS = ("use", "selects", "functions", "changes", "containers", "tables")
-"""The modules of `objects` that register what they know."""
+_TOPICS = (
+    *("use", "selects", "functions", "changes", "containers", "tables", "tags", "grants"),
+    *("account_objects", "schema_objects", "users", "listings"),
+)
+_STAGES = ("stages", "moving", "loading", "unloading", "inferring")
+"""The modules of `objects` and `stages` that register what they know."""
 
 
 @dataclass(frozen=True)
@@ -82,5 +86,6 @@ def relation(name: str) -> Callable[[Callable[..., Result]], Callable[..., Resul
 
 def load() -> None:
     """Import the modules that register what they know."""
-    for topic in _TOPICS:
-        importlib.import_module(f"firnflow.emulator.objects.{topic}")
+    for package, topics in (("objects", _TOPICS), ("stages", _STAGES)):
+        for topic in topics:
+            importlib.import_module(f"firnflow.emulator.{package}.{topic}")

@@ -135,6 +135,20 @@ class Session:
             raise errors.denied(kind, path[-1])
         return found
 
+    def find_or_manage(self, kind: str, name: str) -> Object:
+        """Return a role or user that the session owns, or any if it has MANAGE GRANTS.
+
+        Raises:
+            SnowflakeError: there is none, or it may not.
+        """
+        found = self.account.catalog.get(kind, (name,))
+        if found is None:
+            raise errors.missing(kind, name)
+        access = self.account.access
+        if found.owner not in self.roles and not access.holds(self.roles, ("MANAGE GRANTS",), "ACCOUNT", ()):
+            raise errors.denied(kind, name)
+        return found
+
     def need_account(self, *privileges: str) -> None:
         """Raise SnowflakeError if the session has none of these privileges on the account."""
         if not self.account.access.holds(self.roles, privileges, "ACCOUNT", ()):

@@ -56,18 +56,10 @@ def _put_relation(session: Session, node: Any, binds: list[Any], tree: Any) -> N
     name = _name(call) if isinstance(call, exp.Func) else ""
     if name not in RELATIONS:
         return
-    found = RELATIONS[name](session, *_arguments(session, call, binds, tree), **_named(session, call))
-    place = f"__answer_{abs(id(node)):x}"
-    session.engine.register(place, found.relation())
-    alias = node.args.get("alias")
-    node.replace(
-        exp.Table(
-            this=exp.to_identifier(place, quoted=True),
-            db=exp.to_identifier("main"),
-            catalog=exp.to_identifier("temp"),
-            alias=alias,
-        )
-    )
+    found = RELATIONS[name](session, *_arguments(session, call, binds, tree), **_named(session, call, binds, tree))
+    made = session.engine.scratch.table(found.relation())
+    made.set("alias", node.args.get("alias"))
+    node.replace(made)
 
 
 def _arguments(session: Session, call: Any, binds: list[Any], tree: Any) -> list[Any]:
@@ -81,14 +73,11 @@ def _arguments(session: Session, call: Any, binds: list[Any], tree: Any) -> list
     return [_value(session, node, binds, tree) for node in nodes if not isinstance(node, exp.Kwarg)]
 
 
-def _named(session: Session, call: Any) -> dict[str, Any]:
+def _named(session: Session, call: Any, binds: list[Any], tree: Any) -> dict[str, Any]:
     from sqlglot import exp
 
-    return {
-        str(node.this.this).lower(): _value(session, node.expression, [], call)
-        for node in call.expressions
-        if isinstance(node, exp.Kwarg)
-    }
+    given = [node for node in call.expressions if isinstance(node, exp.Kwarg)]
+    return {str(node.this.this).lower(): _value(session, node.expression, binds, tree) for node in given}
 
 
 def _value(session: Session, node: Any, binds: list[Any], tree: Any) -> Any:

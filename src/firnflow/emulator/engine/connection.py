@@ -8,6 +8,7 @@ from firnflow._sql import identifier, literal
 from firnflow.emulator.engine import cursor, failures, rewrites
 from firnflow.emulator.engine.answers import answer
 from firnflow.emulator.engine.databases import NOWHERE
+from firnflow.emulator.engine.scratch import Scratch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +21,14 @@ class Connection:
 
     Args:
         connection: fakesnow's.
+
+    Attributes:
+        scratch: what the statement that runs reads beside the databases.
     """
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self.scratch = Scratch(self)
         self.raw(f"SET schema = '{NOWHERE}.main'")
 
     def use(self, database: str | None, schema: str | None) -> None:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
+from firnflow.emulator.engine.scratch import is_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,5 +72,9 @@ def tables(tree: Any) -> Iterator[Any]:
 
     known = {part(cte.args["alias"].this) for cte in tree.find_all(exp.CTE) if cte.args.get("alias")}
     for table in tree.find_all(exp.Table):
-        if isinstance(table.this, exp.Identifier) and not (table.args.get("db") is None and name_of(table)[0] in known):
+        if (
+            isinstance(table.this, exp.Identifier)
+            and not is_scratch(table)
+            and not (table.args.get("db") is None and name_of(table)[0] in known)
+        ):
             yield table

@@ -183,5 +183,10 @@ def _run(session: Session, tree: Any, writes: dict[int, tuple[str, ...]], binds:
     return session.engine.run(made, binds)
 
 
+def insert(session: Session, tree: Any) -> int:
+    """Run an INSERT, and return how many rows it brought."""
+    return int(_run(session, tree, {id(_target(tree.this)): ("INSERT",)}, []).table[0][0].as_py())
+
+
 def changing(session: Session, path: FullName) -> None:
     """Note that a table is about to change."""

@@ -6,10 +6,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 from firnflow._sql import identifier
-from firnflow.emulator.objects import files, making
+from firnflow.emulator.objects import making
 from firnflow.emulator.objects.use import use
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, status
+from firnflow.emulator.stages import places
 
 if TYPE_CHECKING:
     from firnflow.emulator.catalog import FullName
@@ -58,7 +59,7 @@ def _forget(session: Session, path: FullName) -> None:
             other.engine.use(None, None)
     session.account.databases.drop(path[0])
     session.account.catalog.drop("DATABASE", path)
-    shutil.rmtree(files.folder(session.account, path), ignore_errors=True)
+    shutil.rmtree(places.folder(session.account, path), ignore_errors=True)
 
 
 @statement("CREATE SCHEMA", "sql-reference/sql/create-schema", partly=_NO_CLONE)
@@ -96,7 +97,7 @@ def _forget_schema(session: Session, path: FullName) -> None:
             other.engine.use(other.database, None)
     session.account.databases.run(f"DROP SCHEMA IF EXISTS {_duck(*path)} CASCADE")
     session.account.catalog.drop("SCHEMA", path)
-    shutil.rmtree(files.folder(session.account, path), ignore_errors=True)
+    shutil.rmtree(places.folder(session.account, path), ignore_errors=True)
 
 
 def _duck(*path: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from firnflow.emulator import errors
 from firnflow.emulator.catalog import full
+from firnflow.emulator.objects.given import parsed, settings
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, done
 
@@ -96,3 +97,44 @@ def use(session: Session, database: str, schema: str | None = None) -> None:
         raise errors.missing("SCHEMA", full((database, schema)))
     session.database, session.schema = database, wanted if seen else None
     session.engine.use(session.database, session.schema)
+
+
+@statement("ALTER SESSION", "sql-reference/sql/alter-session", partly="only AUTOCOMMIT changes what statements do")
+def _alter_session(session: Session, given: Statement) -> Result:
+    asked = parsed(given)
+    for key in asked.unset:
+        session.parameters.pop(key, None)
+    session.parameters.update(settings(asked.properties))
+    if session.parameters.get("AUTOCOMMIT", True) and session.in_transaction and asked.get("AUTOCOMMIT") is not None:
+        session.engine.raw("COMMIT")
+        session.in_transaction = False
+    return done()
+
+
+@statement("SET", "sql-reference/sql/set")
+def _set(session: Session, given: Statement) -> Result:
+    reader = given.reader
+    grouped = reader.take("(")
+    names = [reader.part()]
+    while grouped and reader.take(","):
+        names.append(reader.part())
+    if grouped:
+        reader.need(")")
+    reader.need("=")
+    found = session.execute(f"SELECT {reader.rest}", given.binds).table
+    if found.num_columns != len(names) or found.num_rows != 1:
+        raise errors.invalid("assignment to a session variable needs one row, with a value for each variable")
+    for name, column in zip(names, found.columns, strict=True):
+        session.variables[name] = column[0].as_py()
+    return done()
+
+
+@statement("UNSET", "sql-reference/sql/unset")
+def _unset(session: Session, given: Statement) -> Result:
+    grouped = given.reader.take("(")
+    for (name,) in given.reader.names():
+        session.variables.pop(name, None)
+    if grouped:
+        given.reader.need(")")
+    given.reader.end()
+    return done()

@@ -1,0 +1,58 @@
+"""Relations that live as long as one statement: answers of functions, files of stages."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from firnflow._sql import identifier
+
+if TYPE_CHECKING:
+    from firnflow.emulator.engine.connection import Connection
+
+_NUMBERS = itertools.count()
+
+
+class Scratch:
+    """What a session's statement reads beside the databases.
+
+    Args:
+        connection: of the session.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._made: list[str] = []
+
+    def table(self, table: Any) -> Any:
+        """Return a node that stands for the rows of an Arrow table."""
+        name = self._name()
+        self._connection.register(name, table)
+        return _node(name)
+
+    def view(self, query: str) -> Any:
+        """Return a node that stands for a query of DuckDB's."""
+        name = self._name()
+        self._connection.raw(f"CREATE TEMP VIEW {identifier(name)} AS {query}")
+        return _node(name)
+
+    def _name(self) -> str:
+        name = f"__scratch_{next(_NUMBERS)}"
+        self._made.append(name)
+        return name
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        while self._made:
+            self._connection.raw(f"DROP VIEW IF EXISTS temp.main.{identifier(self._made.pop())}")
+
+
+def _node(name: str) -> Any:
+    from sqlglot import exp
+
+    return exp.table_(exp.to_identifier(name, quoted=True), db="main", catalog="temp")
+
+
+def is_scratch(table: Any) -> bool:
+    """Return whether a table of a tree is one of these."""
+    return str(table.name).startswith("__scratch_") and str(table.catalog) == "temp"
