@@ -19,7 +19,7 @@ _SERVE = typer.Option(False, "--serve", hidden=True)  # noqa: FBT003 - likewise
 _ASSIGNMENTS = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="Set a parameter. May be given again.")
 
 
-@steered
+@steered()
 def command(
     pipeline: str | None = _options.PIPELINE,
     first: str | None = _FROM,

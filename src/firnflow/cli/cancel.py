@@ -20,7 +20,7 @@ _WAIT = typer.Option(30.0, "--wait", metavar="SECONDS", min=0, help="How long to
 _POLL = 0.2  # seconds
 
 
-@steered
+@steered(state_will_do=True)
 def command(
     run: str | None = _options.RUN,
     environment: str | None = _options.ENVIRONMENT,

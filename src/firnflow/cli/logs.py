@@ -30,7 +30,7 @@ _LAST_POLLS = 12  # how often a process that has ended its run, but not itself, 
 _STYLES = {"debug": "dim", "warning": "yellow", "error": "red", "critical": "red"}
 
 
-@steered
+@steered(state_will_do=True)
 def command(
     run: str | None = _options.RUN,
     task: str | None = _TASK,

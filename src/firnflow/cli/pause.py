@@ -10,7 +10,7 @@ from firnflow.cli import _options
 from firnflow.cli._elsewhere import steered
 
 
-@steered
+@steered()
 def command(pipeline: str | None = _options.PIPELINE, environment: str | None = _options.ENVIRONMENT) -> None:
     """Let a pipeline start no more by itself; a run under way goes on, and `firnflow trigger` still works."""
     from firnflow.cli import _project, _schedules

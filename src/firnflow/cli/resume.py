@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from firnflow.project import Project
 
 
-@steered
+@steered()
 def command(
     run: str | None = _options.RUN,
     environment: str | None = _options.ENVIRONMENT,

@@ -32,7 +32,7 @@ _UNLESS_DONE = typer.Option(False, "--unless-done", help="Not if the partition h
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take results of earlier runs.")  # noqa: FBT003 - Typer's way
 
 
-@steered
+@steered()
 def command(
     pipeline: str | None = _options.PIPELINE,
     environment: str | None = _options.ENVIRONMENT,

@@ -23,7 +23,7 @@ _STATUS = typer.Option(
 _LIMIT = typer.Option(20, "--limit", "-n", min=1, max=1_000_000, help="How many at the most.")
 
 
-@steered
+@steered(state_will_do=True)
 def command(
     pipeline: str | None = _PIPELINE,
     status: str | None = _STATUS,

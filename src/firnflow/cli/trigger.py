@@ -16,7 +16,7 @@ _PARTITION = typer.Option(
 )
 
 
-@steered
+@steered()
 def command(
     pipeline: str | None = _options.PIPELINE,
     environment: str | None = _options.ENVIRONMENT,

@@ -10,7 +10,7 @@ from firnflow.cli import _options
 from firnflow.cli._elsewhere import steered
 
 
-@steered
+@steered()
 def command(pipeline: str | None = _options.PIPELINE, environment: str | None = _options.ENVIRONMENT) -> None:
     """Let a paused pipeline start by itself again; moments that have passed meanwhile are not made up for."""
     from firnflow.cli import _project, _schedules

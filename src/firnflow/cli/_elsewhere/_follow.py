@@ -69,9 +69,7 @@ class Follower:
             self._tell(Event("notice", data={"message": f"{self._site.operator.name} has taken it, and begins soon"}))
         while not self._look():
             if until is not None and time.monotonic() > until:
-                raise RunError(
-                    f"run {self.run.id} has not ended within {seconds:g} s. {goes_on(self._site, self.run.id)}"
-                )
+                raise RunError(f"not ended within {seconds:g} s: {goes_on(self._site, self.run.id)}")
             time.sleep(PACE)
         result = outcome(self._site, self.run)
         self._tell(Event("run_finished", data={"status": result.status, "seconds": result.seconds}))
@@ -183,9 +181,9 @@ def _unknown(site: Site, run: TargetRun, seconds: float) -> RunResult:
 
 
 def goes_on(site: Site, run: str) -> str:
-    """Return how to go on with a run that is not waited for any more."""
+    """Return what becomes of a run that is not waited for any more, and what can be done with it."""
     return (
-        f"It goes on in {site.operator.name}. To follow it: firnflow logs {run} -f{site.option}. "
+        f"run {run} goes on in {site.operator.name}. To follow it: firnflow logs {run} -f{site.option}. "
         f"To stop it: firnflow cancel {run}{site.option}"
     )
 
@@ -209,7 +207,7 @@ def follow(
             listeners = [] if silent else [stack.enter_context(_running.progress(plain=shown.plain))]
             result = Follower(site, run, graph, listeners).go(seconds, again=again)
     except KeyboardInterrupt:
-        say(f"You have stopped watching. {goes_on(site, run.id)}", stderr=True)
+        say(f"Not watched any more: {goes_on(site, run.id)}", stderr=True)
         return _STOPPED
     _running.show(result, site.root, site.settings, shown)
     return _summary.exit_code(result)

@@ -12,6 +12,7 @@ from firnflow.cli._elsewhere.resume import begin
 from firnflow.cli._elsewhere.run import given_params
 from firnflow.errors import FirnflowError, RunConflictError, TargetError, UsageError
 from firnflow.project import redact
+from firnflow.stores.state.partitions import Partitions, PartitionStatus
 from firnflow.targets.operate import Order
 
 if TYPE_CHECKING:
@@ -78,9 +79,10 @@ class TargetHand:
 
     def give(self, order: Wanted) -> None:
         """Start the run of a partition, or go on with it; where that is refused, `answer` says so."""
-        self._refused, self._looked_at, self._heard_at = None, 0.0, time.monotonic()
+        self._looked_at, self._heard_at = 0.0, time.monotonic()
         try:
             self._run = self._taken.get(order.partition) or self._begun(order)
+            self._refused = {"conflict": "it was done meanwhile"} if self._run is None else None
         except FirnflowError as error:
             self._refused = _failed(error)
 
@@ -113,8 +115,8 @@ class TargetHand:
     def dismiss(self) -> None:
         """Nothing is left behind: what runs, runs there."""
 
-    def _begun(self, order: Wanted) -> TargetRun:
-        """Return the run of a partition: the one that was stopped or killed, else a new one."""
+    def _begun(self, order: Wanted) -> TargetRun | None:
+        """Return the run of a partition: one that was stopped or killed, else a new one; None: it has just ended."""
         if order.resume:
             row = self._site.find(order.run)
             if row.is_over:
@@ -128,7 +130,13 @@ class TargetHand:
                 there = self._site.operator.find(self._pipeline, name)
                 if there is not None and not there.is_over:  # started by a backfill that is no more
                     return there
-        raise AssertionError  # there is always a next number
+                if self._is_done(order.partition):
+                    break
+        return None
+
+    def _is_done(self, partition: str) -> bool:
+        entry = Partitions(self._site.state, self._site.settings.environment).find(self._pipeline, partition)
+        return entry is not None and entry.status == PartitionStatus.SUCCEEDED
 
 
 def _failed(error: FirnflowError) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def command(
     row = site.find(run)
     there = site.there(row)
     if not row.is_over:
-        raise RunConflictError(f"run {row.id} is under way. {goes_on(site, row.id)}")
+        raise RunConflictError(f"it is under way: {goes_on(site, row.id)}")
     if row.status == RunStatus.SUCCEEDED:
         result = outcome(site, there)
         _running.show(result, site.root, site.settings, shown)
@@ -48,7 +48,7 @@ def command(
     if as_json:
         print_json({"run": row.id, "pipeline": row.pipeline, "status": RunStatus.RUNNING})
     elif not quiet:
-        typer.echo(f"run {row.id} goes on. {goes_on(site, row.id)}")
+        typer.echo(goes_on(site, row.id))
     return 0
 
 

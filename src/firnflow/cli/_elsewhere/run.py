@@ -62,7 +62,7 @@ def command(
     if as_json:
         print_json({"run": run.id, "pipeline": name, "status": run.status})
     elif not quiet:
-        typer.echo(f"run {run.id} is {run.status}. {goes_on(site, run.id)}")
+        typer.echo(goes_on(site, run.id))
     return 0
 
 

@@ -44,13 +44,13 @@ class Api:
 
     Args:
         settings: of the environment.
-        waits: seconds before each further try.
+        waits: seconds before each further try; None: WAITS.
 
     Raises:
         ConfigError: nobody says where it is.
     """
 
-    def __init__(self, settings: Settings, waits: Sequence[float] = WAITS) -> None:
+    def __init__(self, settings: Settings, waits: Sequence[float] | None = None) -> None:
         self._section = section = settings.airflow
         self._where = f"[environments.{settings.environment}.airflow]"
         if section.url is None:
@@ -61,7 +61,7 @@ class Api:
         if section.user is not None and section.password is None:
             raise ConfigError(f"{self._where}: a user, and no password. Mend: password = 'env:AIRFLOW_PASSWORD'")
         self.url = section.url.rstrip("/")
-        self._waits = waits
+        self._waits = WAITS if waits is None else waits
         self._token: str | None = None
         self._open = urllib.request.build_opener(_NoRedirect).open
 
