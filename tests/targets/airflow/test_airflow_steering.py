@@ -9,7 +9,6 @@ import json
 import re
 from pathlib import Path
 
-
 from firnflow.project import load_project
 from firnflow.targets.airflow import backfills, instances, names
 from firnflow.targets.operate import LogLine
