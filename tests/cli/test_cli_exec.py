@@ -133,6 +133,56 @@ def test_parameters_belong_to_the_run(shop, graph):
     assert "Did you mean 'rows'?" in graph("make", "--set", "row=8", run="r2").err
 
 
+@pytest.fixture
+def changed(shop, graph):
+    """Returns a function that calls `exec` with the graph of `flow`, in which `make` takes another number of rows."""
+
+    def call(task, rows, *arguments):
+        shop.call("show", "flow", "--format", "json", "--output", str(shop.root / "flow.json"))
+        data = json.loads((shop.root / "flow.json").read_text())
+        data["tasks"]["make"]["inputs"]["rows"] = {"source": "constant", "value": rows}
+        data["tasks"]["split"] |= {"doc": "Split it.", "options": {"retries": 3}}
+        (shop.root / "changed.json").write_text(json.dumps(data))
+        return graph(task, *arguments, pipeline="changed")
+
+    return call
+
+
+def test_a_run_goes_on_with_a_graph_that_makes_the_same(shop, graph, changed):
+    graph("make")
+    assert changed("split", 4).json["outputs"]["train"]["meta"]["rows"] == 1
+    for task in ("count", "judge", "page", "alert"):
+        assert changed(task, 4).code == 0
+    assert changed("finalizer", 4).json["status"] == "succeeded"
+    shown = json.loads(shop.state.graph_json(shop.newest().graph))
+    assert shown["tasks"]["make"]["inputs"]["rows"]["value"] == 4  # the run has ended with this graph
+
+
+def test_what_a_changed_graph_would_make_otherwise_is_not_read(shop, graph, changed):
+    graph("make")
+    graph("split")
+    called = changed("count", 5)
+    assert called.code == 2
+    assert "comes after make, which run r1 has committed before the pipeline was changed" in called.err
+    assert changed("finalizer", 5).json["status"] == "failed"
+    assert shop.newest().error == "task make was committed before the pipeline was changed, and would differ now"
+    for task in ("make", "split"):  # as a scheduler does that was told to run it again with all that comes after it
+        assert changed(task, 5).json["state"] == "succeeded"
+    assert changed("count", 5, "--element", "0").json["outputs"]["result"]["inline"] == "4"
+
+
+def test_a_run_keeps_its_parameters_when_the_defaults_of_a_schedule_change(shop, graph):
+    graph("make", "--set", "rows=9", "--keep")
+    assert graph("split", "--set", "rows=8", "--keep").json["outputs"]["test"]["meta"]["rows"] == 8
+    assert shop.newest().params["rows"] == 9
+
+
+def test_a_run_is_of_one_pipeline(shop, graph):
+    graph("make")
+    called = graph("first", pipeline="broken")
+    assert (called.code, "run r1 is of pipeline 'flow'" in called.err) == (2, True)
+
+
 def test_a_cancelled_run_starts_nothing_more(shop, graph):
     graph("make")
     assert shop.call("cancel", "r1").code == 0

@@ -27,6 +27,7 @@ _ASSIGNMENTS = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="Set a
 _PARTITION = typer.Option(None, "--partition", metavar="KEY", help="What a new run is for. Default: as of `run`.")
 _DUE = typer.Option(None, "--due", metavar="MOMENT", help="When a new run was due: for the newest partition of then.")
 _CHANGED = typer.Option([], "--changed", metavar="KEY", help="A partition that has started a new run; the last counts.")
+_KEEP = typer.Option(False, "--keep", help="A run that is there keeps its parameters.")  # noqa: FBT003 - likewise
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take what is there already.")  # noqa: FBT003 - Typer's way
 _MEMORY = typer.Option(None, "--memory", metavar="SIZE", help="End the task if it holds more, e.g. 2GiB.")
 _GIVEN_UP = typer.Option(None, "--given-up", metavar="WHY", help="Run nothing: end the run as failed, if it goes on.")
@@ -43,6 +44,7 @@ def command(
     partition: str | None = _PARTITION,
     due: str | None = _DUE,
     changed: list[str] = _CHANGED,
+    keep: bool = _KEEP,
     cache: bool = _CACHE,
     memory: str | None = _MEMORY,
     given_up: str | None = _GIVEN_UP,
@@ -72,7 +74,7 @@ def command(
         from firnflow.engine.external.task import execute_task, give_up
 
         wish = Wish(
-            read, run, task, element, tuple(assignments), cache, partition, moment, tuple(changed), elements, most
+            read, run, task, element, tuple(assignments), cache, partition, moment, tuple(changed), elements, most, keep
         )
         if given_up is not None:
             answer = give_up(project, wish, given_up)

@@ -136,7 +136,7 @@ def test_a_task_is_one_call_whose_refs_are_returned_and_whose_words_are_logged(t
             "--env",
             "prod",
         ),
-        *("--set", "rows=[1, null]", "--set", "word=$(ls) 'ü\""),
+        *("--set", "rows=[1, null]", "--set", "word=$(ls) 'ü\"", "--keep"),
     ]
 
 
@@ -231,7 +231,19 @@ def test_a_run_that_airflow_gives_up_is_told_to_firnflow(runtime, task, tmp_path
     said = json.loads((tmp_path / "said").read_text())
     why = "Airflow has given the run up: a task has failed, and the finalizer has not ended the run (task finalizer)"
     assert said[said.index("--task") :] == [
-        *("--task", "finalizer", "--run", "sales.manual__1", "--env", "prod", "--set", "rows=1", "--given-up", why)
+        *(
+            "--task",
+            "finalizer",
+            "--run",
+            "sales.manual__1",
+            "--env",
+            "prod",
+            "--set",
+            "rows=1",
+            "--keep",
+            "--given-up",
+            why,
+        )
     ]
 
 

@@ -12,7 +12,7 @@ from firnflow.graph.model import FromParam, walk
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from firnflow.graph.model import Graph
+    from firnflow.graph.model import Graph, TaskNode
     from firnflow.graph.task import Task
 
 
@@ -44,6 +44,16 @@ def check_code(graph: Graph, name: str, tasks: dict[str, Task[...]]) -> None:
             f"task {name!r}: its function takes or returns something else than the graph says: it was made of other "
             f"code. Make it anew: firnflow show {graph.pipeline} --format json"
         )
+
+
+def wired_alike(before: Graph, now: Graph) -> frozenset[str]:
+    """Return the tasks that read and call the same in two graphs; how they are run and described counts for nothing."""
+
+    def wiring(node: TaskNode) -> dict[str, Any]:
+        return node.model_dump(exclude={"doc", "location", "options"})
+
+    both = before.tasks.keys() & now.tasks.keys()
+    return frozenset(name for name in both if wiring(before.tasks[name]) == wiring(now.tasks[name]))
 
 
 def check_params(graph: Graph, params: dict[str, Any]) -> None:

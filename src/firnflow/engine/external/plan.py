@@ -47,6 +47,7 @@ class Wish:
             is for the last of those that its pipeline has.
         list_elements: do not execute the map, say which elements it has.
         memory: bytes that the task may hold; None: any number.
+        keep: a run that is there keeps the parameters that it was started with.
     """
 
     graph: Graph
@@ -60,6 +61,7 @@ class Wish:
     changed: tuple[str, ...] = ()
     list_elements: bool = False
     memory: int | None = None
+    keep: bool = False
 
 
 class Plan:
@@ -72,6 +74,7 @@ class Plan:
         is_skipped: whether the task is skipped.
         skipped: the tasks that are skipped, and of which nobody has written so.
         failed: task → why it failed, in one line.
+        outdated: the tasks that the run has committed otherwise than the graph of the wish would now.
 
     Raises:
         UsageError: the run has not committed what the task reads, or has no such element.
@@ -86,8 +89,21 @@ class Plan:
         tasks: dict[str, Task[...]],
         known: Run | None,
         params: dict[str, Any],
+        alike: frozenset[str] | None,
     ) -> None:
-        self._wish = wish
+        """Look at a run.
+
+        Args:
+            project: the project.
+            wish: what to execute.
+            place: the stores and the state.
+            tasks: the project's tasks by key.
+            known: the run, if it is there.
+            params: its parameters.
+            alike: where the run began with another graph, the tasks that are wired alike in both.
+        """
+        self._wish, self._alike = wish, alike
+        self.outdated: list[str] = []
         self.attempts = place.state.attempts(known.id) if known is not None else []
         self.job = Job(
             run=wish.run,
@@ -118,12 +134,23 @@ class Plan:
         for task in self.job.scheduler.take_ready():
             if task == self._wish.task:
                 can_run = True
-            elif task in done:
+            elif task in done and self._is_current(task, done[task]):
                 status = TaskStatus.SKIPPED if done[task] is None else TaskStatus.SUCCEEDED
                 self.job.scheduler.settle(task, status, done[task])
             elif (standing := self._standing(task)) is not None:
                 self.job.scheduler.settle(task, standing)
         return can_run
+
+    def _is_current(self, task: str, outputs: object) -> bool:
+        """Return whether the graph of the wish would make what the run has committed for a task."""
+        if self._alike is None or task in self._alike:
+            return True
+        if outputs is None:  # it was skipped: that is decided anew
+            return False
+        if all(self.job.find_committed(unit) is not None for unit in self.job.units(task)):
+            return True
+        self.outdated.append(task)
+        return False
 
     def _standing(self, task: str) -> TaskStatus | None:
         """Return how a task stands that has committed nothing; None where that is still open."""
@@ -137,6 +164,12 @@ class Plan:
 
     def _units(self, *, can_run: bool) -> list[Unit]:
         task, element, node = self._wish.task, self._wish.element, self._wish.graph.tasks[self._wish.task]
+        if not can_run and self.outdated:
+            raise UsageError(
+                f"task {task!r} comes after {listing(self.outdated)}, which run {self._wish.run} has committed before "
+                "the pipeline was changed, and would make otherwise now. Mend: let the scheduler run it again with all "
+                "that comes after it, or start another run: that takes from the cache what is unchanged"
+            )
         if not can_run:
             missing = [other for other in reads(node) if other not in self.job.scheduler.settled]
             raise UsageError(

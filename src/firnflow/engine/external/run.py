@@ -52,15 +52,15 @@ def check(run: Run | None, graph: Graph, params: dict[str, Any], *, ends: bool =
         ends: whether the call ends the run, which one that is to stop needs too.
 
     Raises:
-        UsageError: the run is of another graph, or was started with other parameters.
+        UsageError: the run is of another pipeline, or was started with other parameters.
         RunCancelledError: the run was cancelled.
         RunConflictError: a local process holds the run.
     """
     if run is None:
         return
-    if run.graph != written(graph)[0]:
-        raise UsageError(f"run {run.id} is of another graph than this one. Mend: give each graph runs of its own")
-    if run.params != params:
+    if run.pipeline != graph.pipeline:
+        raise UsageError(f"run {run.id} is of pipeline {run.pipeline!r}. Mend: give each pipeline runs of its own")
+    if any(params.get(name, value) != value for name, value in run.params.items()):
         raise UsageError(f"run {run.id} was started with other parameters: {run.params}")
     if run.status == RunStatus.CANCELLED:
         raise RunCancelledError(f"run {run.id} was cancelled: {run.error}. Start another one")

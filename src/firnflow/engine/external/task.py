@@ -24,6 +24,7 @@ from firnflow.engine.external.outgrown import MemoryLimit
 from firnflow.engine.external.plan import Plan
 from firnflow.engine.lease import Lease
 from firnflow.engine.logs import attempt_file
+from firnflow.engine.origin import written
 from firnflow.engine.request import RunRequest
 from firnflow.engine.run import params_of
 from firnflow.engine.schedules.partitions import has_begun
@@ -31,6 +32,7 @@ from firnflow.engine.selection import gather_outputs, outputs_of
 from firnflow.engine.units import make_unit
 from firnflow.engine.workplace import open_workplace, register
 from firnflow.errors import RunConflictError, UsageError
+from firnflow.graph.check import read_graph
 from firnflow.status import BROKEN, COMMITTED, RunStatus, TaskStatus, overall
 from firnflow.stores.state import Attempt
 from firnflow.values import Ref
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from firnflow.engine.attempt import Workplace
     from firnflow.engine.external.plan import Wish
     from firnflow.engine.units import Unit
-    from firnflow.graph.model import TaskNode
+    from firnflow.graph.model import Graph, TaskNode
     from firnflow.graph.pipeline import Pipeline
     from firnflow.graph.task import Task
     from firnflow.project import Project
@@ -75,15 +77,17 @@ def execute_task(
         runs.check(known, wish.graph, params, ends=ends)
         request = _request(known) if known else _new_request(wish, place)
         graph, wish = wish.graph, _pinned(wish, request, project)
-        plan = Plan(project, wish, place, tasks, known, params)
+        alike = _alike(place, known, graph)
+        plan = Plan(project, wish, place, tasks, known, params, alike)
         register(place, project)
         run = runs.join(place.state, project, graph, wish.run, params, request, ends=ends)
         if _request(run) != request:  # another process has just made the run, which reads the versions that it has seen
             wish = _pinned(replace(wish, graph=graph), _request(run), project)
-            plan = Plan(project, wish, place, tasks, run, params)
+            plan = Plan(project, wish, place, tasks, run, params, _alike(place, run, graph))
         lease = Lease(place.state, run.id, run.epoch, runs.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with lease, lease.signals(at_once=True):
-            return _Execution(wish, plan, place, tasks, run, lease, leave).answer()
+            news = written(graph) if alike is not None else None
+            return _Execution(wish, plan, place, tasks, run, lease, leave, news).answer()
 
 
 def give_up(project: Project, wish: Wish, why: str) -> dict[str, Any]:
@@ -108,6 +112,13 @@ def give_up(project: Project, wish: Wish, why: str) -> dict[str, Any]:
         is_news = runs.give_up(place.state, run, why)
         ended = place.state.run(run.id)
         return {"run": ended.id, "status": ended.status, "error": ended.error, "is_news": is_news}
+
+
+def _alike(place: Workplace, run: Run | None, graph: Graph) -> frozenset[str] | None:
+    """Return the tasks that are wired alike in the graph with which a run began; None: that is the same one."""
+    if run is None or run.graph == written(graph)[0]:
+        return None
+    return graphs.wired_alike(read_graph(place.state.graph_json(run.graph)), graph)
 
 
 def _request(run: Run) -> RunRequest:
@@ -135,9 +146,13 @@ def _pinned(wish: Wish, request: RunRequest, project: Project) -> Wish:
 
 
 def _params(project: Project, pipeline: Pipeline, wish: Wish, known: Run | None) -> dict[str, Any]:
-    """Return the parameters of the call: those of the run that is there, unless the call names some."""
-    if known is not None and not wish.assignments:
-        return known.params
+    """Return the parameters of the call: those of the run that is there, unless the call names others.
+
+    Of parameters that came with a later graph, a run has those of the call.
+    """
+    if known is not None and (wish.keep or not wish.assignments):
+        is_all = wish.graph.params.keys() <= known.params.keys()
+        return known.params if is_all else {**params_of(project, pipeline, wish.assignments), **known.params}
     return params_of(project, pipeline, wish.assignments)
 
 
@@ -153,9 +168,11 @@ class _Execution:
         run: Run,
         lease: Lease,
         leave: Callable[[dict[str, Any]], None],
+        news: tuple[str, str] | None,
     ) -> None:
         self._wish, self._plan, self._place, self._tasks = wish, plan, place, tasks
         self._run, self._lease, self._job, self._leave = run, lease, plan.job, leave
+        self._news = news
 
     def answer(self) -> dict[str, Any]:
         """Return what came of the task."""
@@ -235,12 +252,14 @@ class _Execution:
             answer = self._unit(make_unit(FINALIZER, node, self._job.code(node), {wanted: Value(plain)}))
             if answer["state"] not in COMMITTED and status == RunStatus.SUCCEEDED:
                 status, error = RunStatus.FAILED, f"the finalizer {answer['state']}"
-        self._place.state.end_run(self._run.id, self._run.epoch, status, error)
+        self._place.state.end_run(self._run.id, self._run.epoch, status, error, self._news)
         return {**answer, "status": status}
 
     def _missing(self, open_: list[str]) -> str | None:
         """Return in one line what became of tasks that the scheduler has given up without a word from them."""
         begun = {attempt.task for attempt in self._plan.attempts if attempt.status == TaskStatus.RUNNING}
+        if self._plan.outdated:
+            return f"task {self._plan.outdated[0]} was committed before the pipeline was changed, and would differ now"
         lost = next((task for task in open_ if task in begun), None)
         if lost is not None:
             return f"task {lost}: WorkerLostError: its process was ended from outside, and has said nothing"

@@ -147,20 +147,30 @@ class State:
 
         return transact(self.engine, work)
 
-    def end_run(self, run_id: str, epoch: int, status: RunStatus, error: str | None) -> None:
+    def end_run(
+        self, run_id: str, epoch: int, status: RunStatus, error: str | None, graph: tuple[str, str] | None = None
+    ) -> None:
         """Write how a run ended, and that whatever it left under way is cancelled.
+
+        Args:
+            run_id: the run.
+            epoch: of whoever holds it.
+            status: how.
+            error: why, in one line.
+            graph: digest and JSON of the graph that it ended with, where it began with another.
 
         Raises:
             RunConflictError: another process has taken the run over.
         """
         now = time.time()
 
+        values = {"status": status, "error": error, "ended_at": now, "lease_until": 0.0}
+
         def work(connection: sa.Connection) -> None:
-            ended = connection.execute(
-                _run.update()
-                .where(*_held(run_id, epoch))
-                .values(status=status, error=error, ended_at=now, lease_until=0.0)
-            )
+            if graph is not None:
+                _add_graph(connection, *graph)
+                values["graph"] = graph[0]
+            ended = connection.execute(_run.update().where(*_held(run_id, epoch)).values(values))
             if ended.rowcount == 0:
                 row = connection.execute(sa.select(_run.c.epoch, _run.c.ended_at).where(_run.c.id == run_id)).one()
                 if (row.epoch, row.ended_at) != (epoch, now):

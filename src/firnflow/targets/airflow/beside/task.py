@@ -179,13 +179,16 @@ def program_of(call: dict[str, Any]) -> list[str]:
 
 
 def assignments(call: dict[str, Any], params: Any) -> list[str]:
-    """Return the parameters of a run as options, as far as they are known."""
+    """Return the parameters of a new run as options, as far as they are known.
+
+    Those of a run that is under way stay, whatever the DAG's defaults are by now.
+    """
     found = []
     for name in call["params"]:
         if name in params:
             value = params[name]
             found += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-    return found
+    return [*found, "--keep"] if found else []
 
 
 def run_id(pipeline: str, run: str) -> str:
