@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -83,3 +83,11 @@ class Target(Protocol):
 
     def drop(self, before: Found) -> None:
         """Take `before` away, where it is there. Raises as `put`."""
+
+
+@runtime_checkable
+class Granted(Protocol):
+    """A target whose role has to be granted what it needs."""
+
+    def grants(self) -> list[str]:
+        """Return the script that makes a role which may do just what the environment needs; nothing is asked."""

@@ -8,7 +8,7 @@ from firnflow.errors import ConfigError, UsageError
 from firnflow.targets.snowflake.compile.place import where
 
 if TYPE_CHECKING:
-    from firnflow.project import Project
+    from firnflow.project import Project, Settings
 
 
 def check(project: Project) -> None:
@@ -28,6 +28,12 @@ def check(project: Project) -> None:
         )
     if "://" not in settings.artifacts and "FIRNFLOW_ARTIFACTS" not in given:
         raise ConfigError(f"{start}but artifacts are in the folder {settings.artifacts}. Mend: artifacts = 's3://…'")
+    unknown = [each for each in _variables(settings) if each not in given]
+    if unknown:
+        raise ConfigError(
+            f"{start}which do not know the variable {unknown[0]}. Mend: secrets = {{ {unknown[0]} = 'a_secret' }} in "
+            f"[environments.{settings.environment}.snowflake], and CREATE SECRET a_secret TYPE = GENERIC_STRING …"
+        )
     known: dict[str, str] = {}
     for name in project.pipelines:
         other = known.setdefault(name.upper(), name)
@@ -35,6 +41,14 @@ def check(project: Project) -> None:
             raise UsageError(
                 f"pipelines {other!r} and {name!r} would both be {name.upper()} in Snowflake. Mend: rename one"
             )
+
+
+def _variables(settings: Settings) -> list[str]:
+    """Return the variables that say where the state and the artifacts are, unless jobs are told otherwise."""
+    given = {*settings.snowflake.variables, *settings.snowflake.secrets}
+    places = {"FIRNFLOW_STATE": settings.state.reference, "FIRNFLOW_ARTIFACTS": settings.artifacts}
+    texts = [text for variable, text in places.items() if variable not in given]
+    return [text.removeprefix("env:") for text in texts if text.startswith("env:")]
 
 
 def costs(project: Project, used: set[str]) -> list[str]:

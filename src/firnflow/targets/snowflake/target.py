@@ -46,12 +46,14 @@ class SnowflakeTarget:
         project: the project, loaded in the environment.
 
     Raises:
-        ConfigError: the section does not say where, or says it wrongly.
+        ConfigError: the section does not say where, or says it wrongly, or containers cannot reach what runs share.
+        UsageError: pipelines would share names.
     """
 
     name = "snowflake"
 
     def __init__(self, project: Project) -> None:
+        checks.check(project)
         self._project = project
         self._place = place_of(project)
         self._weak: list[str] = []
@@ -70,7 +72,6 @@ class SnowflakeTarget:
 
     def wanted(self) -> list[Resource]:
         """Return what should be there. Raises ConfigError, ParameterError, GraphError or UsageError."""
-        checks.check(self._project)
         found = self._resources()
         self._check_grants()
         self.warnings += [each for each in self._weak if each not in self.warnings]
