@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from firnflow.cli import _options
+from firnflow.cli._elsewhere import steered
 
 if TYPE_CHECKING:
     from firnflow.graph.model import Schedule
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _LIMIT = typer.Option(1, "--limit", "-n", min=1, max=1000, help="How many moments of each pipeline.")
 
 
+@steered(state_will_do=True)
 def command(
     pipeline: str | None = _options.PIPELINE,
     environment: str | None = _options.ENVIRONMENT,

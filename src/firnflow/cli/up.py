@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from firnflow.cli import _options
+from firnflow.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,11 @@ def command(environment: str | None = _options.ENVIRONMENT, runs: int = _RUNS, g
 
     root, settings = _project.settings_of(environment)
     name = settings.environment
+    if settings.orchestrator != "local":
+        raise UsageError(
+            f"Environment {name!r} is run by {settings.orchestrator}, which starts its pipelines by their schedules: "
+            f"all would run twice. Mend: firnflow apply --env {name}"
+        )
     schedules = _schedules.Schedules(root, name, _tell)
     state = _schedules.open_state(settings)
     known = schedules.partitions

@@ -148,6 +148,9 @@ class Operator(Protocol):
     def is_paused(self, pipeline: str) -> bool:
         """Return whether a pipeline starts nothing. Raises NotFoundError where it is not deployed."""
 
+    def next_at(self, pipeline: str) -> float | None:
+        """Return when a pipeline starts next by its schedule; None: that is not known. Raises as `is_paused`."""
+
     def pause(self, pipeline: str, *, paused: bool) -> bool:
         """Let a pipeline start nothing, or start again; return False where it was so already. Raises as `is_paused`."""
 

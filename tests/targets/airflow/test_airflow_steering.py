@@ -152,6 +152,17 @@ def test_pause_and_unpause(shop, airflow):
     ]
 
 
+def test_when_pipelines_start_next_and_that_up_would_run_them_twice(shop, airflow):
+    moment = "2026-11-22T06:00:00Z"
+    airflow.on("GET dags/p_by_day", {**AWAKE, "next_dagrun_run_after": moment})
+    for dag in ("p_by_key", "p_flow"):
+        airflow.on(f"GET dags/{dag}", {**PAUSED, "next_dagrun_run_after": None})
+    found = {each["pipeline"]: (each["next"], each["paused"]) for each in shop.call("next", "--json").json["pipelines"]}
+    assert found == {"by_day": (["2026-11-22T06:00:00+00:00"], False), "by_key": ([], True), "flow": ([], True)}
+    assert "flow      -                          paused" in shop.call("next").out
+    assert "all would run twice" in shop.call("up").err
+
+
 # -- what is there ----------------------------------------------------------------------------------------------------
 
 

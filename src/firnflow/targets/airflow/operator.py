@@ -139,10 +139,11 @@ class AirflowOperator:
 
     def is_paused(self, pipeline: str) -> bool:
         """Return whether the DAG is paused."""
-        try:
-            return bool(self._api.get("dags", self._dag(pipeline))["is_paused"])
-        except TargetError as error:
-            raise self._not_deployed(error, pipeline) from error
+        return bool(self._pipeline(pipeline)["is_paused"])
+
+    def next_at(self, pipeline: str) -> float | None:
+        """Return when the DAG starts next by its timetable."""
+        return _moment(self._pipeline(pipeline)["next_dagrun_run_after"])
 
     def pause(self, pipeline: str, *, paused: bool) -> bool:
         """Pause the DAG, or let it start again."""
@@ -204,6 +205,13 @@ class AirflowOperator:
 
     def _dag(self, pipeline: str) -> str:
         return f"{self._prefix}{pipeline}"
+
+    def _pipeline(self, pipeline: str) -> Any:
+        """Return what Airflow says of a DAG."""
+        try:
+            return self._api.get("dags", self._dag(pipeline))
+        except TargetError as error:
+            raise self._not_deployed(error, pipeline) from error
 
     def _path(self, run: TargetRun) -> tuple[str, ...]:
         return ("dags", self._dag(run.pipeline), "dagRuns", run.native)
