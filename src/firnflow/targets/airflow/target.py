@@ -8,7 +8,7 @@ from firnflow.engine.run import params_of
 from firnflow.errors import ConfigError, DeployConflictError
 from firnflow.project.settings import FILE
 from firnflow.stores.state.deployments import Address
-from firnflow.targets.airflow import checks
+from firnflow.targets.airflow import checks, presence
 from firnflow.targets.airflow.compile import compile_graph
 from firnflow.targets.airflow.facts import facts
 from firnflow.targets.airflow.files import Bundle, Folder, bundle
@@ -62,7 +62,9 @@ class AirflowTarget:
         """Return a DAG for each pipeline, by name. Raises ConfigError, ParameterError or GraphError."""
         checks.check(self._project)
         self.warnings[:] = checks.warnings(self._project)
-        return [self._dag(pipeline) for _, pipeline in sorted(self._project.pipelines.items())]
+        dags = [self._compiled(pipeline) for _, pipeline in sorted(self._project.pipelines.items())]
+        self.warnings += presence.look(self._project.settings, [compiled for _, compiled in dags])
+        return [self._dag(graph, compiled) for graph, compiled in dags]
 
     def found(self, addresses: Collection[Address]) -> dict[Address, Found]:
         """Return the DAG files that are there of these."""
@@ -83,11 +85,13 @@ class AirflowTarget:
             raise self._conflict(address)
         self._folder.remove(_file(address))
 
-    def _dag(self, pipeline: Pipeline) -> Resource:
+    def _compiled(self, pipeline: Pipeline) -> tuple[Graph, dict[str, Any]]:
         graph = pipeline.build()
         settings = self._project.settings.airflow
-        compiled = compile_graph(graph, settings, self._defaults(pipeline, graph))
         self.warnings += weak_points(graph.pipeline, graph.schedule, settings.prefix)
+        return graph, compile_graph(graph, settings, self._defaults(pipeline, graph))
+
+    def _dag(self, graph: Graph, compiled: dict[str, Any]) -> Resource:
         address = Address(DAG, graph.pipeline)
         made = self._bundles[address] = bundle(compiled, graph.model_dump_json(indent=1), self._call, self._mark)
         return Resource(address, made.text, facts(graph, compiled, self._call))
