@@ -101,6 +101,17 @@ def test_what_airflow_does_not_take(shop, airflow, run_of):
         assert said in called.err
 
 
+def test_what_is_no_answer_of_airflow(shop, airflow, run_of):
+    for answer in ([], {}, None, {"dag_runs": None}, {"dag_runs": [{"dag_id": 7}]}, {"dag_runs": [[]]}):
+        airflow.on(LIST, answer)
+        called = shop.call("runs")
+        assert (called.code, "answers otherwise than Airflow does" in called.err) == (1, True)
+    airflow.on(LIST, {"dag_runs": [run_of("p_flow", "one", start_date="soon")]})
+    assert "answers otherwise than Airflow does (ValueError" in shop.call("runs").err
+    airflow.on(DAG, [])
+    assert "answers otherwise than Airflow does (TypeError" in shop.call("run", "flow").err
+
+
 def test_nobody_waits_for_ever(shop, airflow, run_of):
     airflow.on(DAG, AWAKE)
     airflow.on(START, run_of("p_flow", "one", "queued"))

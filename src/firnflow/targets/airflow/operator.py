@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from firnflow._text import printable
 from firnflow.engine.driver import FINALIZER
@@ -18,11 +19,13 @@ from firnflow.targets.airflow.names import PARTITION, run_id
 from firnflow.targets.operate import QUEUED, LogLine, Order, Standing, TargetRun, TargetTask
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from firnflow.graph.model import Graph
     from firnflow.project import Settings
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _PAGE = 100  # rows; Airflow gives no more at once
 _STATUS: dict[str, Standing] = {
     "queued": QUEUED,
@@ -34,6 +37,22 @@ CANCELLED = "cancelled by firnflow"
 """The note at a run that was: to Airflow it has failed."""
 _UNDER_WAY = ("queued", "running")
 _WRONG = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+
+
+def _understood(method: Callable[P, R]) -> Callable[P, R]:
+    """Return a method that says, where an answer has another form than Airflow's, that it is none of Airflow's."""
+
+    @functools.wraps(method)
+    def ask(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return method(*arguments, **options)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            operator: Any = arguments[0]
+            what = f"{type(error).__name__}: {printable(str(error))[:100]}"
+            mend = "is url that of an Airflow of 3.1 or newer?"
+            raise TargetError(f"{operator.place} answers otherwise than Airflow does ({what}). Mend: {mend}") from error
+
+    return ask
 
 
 class AirflowOperator:
@@ -56,6 +75,7 @@ class AirflowOperator:
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
+    @_understood
     def start(self, order: Order) -> TargetRun:
         """Start a run. As it has an id of its own, a call that is repeated starts it once."""
         dag, native = self._dag(order.pipeline), order.id.removeprefix(f"{order.pipeline}.")
@@ -73,6 +93,7 @@ class AirflowOperator:
                 raise UsageError(f"{self.name} does not take the run: {error}") from error
             raise self._not_deployed(error, order.pipeline) from error
 
+    @_understood
     def find(self, pipeline: str, run: str) -> TargetRun | None:
         """Return a run by its id; one that is too long for Firnflow is looked for among the runs of the DAG."""
         dag = self._dag(pipeline)
@@ -84,6 +105,7 @@ class AirflowOperator:
                     raise
         return next((each for each in self.runs([pipeline], _PAGE) if each.id == run), None)
 
+    @_understood
     def runs(self, pipelines: Collection[str], limit: int) -> list[TargetRun]:
         """Return the newest runs, by when they were to start."""
         found: list[TargetRun] = []
@@ -97,10 +119,12 @@ class AirflowOperator:
                 break
         return found
 
+    @_understood
     def tasks(self, run: TargetRun) -> list[TargetTask]:
         """Return how the tasks of a run stand."""
         return instances.tasks(list(self._instances(run)), time.time())
 
+    @_understood
     def log(self, run: TargetRun, task: TargetTask, attempt: int) -> list[LogLine]:
         """Return what an attempt has said so far; nothing where Airflow has no log of it yet."""
         path = (*self._path(run), "taskInstances", task.task, "logs", str(attempt))
@@ -112,6 +136,7 @@ class AirflowOperator:
             raise
         return instances.lines(answer.get("content") or [])
 
+    @_understood
     def cancel(self, run: TargetRun) -> None:
         """Have Airflow fail the run: it kills what is under way, skips what is not, and still runs the teardown.
 
@@ -122,6 +147,7 @@ class AirflowOperator:
                 self._api.patch(*self._path(run), "taskInstances", FINALIZER, data={"new_state": "failed"})
         self._api.patch(*self._path(run), data={"state": "failed", "note": CANCELLED})
 
+    @_understood
     def retry(self, run: TargetRun) -> None:
         """Clear what has not succeeded, the finalizer among it."""
         left = instances.left(list(self._instances(run)))
@@ -137,14 +163,17 @@ class AirflowOperator:
 
     # -- pipelines ----------------------------------------------------------------------------------------------------
 
+    @_understood
     def is_paused(self, pipeline: str) -> bool:
         """Return whether the DAG is paused."""
         return bool(self._pipeline(pipeline)["is_paused"])
 
+    @_understood
     def next_at(self, pipeline: str) -> float | None:
         """Return when the DAG starts next by its timetable."""
         return _moment(self._pipeline(pipeline)["next_dagrun_run_after"])
 
+    @_understood
     def pause(self, pipeline: str, *, paused: bool) -> bool:
         """Pause the DAG, or let it start again."""
         if self.is_paused(pipeline) == paused:
@@ -152,6 +181,7 @@ class AirflowOperator:
         self._api.patch("dags", self._dag(pipeline), data={"is_paused": paused})
         return True
 
+    @_understood
     def backfill(
         self, graph: Graph, partitions: Sequence[str], params: Mapping[str, Any], at_once: int
     ) -> dict[str, TargetRun]:
