@@ -44,6 +44,7 @@ class SnowflakeTarget:
 
     Args:
         project: the project, loaded in the environment.
+        account: where to deploy; None: where the environment's connection leads.
 
     Raises:
         ConfigError: the section does not say where, or says it wrongly, or containers cannot reach what runs share.
@@ -52,12 +53,12 @@ class SnowflakeTarget:
 
     name = "snowflake"
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, account: Account | None = None) -> None:
         checks.check(project)
         self._project = project
         self._place = place_of(project)
         self._weak: list[str] = []
-        self._account = Account(self._connect)
+        self._account = account or Account(self._connect)
         self._graphs = Graphs(self._account, self._place)
         self._compiled: dict[Address, TaskGraph] = {}
         self._payload: Payload | None = None
