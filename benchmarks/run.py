@@ -27,6 +27,7 @@ MEASURES = (
     "features",
     "online",
     "anomalies",
+    "snowflake",
 )
 
 
