@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TOKEN = Path("/snowflake/session/token")
 """Where a container of Snowflake's finds its token."""
+_PATIENCE = {"login_timeout": 60, "network_timeout": 300}
+"""Seconds that a login, and a statement with all its repetitions, may take when the network fails."""
 _SAFE = {
     "private_key",
     "private_key_file",
@@ -44,7 +46,7 @@ def connect(project: Project) -> tuple[Any, list[str]]:
         raise MissingExtraError("snowflake-connector-python", "snowflake") from None
     logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # what goes wrong is said by errors
     section = project.settings.snowflake
-    common: dict[str, Any] = {"role": section.role} if section.role is not None else {}
+    common: dict[str, Any] = {**_PATIENCE, **({"role": section.role} if section.role is not None else {})}
     try:
         if section.connection is None and TOKEN.is_file():
             return snowflake.connect(**_from_container(), **common), []
