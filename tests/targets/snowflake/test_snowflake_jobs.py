@@ -292,6 +292,16 @@ def test_the_procedure_fails_where_the_task_has_failed(log, failure, message):
         procedure.main(session(log, job=failure), called())
 
 
+def test_a_job_that_is_lost_is_run_again_as_often_as_its_task_may_be():
+    asked = session("killed")
+    with pytest.raises(RuntimeError, match="has ended without an answer: killed"):
+        procedure.main(asked, called(retries=2))
+    jobs = [parse(text) for text in asked.said if text.startswith("EXECUTE")]
+    told = [json.loads(json.loads(job.specification)["spec"]["containers"][0]["args"][0]) for job in jobs]
+    assert [each["retries"] for each in told] == [2, 1, 0]
+    assert len({job.name for job in jobs}) == 3
+
+
 def test_a_procedure_of_another_version_refuses():
     with pytest.raises(ValueError, match="reads version 1, not 2: firnflow apply"):
         procedure.main(Session({}), called(version=2))

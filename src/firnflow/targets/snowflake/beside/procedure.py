@@ -37,10 +37,7 @@ def main(session: Any, call: str) -> str:
     if job.get("partitioned"):
         job["due"] = ask(session, "SYSTEM$TASK_RUNTIME_INFO", "CURRENT_TASK_GRAPH_ORIGINAL_SCHEDULED_TIMESTAMP")
         job["partition"] = config.get("partition") if "partition" not in job["params"] else None
-    name, log, failure = (job_service if job.get("image") else ml_job)(session, job)
-    answer = answer_in(log)
-    if answer is None:
-        raise RuntimeError(f"job {name} of run {job['run']} has ended without an answer: {failure or log[-1000:]}")
+    name, answer = run(session, job)
     if answer["code"] != 0:
         raise RuntimeError(f"{job['task']} of run {job['run']} has failed: {answer['error']} (job {name})")
     if "decided" in answer:
@@ -49,6 +46,19 @@ def main(session: Any, call: str) -> str:
             raise RuntimeError(f"{job['task']} has decided for {text[:40]!r}…, longer than a return value can be")
         session.sql(f"CALL SYSTEM$SET_RETURN_VALUE({literal(text)})").collect()
     return json.dumps({**answer, "job": name})
+
+
+def run(session: Any, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Run a task's job to its end; return its name and the launcher's answer.
+
+    A job that was lost with its container is run again as often as the task may be; other failures are the launcher's.
+    """
+    for left in range(job.get("retries", 0), -1, -1):
+        name, log, failure = (job_service if job.get("image") else ml_job)(session, {**job, "retries": left})
+        answer = answer_in(log)
+        if answer is not None:
+            return name, answer
+    raise RuntimeError(f"job {name} of run {job['run']} has ended without an answer: {failure or log[-1000:]}")
 
 
 def job_service(session: Any, job: dict[str, Any]) -> tuple[str, str, str]:

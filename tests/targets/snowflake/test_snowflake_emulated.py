@@ -1,0 +1,131 @@
+"""What is told to an account, against the emulator by Snowflake's own connector; it shows nothing of Snowflake."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import firnflow as ff
+from firnflow.errors import UsageError
+from firnflow.project.snowflake import Pool
+from firnflow.targets.snowflake import grants
+from firnflow.targets.snowflake.account import Account
+from firnflow.targets.snowflake.compile.payload import MANIFEST, Payload
+from firnflow.targets.snowflake.compile.place import place_of
+from firnflow.targets.snowflake.grammar.values import Name
+from firnflow.targets.snowflake.needs import needs_of
+from firnflow.targets.snowflake.objects import ComputePool, Files, Stage
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
+
+@ff.task
+def one() -> int:
+    return 1
+
+
+@ff.pipeline
+def sums():
+    one()
+
+
+@pytest.fixture(scope="module")
+def port():
+    """The port of an emulator of these tests' own."""
+    pytest.importorskip("fakesnow")
+    command = [sys.executable, "-m", "firnflow", "emulate", "snowflake", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            found = re.search(r"http://127\.0\.0\.1:(\d+)", said := process.stderr.readline())
+            assert found, said
+            yield int(found[1])
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def connect(port):
+    """Return what connects in a role."""
+    import snowflake.connector as snowflake
+
+    opened = []
+
+    def connect(role=None):
+        where = {"protocol": "http", "host": "127.0.0.1", "port": port, "account": "emulator", "password": "x"}
+        opened.append(snowflake.connect(**where, user="EMULATOR", **({"role": role} if role else {})))
+        return opened[-1]
+
+    yield connect
+    for each in opened:
+        with contextlib.suppress(Exception):
+            each.close()
+
+
+@pytest.fixture
+def account(connect, project):
+    """An account in a role that was made by the script of grants, and the place in it."""
+    made = project(sums, more='role = "DEPLOYER"\n')
+    place = place_of(made)
+    admin = connect().cursor()
+    for name in ("DATABASE IF NOT EXISTS ML", "SCHEMA IF NOT EXISTS ML.PROD", "WAREHOUSE IF NOT EXISTS WH"):
+        admin.execute(f"CREATE {name}")
+    admin.execute("CREATE COMPUTE POOL IF NOT EXISTS TEAM_POOL MIN_NODES=1 MAX_NODES=1 INSTANCE_FAMILY=CPU_X64_S")
+    for statement in grants.script(needs_of(made, place), Name(("DEPLOYER",))):
+        admin.execute(statement)
+    admin.execute("GRANT ROLE DEPLOYER TO USER EMULATOR")
+    account = Account(lambda: connect("DEPLOYER"))
+    yield account, place, made, admin
+    account.close()
+
+
+def test_the_script_of_grants_is_enough_and_each_grant_of_it_is_needed(account):
+    asked, place, made, admin = account
+    needs = needs_of(made, place)
+    assert grants.missing(asked, needs) == []
+    for statement, need in zip(grants.script(needs, Name(("DEPLOYER",)))[1:], needs, strict=True):
+        admin.execute(statement.replace("GRANT ", "REVOKE ", 1).replace(" TO ROLE", " FROM ROLE"))
+        assert grants.missing(asked, needs) == [need]
+        admin.execute(statement)
+
+
+def test_stage_and_code_are_made_found_and_dropped(account):
+    asked, place, _, _ = account
+    stage = Stage(asked, place)
+    payload = Payload("0123456789abcdef", {"project.zip": b"zip", "launcher.py": b"pass", MANIFEST: b"{}"}, 1)
+    files = Files(asked, place, payload)
+    assert (stage.found(), files.found()) == (None, None)
+    for _ in range(2):
+        stage.put()
+        files.put()
+        assert stage.found() == (stage.text, True)
+        assert files.found() == files.text
+    later = Files(asked, place, Payload("fedcba9876543210", {MANIFEST: b"{}"}, 1))
+    assert later.found() == files.text
+    later.put()
+    assert (files.found(), later.found()) == (files.text, later.text)  # what a run has begun with stays
+    files.drop()
+    stage.drop()
+    assert (stage.found(), later.found()) == (None, None)
+
+
+def test_a_compute_pool_is_made_altered_and_dropped(account):
+    asked, place, _, _ = account
+    name = Name(("MADE BY US",))
+    small, large = (ComputePool(asked, place, name, Pool(family="CPU_X64_S", max_nodes=most)) for most in (1, 3))
+    assert small.found() is None
+    small.put(None)
+    assert small.found() == (small.text, True)
+    large.put(small.text)
+    assert large.found() == (large.text, True)
+    other = ComputePool(asked, place, name, Pool(family="CPU_X64_M"))
+    with pytest.raises(
+        UsageError, match=r'compute pool "MADE BY US" cannot become one of CPU_X64_M. Mend: another name'
+    ):
+        other.put(large.text)
+    large.drop()
+    assert large.found() is None
