@@ -59,6 +59,15 @@ def test_a_task_from_waiting_to_its_end(board, clock):
     assert (row.state, row.seconds, row.running) == ("succeeded", 2.5, 0)
 
 
+def test_what_is_seen_late_says_how_long_it_took(board, clock):
+    board(start("a"))
+    board(began("a"))
+    clock.now = 5.0
+    late = ended("a")
+    late.data["took"] = 2.5
+    assert board(late).seconds == 2.5
+
+
 def test_a_map_ends_with_its_last_element(board):
     board(start("m"))
     board(began("m", 0, 3))

@@ -140,7 +140,7 @@ class Operator(Protocol):
         """Return what an attempt has said so far."""
 
     def cancel(self, run: TargetRun) -> None:
-        """End what is under way of a run, and begin nothing more of it but its finalizer."""
+        """End what is under way of a run, and begin nothing more of it but its finalizer, where that can begin."""
 
     def retry(self, run: TargetRun) -> None:
         """Go on with a run that has ended: what has succeeded stays so."""

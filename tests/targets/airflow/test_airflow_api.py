@@ -140,6 +140,7 @@ def test_a_user_who_is_not_known(api, airflow, status, said):
     with pytest.raises(ConfigError) as raised:
         api(user="ann", password="env:AIRFLOW_PASSWORD").get("dags")
     assert said in redact(str(raised.value))
+    assert str(raised.value).count("Mend:") == 1
     assert "canary" not in redact(str(raised.value))
 
 

@@ -242,6 +242,7 @@ def test_a_cancelled_run_can_commit_nothing_more_and_goes_on_by_resume(shop, air
         airflow.on(one, run_of("p_flow", "one", "failed"))
         return {}
 
+    airflow.on(DAG, AWAKE)
     airflow.on(LIST, {"dag_runs": []})
     airflow.on(one, run_of("p_flow", "one"))
     airflow.on(f"PATCH {path}", ended)
@@ -259,7 +260,6 @@ def test_a_cancelled_run_can_commit_nothing_more_and_goes_on_by_resume(shop, air
         task_of("gone", "removed"),
         task_of("finalizer", "failed"),
     ]
-    airflow.on(DAG, AWAKE)
     airflow.on(f"GET {path}/taskInstances", {"task_instances": rows, "total_entries": len(rows)})
 
     def cleared(call):
@@ -278,14 +278,20 @@ def test_a_cancelled_run_can_commit_nothing_more_and_goes_on_by_resume(shop, air
     assert shop.call("resume", "flow.one", "--json").json["outputs"].keys() == {"make", "double"}
 
 
-def test_a_queued_run_ends_at_once(shop, airflow, run_of):
+def test_a_run_that_is_queued_or_paused_ends_at_once(shop, airflow, run_of):
     one = "dags/p_flow/dagRuns/one"
     airflow.on(
         f"GET {one}", run_of("p_flow", "one", "queued"), run_of("p_flow", "one", "failed", note="cancelled by firnflow")
     )
     airflow.on(f"PATCH {one}", {})
     assert shop.call("cancel", "flow.one").out == "run flow.one cancelled\n"
-    assert airflow.seen("PATCH") == [f"PATCH /api/v2/{one}/taskInstances/finalizer", f"PATCH /api/v2/{one}"]
+    at_once = [f"PATCH /api/v2/{one}/taskInstances/finalizer", f"PATCH /api/v2/{one}"]
+    assert airflow.seen("PATCH") == at_once
+    airflow.on(DAG, PAUSED)
+    ended = run_of("p_flow", "one", "failed", note="cancelled by firnflow")
+    airflow.on(f"GET {one}", run_of("p_flow", "one", "running"), ended)
+    assert shop.call("cancel", "flow.one").out == "run flow.one cancelled\n"
+    assert airflow.seen("PATCH") == at_once * 2
 
 
 def test_what_cannot_be_resumed(shop, airflow, run_of):

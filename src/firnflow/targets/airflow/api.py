@@ -128,9 +128,8 @@ class Api:
             if error.status is None or error.status in _PASSING:
                 raise
             mend = "look at user and password" if section.user is not None else "token = 'env:AIRFLOW_TOKEN'"
-            raise ConfigError(
-                f"Airflow at {self.url} gives no token: {error}. Mend: {mend} in {self._where}"
-            ) from error
+            said = f"Airflow at {self.url} gives no token: {str(error).partition('. Mend:')[0]}"
+            raise ConfigError(f"{said}. Mend: {mend} in {self._where}") from error
         token = answer.get("access_token") if isinstance(answer, dict) else None
         if not isinstance(token, str) or not token:
             raise TargetError(f"{address} gives no token. Mend: is url in {self._where} that of Airflow?")

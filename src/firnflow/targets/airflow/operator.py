@@ -140,9 +140,10 @@ class AirflowOperator:
     def cancel(self, run: TargetRun) -> None:
         """Have Airflow fail the run: it kills what is under way, skips what is not, and still runs the teardown.
 
-        A run that has not begun has nothing to tear down, and would wait for its turn to do so: it ends at once.
+        A run that has not begun has nothing to tear down, and would wait for its turn to do so; in a paused DAG no
+        teardown begins. So these end at once.
         """
-        if run.status == QUEUED:
+        if run.status == QUEUED or self.is_paused(run.pipeline):
             with contextlib.suppress(TargetError):  # it has begun at this moment
                 self._api.patch(*self._path(run), "taskInstances", FINALIZER, data={"new_state": "failed"})
         self._api.patch(*self._path(run), data={"state": "failed", "note": CANCELLED})
