@@ -59,7 +59,7 @@ class Kept(Account):
         if text.startswith("SHOW"):
             return [row for kind, row in self.made.items() if text.split()[1].startswith(kind)]
         if text.startswith("LIST"):
-            return [{"name": name} for name in self.paths]
+            return [{"name": name, "last_modified": ""} for name in self.paths]
         if text.startswith("SELECT CURRENT_ROLE"):
             return [{"role": "ACCOUNTADMIN"}]
         self.sent.append(text)

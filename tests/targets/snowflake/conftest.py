@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,7 @@ def compiled(project: Callable[..., Project]) -> Callable[..., TaskGraph]:
     return compile_one
 
 
+NOW = email.utils.formatdate(usegmt=True)
 GRANTED = [
     ("USAGE", "DATABASE", "ML"),
     ("OWNERSHIP", "SCHEMA", "ML.PROD"),
@@ -86,7 +88,7 @@ class Told:
     def __init__(self) -> None:
         self.tasks: dict[str, dict[str, Any]] = {}
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
-        self.files: dict[str, int] = {}
+        self.files: dict[str, str] = {}
         self.grants = [{"privilege": one, "granted_on": kind, "name": name} for one, kind, name in GRANTED]
         self.said: list[str] = []
         self.fails: Callable[[str], bool] = lambda _: False
@@ -156,15 +158,15 @@ class Told:
 
     def on_put(self, put: st.Put) -> None:
         name = put.file.text.rpartition("/")[2]
-        self.files[f"{put.stage.stage.last.lower()}/{put.stage.path}/{name}"] = 1
+        self.files[f"{put.stage.stage.last.lower()}/{put.stage.path}/{name}"] = NOW
 
     def on_listfiles(self, listed: st.ListFiles) -> list[dict[str, Any]]:
         start = f"{listed.stage.stage.last.lower()}/{listed.stage.path}"
-        return [{"name": name} for name in self.files if name.startswith(start)]
+        return [{"name": name, "last_modified": at} for name, at in self.files.items() if name.startswith(start)]
 
     def on_removefiles(self, removed: st.RemoveFiles) -> None:
         start = f"{removed.stage.stage.last.lower()}/{removed.stage.path}"
-        self.files = {name: size for name, size in self.files.items() if not name.startswith(start)}
+        self.files = {name: at for name, at in self.files.items() if not name.startswith(start)}
 
 
 def text_of(made: st.Create, clause: str) -> str | None:

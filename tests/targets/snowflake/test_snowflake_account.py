@@ -58,7 +58,7 @@ def test_a_connection_that_is_cut_is_opened_again_once(errors):
     cut = errors.OperationalError("250003: connection was cut")
     first, second = Connection(cut), Connection((["name"], [("a",)]), cut)
     account = account_of(first, second, Connection(cut))
-    assert account.files(LISTING.stage) == ["a"]
+    assert account.files(LISTING.stage) == {"a": "None"}
     assert first.said == second.said == ["LIST @S"]
     with pytest.raises(StoreError, match=r"cannot be reached: .*was cut. Mend: the same command goes on"):
         account.files(LISTING.stage)
@@ -72,7 +72,7 @@ def test_what_is_refused_is_said_with_the_statement(errors):
 
 def test_what_is_not_there_is_nothing_and_another_error_is_one(errors):
     gone = errors.ProgrammingError("does not exist or not authorized", errno=2003)
-    assert account_of(Connection(gone)).files(LISTING.stage) == []
+    assert account_of(Connection(gone)).files(LISTING.stage) == {}
     with pytest.raises(StoreError, match="Snowflake refuses"):
         account_of(Connection(errors.ProgrammingError("no", errno=1003))).files(LISTING.stage)
 

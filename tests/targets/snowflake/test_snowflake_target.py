@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import firnflow as ff
 from firnflow._crash import InjectedCrash
 from firnflow.errors import DeployConflictError, StoreError, UsageError
+from firnflow.project import Project, load_settings
 from firnflow.stores.state import State
 from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
 from firnflow.targets.explain import as_lines, summary
 from firnflow.targets.plan import Change, plan_apply, plan_destroy
+from firnflow.targets.snowflake.grammar import parse, read_name
+from firnflow.targets.snowflake.grammar.values import Name
 from firnflow.targets.snowflake.target import SnowflakeTarget
 
 
@@ -223,8 +228,46 @@ def test_a_state_of_this_machine_is_refused(project, told, deployments):
     made = project(sales(), more='variables = { FIRNFLOW_ARTIFACTS = "s3://x" }\n')
     text = (made.root / "firnflow.toml").read_text().replace("postgresql://db/state", "sqlite:///state.db")
     (made.root / "firnflow.toml").write_text(text)
-    from firnflow.project import Project, load_settings
-
     local = Project(made.root, load_settings(made.root, "prod"), made.pipelines, {})
     with pytest.raises(UsageError, match=r"containers, but the state is SQLite.*Mend: state = 'env:STATE_URL'"):
         plan_apply(SnowflakeTarget(local), deployments)
+
+
+def test_code_that_nobody_needs_any_more_is_removed(project, told, deployments):
+    applied(project, deployments, sales())
+    first = set(told.files)
+    told.files = dict.fromkeys(told.files, "Sat, 01 Feb 2025 16:37:33 GMT")
+    applied(project, deployments, sales(timeout="1h"))
+    assert first < set(told.files)  # tasks have named it when the new code came
+    applied(project, deployments, sales(timeout="2h"))
+    assert not first & set(told.files)
+
+
+HOSTILE = ['my "db"; DROP', "SELECT", "Äpfel $$", "x" * 255, "it's\\"]
+
+
+def test_hostile_names_come_through_every_statement(project, told, deployments):
+    for name in HOSTILE:
+        quoted = json.dumps('"' + name.replace('"', '""') + '"')
+        made = project(sales())
+        text = (made.root / "firnflow.toml").read_text()
+        for key, old in (("database", '"ml"'), ("schema", '"prod"'), ("warehouse", '"wh"')):
+            text = text.replace(f"{key} = {old}", f"{key} = {quoted}")
+        text = text.replace("pools.small = { ", f"stage = {quoted}\npools.small = {{ name = {quoted}, ")
+        (made.root / "firnflow.toml").write_text(text)
+        loaded = Project(made.root, load_settings(made.root, "prod"), made.pipelines, {})
+        target = SnowflakeTarget(loaded)
+        told.grants = [{"privilege": "USAGE", "granted_on": "ROLE", "name": "ACCOUNTADMIN"}]
+        plan = plan_apply(target, deployments)
+        apply_plan(plan, target, deployments, "me@here")
+        again = SnowflakeTarget(loaded)
+        assert summary(plan_apply(again, deployments)).startswith("No changes")
+        job = json.loads(parse(told.tasks["SALES$FIRST"]["definition"]).call.arguments[0].value)
+        assert read_name(job["pool"]) == Name((name,))
+        assert read_name(job["warehouse"]) == Name((name,))
+        assert job["payload"].startswith("@" + job["schema"])
+        said = [parse(text) for text in told.said if text.startswith("CREATE OR ALTER TASK")]
+        assert {statement.name.parts[:2] for statement in said} == {(name, name)}
+        apply_plan(plan_destroy(again, deployments), again, deployments, "me@here")
+        assert (told.tasks, told.objects, told.files) == ({}, {}, {})
+        told.said.clear()

@@ -55,9 +55,9 @@ class Account:
         of = ("IN SCHEMA", scope) if scope is not None else None
         return self.looked(Show(what, like, of, starts))
 
-    def files(self, place: Location) -> list[str]:
-        """Return the paths of the files of a place; none where the stage is not there."""
-        return [str(row["name"]) for row in self.looked(ListFiles(place))]
+    def files(self, place: Location) -> dict[str, str]:
+        """Return path → when it was written, of the files of a place; none where the stage is not there."""
+        return {str(row["name"]): str(row.get("last_modified")) for row in self.looked(ListFiles(place))}
 
     def upload(self, name: str, data: bytes, place: Location) -> None:
         """Write a file into a place of a stage as it is: not compressed, over what is there."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import email.utils
 import hashlib
 from importlib.resources import files as package_files
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 PYTHON = "3.11"
 """Of the procedure: https://docs.snowflake.com/en/developer-guide/stored-procedure/python/procedures-python-overview"""
+
+KEPT = dt.timedelta(days=8)
+"""How long a payload stays that no task names any more."""
 
 
 class Stage:
@@ -63,29 +68,42 @@ class Files:
         self.text = "" if payload is None else _files_text(payload.digest, payload.files)
 
     def found(self) -> str | None:
-        """Return the payload that should be there, if it is there whole; else another one that is."""
-        folders: dict[str, set[str]] = {}
-        for path in self._account.files(Location(self._place.stage, f"{self._place.folder}/")):
-            folder, _, name = path.rpartition("/")
-            folders.setdefault(folder.rpartition("/")[2], set()).add(name)
-        whole = {digest: names for digest, names in folders.items() if MANIFEST in names}
-        if self._payload is not None and self._payload.digest in whole:
-            digest = self._payload.digest
-        elif whole or folders:
-            digest = max(whole or folders)
-        else:
+        """Return the payload that should be there, if it is there whole; else the newest one that is."""
+        folders = self._folders()
+        whole = {digest: names for digest, names in folders.items() if MANIFEST in names} or folders
+        if not whole:
             return None
-        return _files_text(digest, folders[digest])
+        newest = max(whole, key=lambda digest: max(map(_moment, whole[digest].values())))
+        digest = self._payload.digest if self._payload is not None and self._payload.digest in whole else newest
+        return _files_text(digest, whole[digest])
 
     def put(self) -> None:
-        """Write the payload; the manifest last, so that what has it is whole."""
+        """Write the payload; the manifest last, so that what has it is whole. Remove those that nobody needs."""
         assert self._payload is not None  # noqa: S101 - only what is wanted is put
+        self._sweep()
         for name, data in self._payload.files.items():
             self._account.upload(name, data, self._place.payload(self._payload.digest))
 
     def drop(self) -> None:
         """Remove all payloads."""
         self._account.looked(RemoveFiles(Location(self._place.stage, f"{self._place.folder}/")))
+
+    def _folders(self) -> dict[str, dict[str, str]]:
+        """Return digest → name → when it was written."""
+        found: dict[str, dict[str, str]] = {}
+        for path, at in self._account.files(Location(self._place.stage, f"{self._place.folder}/")).items():
+            folder, _, name = path.rpartition("/")
+            found.setdefault(folder.rpartition("/")[2], {})[name] = at
+        return found
+
+    def _sweep(self) -> None:
+        """Remove the payloads that no task names, and that no run can have begun with: it takes 7 days at most."""
+        until = dt.datetime.now(dt.UTC) - KEPT
+        old = [digest for digest, names in self._folders().items() if all(_moment(at) < until for at in names.values())]
+        tasks = self._account.show("TASKS", self._place.schema_name) if old else []
+        named = " ".join(str(row.get("definition")) for row in tasks)
+        for folder in (self._place.payload(digest) for digest in old if digest not in named):
+            self._account.do(RemoveFiles(Location(folder.stage, f"{folder.path}/")))
 
 
 class ComputePool:
@@ -179,6 +197,14 @@ def _row(account: Account, what: str, name: Name) -> dict[str, Any] | None:
     """Return the row of SHOW of just this name."""
     scope = Name(name.parts[:-1]) if len(name.parts) > 1 else None
     return next((row for row in account.show(what, scope, like=name.last) if row["name"] == name.last), None)
+
+
+def _moment(text: str) -> dt.datetime:
+    """Return when a file was written, which LIST tells as mails do; what tells no time was written just now."""
+    try:
+        return email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return dt.datetime.now(dt.UTC)
 
 
 def _files_text(digest: str, names: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow._text import listing, nearest
 from firnflow.errors import ConfigError
 from firnflow.targets.snowflake.compile.place import Place, parsed, pool_name, where
-from firnflow.targets.snowflake.grammar import render_location, render_name
+from firnflow.targets.snowflake.grammar import location_text, render_name
 from firnflow.targets.snowflake.grammar.values import Call, Constant, Name
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Jobs:
         self._procedure = place.named(place.procedure)
         self._shared: dict[str, Any] = {
             "version": VERSION,
-            "payload": render_location(place.payload(payload)),
+            "payload": location_text(place.payload(payload)),
             "schema": render_name(place.schema_name),
             "env": place.environment,
             "warehouse": render_name(place.warehouse),

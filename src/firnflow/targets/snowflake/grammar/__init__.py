@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from firnflow.targets.snowflake.grammar.cursor import read_name
 from firnflow.targets.snowflake.grammar.parse import covers, parse
-from firnflow.targets.snowflake.grammar.render import render, render_expression, render_location, render_name
+from firnflow.targets.snowflake.grammar.render import (
+    location_text,
+    render,
+    render_expression,
+    render_location,
+    render_name,
+)
 from firnflow.targets.snowflake.grammar.tokens import ParseError
 
 __all__ = [
     "ParseError",
     "covers",
+    "location_text",
     "parse",
     "read_name",
     "render",

@@ -56,10 +56,15 @@ def _value(value: Any) -> str:
 
 
 def render_location(value: v.Location) -> str:
-    """Return a place of files as text."""
-    stage = "~" if value.stage is None else value.of + render_name(value.stage)
-    text = f"@{stage}{'/' + value.path if value.path else ''}"
+    """Return a place of files as text, in quotes where it needs them."""
+    text = location_text(value)
     return text if _BARE.fullmatch(text) else literal(text)
+
+
+def location_text(value: v.Location) -> str:
+    """Return a place of files as it stands outside of SQL, or in a string of it: `@DB."My schema".STAGE/path`."""
+    stage = "~" if value.stage is None else value.of + render_name(value.stage)
+    return f"@{stage}{'/' + value.path if value.path else ''}"
 
 
 def _options(value: v.Options) -> str:
