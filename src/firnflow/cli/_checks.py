@@ -134,6 +134,25 @@ def online(settings: Settings) -> Iterator[Finding]:
         yield Finding("online", "ok", f"{shown} can be read")
 
 
+def orchestrator(settings: Settings) -> Iterator[Finding]:
+    """Look at what runs the pipelines of the environment, where that is not this machine: within reach."""
+    from firnflow.targets.choose import operator_of
+
+    try:
+        operator = operator_of(settings)
+    except FirnflowError as error:
+        message, _, mend = str(error).partition(". Mend: ")
+        yield Finding("orchestrator", "note", message, mend)
+        return
+    if operator is None:
+        return
+    try:
+        yield Finding("orchestrator", "ok", f"{operator.name} {operator.look()} answers at {operator.place}")
+    except FirnflowError as error:
+        message, _, mend = str(error).partition(". Mend: ")
+        yield Finding("orchestrator", "broken", message, mend)
+
+
 def services(root: Path, settings: Settings) -> Iterator[Finding]:
     """Look at who is told of runs: within reach, and how much waits to be sent."""
     from firnflow.cli import _project

@@ -117,6 +117,9 @@ class Operator(Protocol):
     name: str
     place: str
 
+    def look(self) -> str:
+        """Return which version answers there, as somebody who may see its runs. Raises ConfigError or TargetError."""
+
     def start(self, order: Order) -> TargetRun:
         """Start a run, and return it as it stands.
 

@@ -9,7 +9,8 @@ import json
 import re
 from pathlib import Path
 
-from firnflow.project import load_project
+from firnflow.cli import _checks
+from firnflow.project import load_project, load_settings
 from firnflow.targets.airflow import backfills, instances, names
 from firnflow.targets.operate import LogLine
 
@@ -110,6 +111,38 @@ def test_what_is_no_answer_of_airflow(shop, airflow, run_of):
     assert "answers otherwise than Airflow does (ValueError" in shop.call("runs").err
     airflow.on(DAG, [])
     assert "answers otherwise than Airflow does (TypeError" in shop.call("run", "flow").err
+
+
+def test_doctor_looks_at_it(shop, airflow):
+    def found():
+        return list(_checks.orchestrator(load_settings(shop.root, "prod")))
+
+    airflow.on("GET dags", {"dags": []}, (401, {"detail": "no"}))
+    airflow.on("GET version", {"version": "3.3.2"})
+    assert found() == [_checks.Finding("orchestrator", "ok", f"Airflow 3.3.2 answers at {airflow.url}")]
+    (broken,) = found()
+    assert (broken.state, broken.mend) == ("broken", "token in [environments.prod.airflow]")
+    shop.replace(f', url = "{airflow.url}"', "")
+    assert [each.state for each in found()] == ["note"]
+
+
+def test_an_airflow_that_is_away_for_a_while_is_waited_for(shop, airflow, run_of, task_of, monkeypatch):
+    from firnflow.cli._elsewhere import _follow
+
+    airflow.on(DAG, AWAKE)
+    airflow.on(START, run_of("p_flow", "one"))
+    path = "GET dags/p_flow/dagRuns/one"
+    airflow.on(path, *[(503, {"detail": "starting"})] * 7, run_of("p_flow", "one", "failed"))
+    rows = [task_of("make", "failed")]
+    airflow.on(f"{path}/taskInstances", {"task_instances": rows, "total_entries": 1})
+    called = shop.call("run", "flow", "--id", "one")
+    assert called.code == 1
+    assert called.err.count("The run is not touched by that; still looking") == 1
+    assert "✗ make" in called.err
+    airflow.on(path, (503, {"detail": "starting"}))
+    monkeypatch.setattr(_follow, "PATIENCE", 0.05)
+    called = shop.call("run", "flow", "--id", "one")
+    assert (called.code, "answers 503: starting" in called.err) == (1, True)
 
 
 def test_nobody_waits_for_ever(shop, airflow, run_of):

@@ -76,6 +76,12 @@ class AirflowOperator:
     # -- runs ---------------------------------------------------------------------------------------------------------
 
     @_understood
+    def look(self) -> str:
+        """Return Airflow's version."""
+        self._api.get("dags", limit=1)
+        return str(self._api.get("version")["version"])
+
+    @_understood
     def start(self, order: Order) -> TargetRun:
         """Start a run. As it has an id of its own, a call that is repeated starts it once."""
         dag, native = self._dag(order.pipeline), order.id.removeprefix(f"{order.pipeline}.")
