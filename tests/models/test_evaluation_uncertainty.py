@@ -35,6 +35,17 @@ def test_each_resample_draws_every_row_equally_often_on_average():
     again = np.concatenate(list(bootstrap.weights(2000, 300, seed=1)))
     assert (again == drawn).all()
     assert (np.concatenate(list(bootstrap.weights(2000, 300, seed=2))) != drawn).any()
+    assert (bootstrap.keep(2000, 300, seed=1) == drawn).all()
+
+
+def test_weights_that_are_kept_say_the_same(monkeypatch):
+    statistic = {"auc": metric("binary", "auc").prepare(rows(3000))}
+    plain = bootstrap.draw(statistic, 3000, resamples=300, seed=4)["auc"]
+    kept = bootstrap.draw(statistic, 3000, resamples=300, seed=4, kept=bootstrap.keep(3000, 300, 4))["auc"]
+    assert kept.value == plain.value
+    assert (kept.resampled == plain.resampled).all()
+    monkeypatch.setattr(bootstrap, "_KEPT", 1000)
+    assert bootstrap.keep(3000, 300, 4) is None
 
 
 def test_the_interval_of_a_share_is_the_binomial_one():

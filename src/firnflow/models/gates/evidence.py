@@ -57,6 +57,7 @@ class Evidence:
     baseline: Scored | None = None
     notes: tuple[str, ...] = ()
     _draws: dict[tuple[str, str, str], Draws] = field(default_factory=dict)
+    _weights: dict[int, Array | None] = field(default_factory=dict)
 
     @property
     def level(self) -> float:
@@ -95,8 +96,10 @@ class Evidence:
         key = (who, name, where)
         if key not in self._draws:
             statistic = {name: metric(self.kind, name).prepare(scored)}
-            settings = self.gating
-            found = bootstrap.draw(statistic, len(scored.labels), resamples=settings.resamples, seed=settings.seed)
+            rows, resamples, seed = len(scored.labels), self.gating.resamples, self.gating.seed
+            if rows not in self._weights:
+                self._weights[rows] = bootstrap.keep(rows, resamples, seed)
+            found = bootstrap.draw(statistic, rows, resamples=resamples, seed=seed, kept=self._weights[rows])
             self._draws[key] = found[name]
         return self._draws[key]
 
