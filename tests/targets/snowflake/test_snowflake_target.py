@@ -9,11 +9,11 @@ import pytest
 import firnflow as ff
 from firnflow._crash import InjectedCrash
 from firnflow.errors import DeployConflictError, StoreError, UsageError
-from firnflow.project import Project, load_settings
+from firnflow.project import Project, load_project, load_settings
 from firnflow.stores.state import State
 from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
-from firnflow.targets.explain import as_lines, summary
+from firnflow.targets.explain import as_lines, compare, summary
 from firnflow.targets.plan import Change, plan_apply, plan_destroy
 from firnflow.targets.snowflake.grammar import parse, read_name
 from firnflow.targets.snowflake.grammar.values import Name
@@ -271,3 +271,52 @@ def test_hostile_names_come_through_every_statement(project, told, deployments):
         apply_plan(plan_destroy(again, deployments), again, deployments, "me@here")
         assert (told.tasks, told.objects, told.files) == ({}, {}, {})
         told.said.clear()
+
+
+CODE = """
+import firnflow as ff
+
+
+@ff.task
+def prepare() -> int:
+    return 1
+
+
+@ff.task(resources=ff.Resources(cpu=1))
+def train(x: int) -> int:
+    return x + 1
+
+
+@ff.task
+def score(x: int) -> int:
+    return x * 2
+
+
+@ff.pipeline(schedule=ff.Cron("0 6 * * *"))
+def nightly():
+    score(train(prepare()))
+"""
+
+
+def test_code_schedule_and_resources_that_change_are_all_that_a_plan_shows(project, told, deployments, tmp_path):
+    project()
+    section = (tmp_path / "firnflow.toml").read_text()
+    changed = CODE.replace("x * 2", "x * 3").replace("0 6", "0 7").replace("cpu=1", "cpu=2")
+    plans = []
+    for name, code in (("before", CODE), ("after", changed)):
+        root = tmp_path / name
+        root.mkdir()
+        (root / "firnflow.toml").write_text(section)
+        (root / "pipelines.py").write_text(code)
+        target = SnowflakeTarget(load_project(root, "prod"))
+        plans.append(plan_apply(target, deployments))
+        apply_plan(plans[-1], target, deployments, "me@here")
+    change = plans[1].actions[-1]
+    facts = compare(change.facts, change.resource.facts)
+    differ = {name: set(before.split("; ")) ^ set(after.split("; ")) for name, (before, after) in facts.items()}
+    assert differ["schedule"] == {"0 6 * * * UTC", "0 7 * * * UTC"}
+    assert differ["task train"] == {"cpu 1", "cpu 2"}
+    assert {part.split()[0] for part in differ["task score"]} == {"code"}
+    assert list(differ) == ["schedule", "task train", "task score"]
+    digests = {text.partition("/shop-prod/")[2][:16] for text in told.said if text.startswith("CREATE OR ALTER")}
+    assert {name.split("/")[2] for name in told.files} == digests - {""}  # the old code stays for runs under way

@@ -28,7 +28,7 @@ class Facts:
     Args:
         jobs: knows the pools.
         fingerprints: reads the project's code.
-        tasks: key → the task, of the project.
+        tasks: path → the task, of the pipeline.
     """
 
     def __init__(self, jobs: Jobs, fingerprints: Fingerprinter, tasks: Mapping[str, Any]) -> None:
@@ -48,7 +48,7 @@ class Facts:
         """Return what a task calls, reads and may use, and which code it is."""
         options, resources = node.options, node.options.resources
         parts = [node.key]
-        if (task := self._tasks.get(node.key)) is not None:
+        if (task := self._tasks.get(path)) is not None:
             parts.append(f"code {self._fingerprints.of(task).digest[:8]}")
         if above := reads(node):
             parts.append(f"after {', '.join(above)}")

@@ -49,11 +49,8 @@ def is_overlapping(schedule: Schedule | None) -> bool:
 def weak_points(graph: Graph) -> list[str]:
     """Return what of a schedule Snowflake does otherwise than `firnflow up`."""
     schedule, found = graph.schedule, []
-    if isinstance(schedule, Cron | Every) and schedule.catch_up != "none":
-        found.append(
-            f"{graph.pipeline}: catch_up={schedule.catch_up!r} is not Snowflake's: it makes up for no moment that has "
-            "passed"
-        )
+    if isinstance(schedule, Cron | Every) and schedule.catch_up == "all":
+        found.append(f"{graph.pipeline}: catch_up='all' is not Snowflake's: it makes up for no moment that has passed")
     if isinstance(schedule, Every) and interval_as_cron(schedule.seconds) is None:
         found.append(
             f"{graph.pipeline}: Every({format_duration(schedule.seconds)!r}) does not divide the day, so Snowflake "
