@@ -43,8 +43,10 @@ def _neighbour(root: Path, settings: Settings, name: str) -> State | None:
     """Return the state of another environment that keeps its values in the same store but its runs elsewhere."""
     try:
         other = load_settings(root, name)
+        if other.artifacts != settings.artifacts:
+            return None  # what its state needs is elsewhere, so it may be a secret that nobody has here
         url = other.state.reveal()
-        if other.artifacts != settings.artifacts or url == settings.state.reveal():
+        if url == settings.state.reveal():
             return None
         if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
             return None  # nothing has run there yet
