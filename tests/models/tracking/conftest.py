@@ -13,7 +13,7 @@ import pytest
 
 from firnflow.engine.request import RunRequest, RunResult
 from firnflow.engine.run import resume, run
-from firnflow.models.tracking.base import Place, Story
+from firnflow.models.tracking.base import PAGE, Place, Story
 from firnflow.models.tracking.send import TrackingDeliverer
 from firnflow.project import load_project
 from firnflow.stores import Stores
@@ -96,7 +96,9 @@ class Recorder:
         if self.refuse and self.refuse in story.key:
             raise ValueError("not this one")
         self.stories.append(story)
-        found = {each.key: f"remote {each.key}" for each in (story, *story.parts)}
+        found = {each.key: f"remote {each.key}" for each in (story, *story.parts)} | {
+            PAGE: f"https://there/{story.key}"
+        }
         files = (file for each in (story, *story.parts) for file in each.files if file.kind == "model")
         return known | found | {f"model:{file.path.stem}": f"there {file.name}" for file in files}
 

@@ -113,12 +113,14 @@ def test_elements_of_maps_are_parts_with_their_own_parameters(desk: Callable[...
     assert two.tags["firnflow.run"] == result.run
 
 
-def test_a_told_run_is_not_told_again(desk: Callable[..., Desk], recorder: Recorder) -> None:
+def test_a_told_run_is_not_told_again_and_its_page_is_known(desk: Callable[..., Desk], recorder: Recorder) -> None:
     lab = desk(FLOW)
-    lab.run()
+    result = lab.run()
+    assert lab.deliverer(recorder).page(result.run) is None
     for _ in range(3):
         lab.deliverer(recorder).deliver()
     assert len(recorder.stories) == 1
+    assert lab.deliverer(recorder).page(result.run) == f"https://there/{result.run}"
 
 
 def test_a_cached_run_tells_what_the_first_one_measured(desk: Callable[..., Desk], recorder: Recorder) -> None:

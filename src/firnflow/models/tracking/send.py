@@ -155,7 +155,7 @@ def _whole(run: Run, remote: dict[str, str], attempts: list[int]) -> Told:
     """Return what is to be known of a run that is told to its end: less, where it cannot go on."""
     if run.status != RunStatus.SUCCEEDED or run.ended_at is None:
         return Told(remote, {"status": run.status, "attempts": attempts}, run.ended_at or 0.0)
-    kept = {key: name for key, name in remote.items() if key == run.id or key.startswith("model:")}
+    kept = {key: name for key, name in remote.items() if key in {run.id, PAGE} or key.startswith("model:")}
     return Told(kept, {}, run.ended_at)
 
 
