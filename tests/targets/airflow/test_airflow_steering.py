@@ -226,7 +226,7 @@ def test_runs_of_both_are_listed(shop, airflow, run_of):
         run_of("p_flow", "lost", "failed"),
         run_of("p_by_day", long, "failed", note="cancelled by firnflow"),
     ]
-    airflow.on(LIST, {"dag_runs": rows, "total_entries": 4})
+    airflow.on(LIST, lambda call: {"dag_runs": [each for each in rows if each["dag_id"] in call.data["dag_ids"]]})
     found = {each["run"]: each["status"] for each in shop.call("runs", "--json").json}
     digested = names.run_id("by_day", long)
     assert found == {"flow.known": "running", "flow.lost": "failed", "flow.waiting": "queued", digested: "cancelled"}
@@ -234,7 +234,12 @@ def test_runs_of_both_are_listed(shop, airflow, run_of):
     text = shop.call("runs").out
     assert "ended before it could say how" in text
     assert "no task of it has begun" in text
-    assert [each["run"] for each in shop.call("runs", "--status", "queued", "--json").json] == ["flow.waiting"]
+    queued = shop.call("runs", "--status", "queued", "-n", "1", "--json").json
+    assert [each["run"] for each in queued] == ["flow.waiting"]
+    assert airflow.calls[-1].data["page_limit"] == 100
+    assert {each["run"] for each in shop.call("runs", "-p", "flow", "--json").json} == {*found} - {digested}
+    assert airflow.calls[-1].data["dag_ids"] == ["p_flow"]
+    assert shop.call("runs", "-p", "nix").out == "There is no such run.\n"
     assert "Did you mean 'queued'?" in shop.call("runs", "--status", "quued").err
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from firnflow.stores.state import Run, State
     from firnflow.targets.operate import Operator, Standing, TargetRun
 
-_LOOKED_AT = 200
-"""Among how many of the newest runs the beginning of an id is looked for."""
+LOOKED_AT = 300
+"""Among how many of the newest runs some are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +103,16 @@ class Site:
             project = _project.load(self.settings.environment)
             return project, _project.named(project, pipeline, verb)
 
-    def rows(self, pipelines: list[str], limit: int) -> list[Row]:
-        """Return the newest runs of pipelines, the newest first.
+    def rows(self, pipeline: str | None, limit: int) -> list[Row]:
+        """Return the newest runs, the newest first: those of the state, and those of what is deployed at the target.
 
         Args:
-            pipelines: their names.
+            pipeline: only of this one; None: of all.
             limit: how many at the most.
         """
-        there = {each.id: each for each in self.operator.runs(pipelines, limit)} if pipelines else {}
-        wanted = set(pipelines)
-        known = {each.id: each for each in self.state.runs(limit=limit) if each.pipeline in wanted}
+        deployed = [name for name in self.pipelines if pipeline in {None, name}]
+        there = {each.id: each for each in self.operator.runs(deployed, limit)} if deployed else {}
+        known = {each.id: each for each in self.state.runs(pipeline=pipeline, limit=limit)}
         for missing in there.keys() - known.keys():
             if (record := self.record(missing)) is not None:
                 known[missing] = record
@@ -135,7 +135,7 @@ class Site:
             exact = self._exact(run)
             if exact is not None:
                 return exact
-        rows = self.rows(self.pipelines, _LOOKED_AT)
+        rows = self.rows(None, LOOKED_AT)
         if run is None:
             if not rows:
                 raise NotFoundError(f"There is no run yet. Start one: firnflow run{self.option}")

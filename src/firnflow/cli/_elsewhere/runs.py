@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from firnflow.cli import runs
+from firnflow.cli._elsewhere._site import LOOKED_AT
 from firnflow.cli._print import print_json
 from firnflow.targets.operate import QUEUED
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 def command(site: Site, *, pipeline: str | None, status: str | None, limit: int, as_json: bool) -> None:
     """List the runs of the state, and those that the target has and the state does not know yet."""
     wanted = runs.known(status, QUEUED)
-    pipelines = [name for name in site.pipelines if pipeline in {None, name}]
-    found = [row for row in site.rows(pipelines, limit) if wanted in {None, row.status}]
+    rows = site.rows(pipeline, limit if wanted is None else max(limit, LOOKED_AT))
+    found = [row for row in rows if wanted in {None, row.status}][:limit]
     if as_json:
         print_json([_data(row) for row in found])
     elif found:
