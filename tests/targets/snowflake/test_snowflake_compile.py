@@ -187,8 +187,13 @@ def alike():
     double.options(name="train")(2)
 
 
-@ff.pipeline(schedule=ff.OnUpdate("orders"))
+@ff.pipeline(schedule=ff.OnUpdate("c") | ff.OnUpdate("a") & ff.OnUpdate("b"))
 def updated():
+    listed()
+
+
+@ff.pipeline(schedule=ff.OnUpdate(source="feed"))
+def filed():
     listed()
 
 
@@ -206,7 +211,8 @@ def both_days():
     ("pipeline", "message"),
     [
         (alike, r"'Train' and 'train' would both be ALIKE\$TRAIN in Snowflake. Mend: rename one"),
-        (updated, r"a schedule by updates \(of table 'orders'\) is not there on Snowflake yet. Mend: schedule=ff.Cron"),
+        (updated, r"to wait for several tables at once \(&\) is not there on Snowflake. Mend: schedule=ff.Cron"),
+        (filed, r"to wait for files of source 'feed' is not there on Snowflake. Mend: schedule=ff.Cron"),
         (often, r"every 1 to 11520 whole minutes, not every 1m30s. Mend: another interval"),
         (both_days, "names days of the month and of the week.*Mend: name the one or the other"),
         (chain_of(101), "101 tasks would stand behind 'the start' in Snowflake, which takes 100. Mend: gather"),

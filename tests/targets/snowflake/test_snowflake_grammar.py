@@ -153,8 +153,9 @@ def alters(draw: Any) -> st.Alter:
 
 
 others = some.one_of(
-    some.builds(st.ExecuteTask, names, some.none() | texts),
+    some.builds(st.ExecuteTask, names, some.none() | texts, awaits=some.booleans()),
     some.builds(st.ExecuteTask, names, retry_last=some.booleans()),
+    some.builds(st.ExecuteTask, names, retry_group=texts),
     some.builds(st.ExecuteJobService, names, names, texts, some.none() | locations),
     some.builds(st.ExecuteImmediate, expressions),
     some.builds(st.ExecuteImmediate, locations, some.lists(some.tuples(parts, expressions), max_size=2).map(tuple)),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from firnflow.errors import ConfigError
 from firnflow.targets.snowflake.beside import launcher, procedure
 from firnflow.targets.snowflake.compile.payload import MANIFEST, archive, payload_of
 from firnflow.targets.snowflake.grammar import parse
+from firnflow.targets.snowflake.grammar import statements as st
 from firnflow.targets.snowflake.grammar import values as v
 
 
@@ -290,6 +292,22 @@ def test_every_statement_of_the_procedure_is_one_of_the_grammar():
 def test_the_procedure_fails_where_the_task_has_failed(log, failure, message):
     with pytest.raises(RuntimeError, match=message):
         procedure.main(session(log, job=failure), called())
+
+
+def test_a_new_version_starts_the_pipelines_that_wait_for_it():
+    log = log_of(code=0, published={"version": 3, "partition": "2025-01-01"})
+    asked = Session({**session(log).answers, "EXECUTE TASK": None})
+    procedure.main(asked, called(starts=["ML.PROD.TRAIN", 'ML.PROD."it\'s"']))
+    config = json.dumps({"firnflow": {"changed": "2025-01-01"}})
+    assert [parse(text) for text in asked.said if text.startswith("EXECUTE TASK")] == [
+        st.ExecuteTask(v.Name(("ML", "PROD", name)), config) for name in ("TRAIN", "it's")
+    ]
+    made = {"run": "sums.1", "partition": "p", "outputs": {"result": {"meta": {"run": "sums.1", "version": 3}}}}
+    assert launcher.summary({**JOB, "starts": ["T"]}, made, 0)["published"] == {"version": 3, "partition": "p"}
+    assert "published" not in launcher.summary(JOB, made, 0)
+    assert "published" not in launcher.summary({**JOB, "starts": ["T"]}, {**made, "run": "sums.2"}, 0)
+    told = {**JOB, "partitioned": True, "changed": "2025-01-01"}
+    assert launcher.command(told, Path("/x"))[-2:] == ["--changed", "2025-01-01"]
 
 
 def test_a_job_that_is_lost_is_run_again_as_often_as_its_task_may_be():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import ibis
 import pytest
 
 import firnflow as ff
@@ -320,3 +321,26 @@ def test_code_schedule_and_resources_that_change_are_all_that_a_plan_shows(proje
     assert list(differ) == ["schedule", "task train", "task score"]
     digests = {text.partition("/shop-prod/")[2][:16] for text in told.said if text.startswith("CREATE OR ALTER")}
     assert {name.split("/")[2] for name in told.files} == digests - {""}  # the old code stays for runs under way
+
+
+@ff.task
+def table() -> ibis.Table:
+    return ibis.memtable({"a": [1]})
+
+
+def test_a_task_that_publishes_names_the_pipelines_that_wait(project, told, deployments):
+    @ff.pipeline
+    def orders():
+        table().publish("orders")
+
+    @ff.pipeline(schedule=ff.OnUpdate("orders") | ff.OnUpdate("returns"))
+    def training():
+        first()
+
+    plan = applied(project, deployments, orders, training)
+    call = parse(told.tasks["ORDERS$PUBLISH_ORDERS"]["definition"]).call
+    assert json.loads(call.arguments[0].value)["starts"] == ["ML.PROD.TRAINING"]
+    assert "schedule: when orders | returns has a new version" in shown(plan)
+    assert "Note: training: starts when a task on Snowflake publishes 'orders'; a version" in shown(plan)
+    assert told.tasks["TRAINING"]["state"] == "suspended"
+    assert told.tasks["TRAINING$FIRST"]["state"] == "started"

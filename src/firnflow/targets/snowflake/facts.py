@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow.engine import mapping
 from firnflow.graph.joins import reads
 from firnflow.graph.units import format_duration
+from firnflow.targets.snowflake.compile.schedule import waits_for
 from firnflow.targets.snowflake.grammar import render_name
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ class Facts:
     def of(self, graph: Graph, compiled: TaskGraph, defaults: Mapping[str, Any]) -> dict[str, str]:
         """Return name → what there is to know, in the order in which it is shown."""
         root = {each.name: each.value for each in compiled.tasks[0].settings}
-        found = {"root task": compiled.root, "schedule": str(root.get("SCHEDULE", "none")).removeprefix("USING CRON ")}
+        clock = str(root.get("SCHEDULE", "none")).removeprefix("USING CRON ")
+        waits = " | ".join(waits_for(graph))
+        schedule = f"when {waits} has a new version" if waits else clock
+        found = {"root task": compiled.root, "schedule": schedule}
         found |= {f"parameter {name}": _short(defaults[name]) for name in graph.params if name in defaults}
         found |= {f"task {path}": self._task(path, node) for path, node in graph.tasks.items()}
         if graph.finalizer is not None:

@@ -15,7 +15,7 @@ from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.compile.jobs import Jobs
 from firnflow.targets.snowflake.compile.payload import payload_of
 from firnflow.targets.snowflake.compile.place import parsed, place_of, pool_name
-from firnflow.targets.snowflake.compile.schedule import weak_points
+from firnflow.targets.snowflake.compile.schedule import waits_for, weak_points
 from firnflow.targets.snowflake.compile.tasks import compile_graph
 from firnflow.targets.snowflake.connection import connect
 from firnflow.targets.snowflake.facts import Facts
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from firnflow.project import Project
     from firnflow.project.snowflake import Pool
     from firnflow.targets.snowflake.compile.payload import Payload
-    from firnflow.targets.snowflake.compile.tasks import TaskGraph
+    from firnflow.targets.snowflake.compile.tasks import TaskGraph, Waiting
     from firnflow.targets.snowflake.grammar.values import Name
 
 STAGE, POOL, CODE, PROCEDURE, GRAPH = "stage", "compute pool", "code", "procedure", "task graph"
@@ -129,7 +129,11 @@ class SnowflakeTarget:
         self._payload = payload_of(project, texts)
         jobs = Jobs(project, place, self._payload.digest)
         fingerprints = Fingerprinter((project.root,))
-        made = [self._graph(pipeline, graphs[name], jobs, fingerprints) for name, pipeline in pipelines]
+        waiting: dict[str, list[str]] = {}
+        for name, graph in graphs.items():
+            for table in waits_for(graph):
+                waiting.setdefault(table, []).append(name)
+        made = [self._graph(pipeline, graphs[name], jobs, fingerprints, waiting) for name, pipeline in pipelines]
         self.warnings[:] = [note for graph in graphs.values() for note in weak_points(graph)]
         self.warnings += checks.costs(project, self._used_pools(graphs))
         code = {"digest": self._payload.digest, "files of the project": str(self._payload.count)}
@@ -141,10 +145,12 @@ class SnowflakeTarget:
         ]
         return [*before, *made]
 
-    def _graph(self, pipeline: Pipeline, graph: Graph, jobs: Jobs, fingerprints: Fingerprinter) -> Resource:
+    def _graph(
+        self, pipeline: Pipeline, graph: Graph, jobs: Jobs, fingerprints: Fingerprinter, waiting: Waiting
+    ) -> Resource:
         defaults = self._defaults(pipeline, graph)
         address = Address(GRAPH, graph.pipeline)
-        compiled = self._compiled[address] = compile_graph(graph, self._place, jobs, defaults)
+        compiled = self._compiled[address] = compile_graph(graph, self._place, jobs, defaults, waiting)
         facts = Facts(jobs, fingerprints, pipeline.tasks).of(graph, compiled, defaults)
         return Resource(address, wanted_text(compiled, self._place), facts)
 

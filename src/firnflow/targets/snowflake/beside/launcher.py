@@ -68,8 +68,9 @@ def command(job: dict[str, Any], folder: Path) -> list[str]:
         task += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     if job.get("partition"):
         task += ["--partition", job["partition"]]
-    elif job.get("partitioned") and job.get("due"):
-        task += ["--due", moment(job["due"])]
+    elif job.get("partitioned"):
+        task += ["--due", moment(job["due"])] if job.get("due") else []
+        task += ["--changed", job["changed"]] if job.get("changed") else []
     for option in ("element", "memory"):
         task += [f"--{option}", str(job[option])] if job.get(option) is not None else []
     return [sys.executable, "-m", "firnflow", "exec", *task]
@@ -146,7 +147,18 @@ def summary(job: dict[str, Any], answer: dict[str, Any], code: int) -> dict[str,
     if isinstance(ref.get("inline"), str):
         case = json.loads(ref["inline"])
         found["decided"] = case if isinstance(case, str) else json.dumps(case)
+    if job.get("starts") and code == 0 and (version := published(answer)):
+        found["published"] = version
     return found
+
+
+def published(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the version of a named table that a task has made; None: it has found the same rows there."""
+    for ref in (answer.get("outputs") or {}).values():
+        meta = ref.get("meta") or {}
+        if meta.get("run", answer.get("run")) == answer.get("run"):
+            return {"version": meta.get("version"), "partition": answer.get("partition")}
+    return None
 
 
 if __name__ == "__main__":

@@ -19,8 +19,23 @@ FOLDER = "/opt/firnflow/code"
 LINES = 200
 MOST_RETURNED = 10_000
 VERSION = 1
+CONFIG = "firnflow"
+"""In a run's config: what Firnflow itself says there, beside the parameters."""
 _WORDS = (
-    *("pipeline", "task", "element", "decides", "run", "env", "values", "partition", "partitioned", "due"),
+    *(
+        "pipeline",
+        "task",
+        "element",
+        "decides",
+        "starts",
+        "run",
+        "env",
+        "values",
+        "partition",
+        "partitioned",
+        "due",
+        "changed",
+    ),
     *("memory", "retries", "retry_delay", "backoff", "timeout", "variables"),
 )
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,79}")
@@ -37,6 +52,7 @@ def main(session: Any, call: str) -> str:
     if job.get("partitioned"):
         job["due"] = ask(session, "SYSTEM$TASK_RUNTIME_INFO", "CURRENT_TASK_GRAPH_ORIGINAL_SCHEDULED_TIMESTAMP")
         job["partition"] = config.get("partition") if "partition" not in job["params"] else None
+        job["changed"] = (config.get(CONFIG) or {}).get("changed")
     name, answer = run(session, job)
     if answer["code"] != 0:
         raise RuntimeError(f"{job['task']} of run {job['run']} has failed: {answer['error']} (job {name})")
@@ -45,6 +61,10 @@ def main(session: Any, call: str) -> str:
         if len(text.encode()) > MOST_RETURNED:
             raise RuntimeError(f"{job['task']} has decided for {text[:40]!r}…, longer than a return value can be")
         session.sql(f"CALL SYSTEM$SET_RETURN_VALUE({literal(text)})").collect()
+    if "published" in answer:
+        changed = json.dumps({CONFIG: {"changed": answer["published"].get("partition")}})
+        for root in job["starts"]:
+            session.sql(f"EXECUTE TASK {root} USING CONFIG = {literal(changed)}").collect()
     return json.dumps({**answer, "job": name})
 
 

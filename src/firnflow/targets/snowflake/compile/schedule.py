@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from firnflow.errors import UsageError
 from firnflow.graph.cron import interval_as_cron
-from firnflow.graph.model import Cron, Every, updates_of
+from firnflow.graph.model import AllOf, AnyOf, Cron, Every, updates_of
 from firnflow.graph.units import format_duration
 
 if TYPE_CHECKING:
@@ -27,18 +27,35 @@ def compile_schedule(graph: Graph) -> str | None:
         UsageError: Snowflake cannot run it so.
     """
     schedule = graph.schedule
-    if schedule is None:
+    if schedule is None or waits_for(graph):
         return None
     if isinstance(schedule, Cron):
         return f"USING CRON {_cron(graph, schedule.expression)} {schedule.timezone}"
-    if isinstance(schedule, Every):
-        return _every(graph, schedule.seconds)
-    waits = next(each for each in updates_of(schedule))
-    what = f"table {waits.table!r}" if waits.table else f"source {waits.source!r}"
+    assert isinstance(schedule, Every)  # noqa: S101 - the last of the schedules
+    return _every(graph, schedule.seconds)
+
+
+def waits_for(graph: Graph) -> list[str]:
+    """Return the named tables of which one new version starts a pipeline; none where a clock starts it, or nobody.
+
+    Raises:
+        UsageError: it waits for several at once, or for files of a source, which Snowflake does not look at.
+    """
+    schedule = graph.schedule
+    waits = list(updates_of(schedule))
+    source = next((each.source for each in waits if each.source is not None), None)
+    if source is None and not _has_all(schedule):
+        return [str(each.table) for each in waits]
+    what = "for several tables at once (&)" if source is None else f"for files of source {source!r}"
     raise UsageError(
-        f"pipeline {graph.pipeline!r}: a schedule by updates (of {what}) is not there on Snowflake yet. "
-        "Mend: schedule=ff.Cron(…), or orchestrator = 'airflow'"
+        f"pipeline {graph.pipeline!r}: to wait {what} is not there on Snowflake. Mend: schedule=ff.Cron(…), or | "
+        "between tables"
     )
+
+
+def _has_all(schedule: object) -> bool:
+    """Whether a schedule waits for several things to have happened."""
+    return isinstance(schedule, AllOf) or (isinstance(schedule, AnyOf) and any(map(_has_all, schedule.of)))
 
 
 def is_overlapping(schedule: Schedule | None) -> bool:
@@ -48,7 +65,12 @@ def is_overlapping(schedule: Schedule | None) -> bool:
 
 def weak_points(graph: Graph) -> list[str]:
     """Return what of a schedule Snowflake does otherwise than `firnflow up`."""
-    schedule, found = graph.schedule, []
+    schedule = graph.schedule
+    found = [
+        f"{graph.pipeline}: starts when a task on Snowflake publishes {table!r}; a version that is published elsewhere "
+        "starts nothing there"
+        for table in waits_for(graph)
+    ]
     if isinstance(schedule, Cron | Every) and schedule.catch_up == "all":
         found.append(f"{graph.pipeline}: catch_up='all' is not Snowflake's: it makes up for no moment that has passed")
     if isinstance(schedule, Every) and interval_as_cron(schedule.seconds) is None:

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from firnflow.engine import mapping
 from firnflow.engine.driver import FINALIZER
 from firnflow.errors import UsageError
 from firnflow.graph.joins import reads
-from firnflow.graph.model import FromList, FromTask, Options
+from firnflow.graph.model import FromConstant, FromList, FromTask, Options
+from firnflow.graph.table import PUBLISH_KEY
 from firnflow.targets.snowflake.compile.limits import check_limits
 from firnflow.targets.snowflake.compile.schedule import compile_schedule, is_overlapping
-from firnflow.targets.snowflake.grammar import render
+from firnflow.targets.snowflake.grammar import render, render_name
 from firnflow.targets.snowflake.grammar.statements import CallProcedure, Create
 from firnflow.targets.snowflake.grammar.values import (
     Body,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from firnflow.targets.snowflake.compile.jobs import Jobs
     from firnflow.targets.snowflake.compile.place import Place
 
+Waiting: TypeAlias = Mapping[str, Sequence[str]]
 LONGEST_RUN = 604_800_000
 """Milliseconds that a task may take at most: 7 days."""
 START = 1800.0
@@ -99,7 +102,9 @@ class TaskGraph:
         return self.tasks[0].name
 
 
-def compile_graph(graph: Graph, place: Place, jobs: Jobs, defaults: dict[str, Any]) -> TaskGraph:
+def compile_graph(
+    graph: Graph, place: Place, jobs: Jobs, defaults: dict[str, Any], waiting: Waiting | None = None
+) -> TaskGraph:
     """Return the tasks of a pipeline.
 
     Args:
@@ -107,6 +112,7 @@ def compile_graph(graph: Graph, place: Place, jobs: Jobs, defaults: dict[str, An
         place: where they are.
         jobs: makes what they call.
         defaults: parameter → its value, of those that have one.
+        waiting: named table → the pipelines that a new version of it starts.
 
     Raises:
         UsageError: Snowflake cannot do what the pipeline asks for; says what, and what to do instead.
@@ -115,13 +121,13 @@ def compile_graph(graph: Graph, place: Place, jobs: Jobs, defaults: dict[str, An
     found = [_root(graph, place, defaults)]
     names: dict[str, tuple[str, ...]] = {}
     for path, node in graph.tasks.items():
-        made = list(_tasks(graph, path, node, place, jobs, names))
+        made = list(_tasks(graph, path, node, place, jobs, names, waiting or {}))
         names[path] = tuple(each.name for each in made)
         found += made
     found.append(_finalizer(graph, place, jobs))
     _check_names(graph, found)
     check_limits(graph, found)
-    return TaskGraph(graph.pipeline, tuple(found), graph.schedule is not None)
+    return TaskGraph(graph.pipeline, tuple(found), compile_schedule(graph) is not None)
 
 
 def _root(graph: Graph, place: Place, defaults: dict[str, Any]) -> Task:
@@ -138,7 +144,13 @@ def _root(graph: Graph, place: Place, defaults: dict[str, Any]) -> Task:
 
 
 def _tasks(
-    graph: Graph, path: str, node: TaskNode, place: Place, jobs: Jobs, names: dict[str, tuple[str, ...]]
+    graph: Graph,
+    path: str,
+    node: TaskNode,
+    place: Place,
+    jobs: Jobs,
+    names: dict[str, tuple[str, ...]],
+    waiting: Waiting,
 ) -> Iterator[Task]:
     """Yield the task of a task, or of a map that is written down one for each element."""
     after = tuple(name for each in reads(node) for name in names[each]) or (place.root(graph.pipeline),)
@@ -146,7 +158,8 @@ def _tasks(
     elements = mapping.written(path, node)
     one_by_one = elements is not None and 0 < len(elements) <= MOST_ELEMENTS and node.options.concurrency is None
     for index in range(len(elements or ())) if one_by_one else [None]:
-        call = jobs.call(graph, path, node.options, element=index, decides=_decides(graph, path))
+        more = {"element": index, "decides": _decides(graph, path), "starts": _starts(node, place, waiting)}
+        call = jobs.call(graph, path, node.options, **more)
         times = 1 if one_by_one or node.mapping is None else None
         yield Task(
             place.task(graph.pipeline, path, index),
@@ -192,6 +205,13 @@ def case_as_text(case: str | bool | int) -> str:
 
 def _asks(function: str, argument: str) -> Call:
     return Call(Name((function,)), (Constant(argument),))
+
+
+def _starts(node: TaskNode, place: Place, waiting: Waiting) -> list[str] | None:
+    """Return the root tasks of the pipelines that a new version starts which a task publishes."""
+    name = node.inputs["name"] if node.key == PUBLISH_KEY else None
+    pipelines = waiting.get(str(name.value), ()) if isinstance(name, FromConstant) else ()
+    return [render_name(place.named(place.root(each))) for each in pipelines] or None
 
 
 def _decides(graph: Graph, path: str) -> str | None:

@@ -65,11 +65,7 @@ def execute(cursor: Cursor) -> ExecuteTask | ExecuteJobService | ExecuteImmediat
     """
     found = cursor.one_of(["TASK", "JOB SERVICE", "IMMEDIATE"])
     if found == "TASK":
-        name = cursor.name()
-        if cursor.accept("USING CONFIG"):
-            cursor.expect("=")
-            return ExecuteTask(name, cursor.string())
-        return ExecuteTask(name, retry_last=cursor.accept("RETRY LAST"))
+        return _task(cursor)
     if found == "JOB SERVICE":
         return _job(cursor)
     if found is None:
@@ -80,6 +76,17 @@ def execute(cursor: Cursor) -> ExecuteTask | ExecuteJobService | ExecuteImmediat
         return ExecuteImmediate(where, given)
     what = expression(cursor)
     return ExecuteImmediate(what, cursor.in_parentheses(expression) if cursor.accept("USING") else ())
+
+
+def _task(cursor: Cursor) -> ExecuteTask:
+    """Read EXECUTE TASK: a new run, or again the last one, or one that is named."""
+    name = cursor.name()
+    if cursor.accept("RETRY LAST"):
+        return ExecuteTask(name, retry_last=True)
+    if cursor.accept("RETRY GRAPH RUN GROUP"):
+        return ExecuteTask(name, retry_group=cursor.string())
+    config = cursor.string() if cursor.accept("USING CONFIG =") else None
+    return ExecuteTask(name, config, awaits=cursor.accept("AWAIT"))
 
 
 def _job(cursor: Cursor) -> ExecuteJobService:

@@ -225,7 +225,9 @@ def _show(each: st.Show) -> list[str]:
 
 def _execute_task(each: st.ExecuteTask) -> list[str]:
     config = f"USING CONFIG = {dollars(each.config)}" if each.config is not None else ""
-    return ["EXECUTE TASK", render_name(each.name), config, _if(each.retry_last, "RETRY LAST")]
+    group = f"RETRY GRAPH RUN GROUP {literal(each.retry_group)}" if each.retry_group is not None else ""
+    again = [_if(each.retry_last, "RETRY LAST"), group]
+    return ["EXECUTE TASK", render_name(each.name), config, *again, _if(each.awaits, "AWAIT")]
 
 
 def _job(each: st.ExecuteJobService) -> list[str]:

@@ -122,11 +122,21 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class ExecuteTask:
-    """EXECUTE TASK; `config` is what USING CONFIG gives."""
+    """EXECUTE TASK.
+
+    Attributes:
+        name: of the root task.
+        config: what USING CONFIG gives.
+        retry_last: RETRY LAST.
+        retry_group: the run of RETRY GRAPH RUN GROUP.
+        awaits: AWAIT.
+    """
 
     name: Name
     config: str | None = None
     retry_last: bool = False
+    retry_group: str | None = None
+    awaits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
