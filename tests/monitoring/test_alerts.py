@@ -184,6 +184,19 @@ def test_a_failed_run_is_told_once_on_each_channel(project, mail, hook, capfd):
     assert "canary-token-1" not in capfd.readouterr().out
 
 
+def test_who_was_not_told_is_said_where_another_scheduler_runs_the_tasks(project, hook, mail, capfd, monkeypatch):
+    """The finalizer waits for the process that tells; one channel is down."""
+    project(BOTH)
+    monkeypatch.setenv("HOOK_URL", "json://127.0.0.1:1/")
+    assert main(["show", "broken", "--format", "json", "--output", "graph.json"]) == 0
+    execute = ["exec", "--graph", "graph.json", "--run", "r1", "--task"]
+    assert main([*execute, "fails"]) == 1
+    assert main([*execute, "finalizer"]) == 1
+    said = capfd.readouterr()
+    assert [message["Subject"] for message in mail] == ["broken failed"]
+    assert "alert not sent, it is tried again by the next run or by: firnflow send. hook: not taken: " in said.err
+
+
 def test_what_a_task_raises_comes_with_its_picture(project, mail):
     project('[environments.local.alerts.channels]\nteam = "env:MAIL_URL"\n')
     assert main(["run", "odd", "-q"]) == 0

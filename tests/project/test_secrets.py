@@ -36,6 +36,12 @@ def test_what_airflow_gives_to_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
     assert redact("s3cr3t%40 s3cr3t@ slack://t0ken") == "*** *** ***"
 
 
+@pytest.mark.parametrize("text", ["airflow:connection/shop", "airflow:shop", "airflow:conn/", "airflow:conn/a b"])
+def test_what_is_no_reference_to_airflow(text: str) -> None:
+    with pytest.raises(ValueError, match="Write 'airflow:conn/NAME' or 'airflow:var/NAME'"):
+        Secret(text)
+
+
 def test_it_never_shows_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "s3cr3t!")
     secret = Secret("env:TOKEN")

@@ -80,30 +80,39 @@ class Sender:
         if self._process is not None:
             self._process.returncode = 0  # as in `finish`
 
-    def tell(self, run: str) -> str | None:
-        """Start it now, wait a little, and return where the tracker shows a run.
+    def tell(self, run: str) -> tuple[str | None, list[str]]:
+        """Start it now, wait a little, and return where the tracker shows a run, and why somebody does not know all.
 
         The machine may be there for one task only. A service that is away holds nobody up for long.
         """
         if not anybody(self._settings):
-            return None
+            return None, []
         self._start(None)
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_PATIENCE)
-            self._process.returncode = self._process.returncode or 0
-        return self._page(run)
+            self._process.returncode = self._process.returncode or 0  # one that is still at it is left to itself
+        return self._told(run)
 
-    def _page(self, run: str) -> str | None:
+    def _told(self, run: str) -> tuple[str | None, list[str]]:
         from firnflow.models.tracking.send import TrackingDeliverer
+        from firnflow.monitoring.alerts import TOPIC
         from firnflow.stores.state import State
+        from firnflow.stores.state.outbox import Outbox
 
         state = State(self._settings.state.reveal())
         try:
-            found = deliverers(self._root, self._settings, state)
-            return next((each.page(run) for each in found if isinstance(each, TrackingDeliverer)), None)
-        except FirnflowError:  # what is configured leads nowhere, and the process has said so
-            return None
+            trackers = [
+                each for each in deliverers(self._root, self._settings, state) if isinstance(each, TrackingDeliverer)
+            ]
+            said = [_line(each, running=False) for each in trackers if each.waiting()]
+            errors = dict.fromkeys(message.error for message in Outbox(state, TOPIC).waiting() if message.error)
+            said += [
+                f"alert not sent, it is tried again by the next run or by: firnflow send. {each}" for each in errors
+            ]
+            return next((each.page(run) for each in trackers), None), said
+        except FirnflowError as error:
+            return None, [f"nobody can be told: {redact(str(error))}"]
         finally:
             state.close()
 

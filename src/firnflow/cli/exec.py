@@ -58,7 +58,7 @@ def command(
     """
     from firnflow.cli import _project
     from firnflow.cli._deliverers import Sender
-    from firnflow.cli._print import print_json, stdout_is_data
+    from firnflow.cli._print import print_json, say, stdout_is_data
     from firnflow.graph.check import read_graph
 
     moment = _moment(due) if due is not None else None
@@ -81,7 +81,9 @@ def command(
         else:
             answer = execute_task(project, wish, sys.stderr, leave)
         if task == FINALIZER and answer.get("is_news", True):
-            answer["tracked"] = Sender(project.root, project.settings).tell(answer["run"])
+            answer["tracked"], said = Sender(project.root, project.settings).tell(answer["run"])
+            for line in said:
+                say(line, stderr=True)
     print_json(answer)
     if given_up is not None:
         return 0

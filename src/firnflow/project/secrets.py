@@ -43,6 +43,8 @@ class Secret:
     def __init__(self, reference: str, root: Path | None = None, change: tuple[str, str] = ("", "")) -> None:
         if not is_reference(reference) and has_password(reference):
             raise ValueError("holds a password. Write a reference instead: 'env:NAME' or 'file:PATH'")
+        if not is_reference(reference) and reference.startswith("airflow:"):
+            raise ValueError("is no reference to Airflow. Write 'airflow:conn/NAME' or 'airflow:var/NAME'")
         self.reference = reference
         self._root = root
         self._change = change

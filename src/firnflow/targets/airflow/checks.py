@@ -71,6 +71,8 @@ def warnings(project: Project) -> list[str]:
     found = []
     if section.executor == "local" and settings.state.reveal().startswith("sqlite"):
         found.append("the state is SQLite: enough for one machine and few tasks at once; PostgreSQL for more")
+    if section.executor != "kubernetes" and section.image is not None:
+        found.append(f"image = '{section.image}' is for executor = 'kubernetes', which this is not")
     if section.executor == "local" and section.python is not None and not Path(section.python).exists():
         found.append(f"there is no {section.python} on this machine")
     return found
