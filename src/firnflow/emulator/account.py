@@ -13,14 +13,19 @@ from firnflow.emulator.catalog import Catalog, Object
 from firnflow.emulator.engine.databases import Databases
 from firnflow.emulator.queries import Queries
 from firnflow.emulator.session import Session
+from firnflow.emulator.tasks.runner import Runner
 from firnflow.errors import RunConflictError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from firnflow.emulator.tasks.context import Context
+
 FIRST_USER = "EMULATOR"
 """Who can log in to a new account."""
 FIRST_WAREHOUSE = "COMPUTE_WH"
+SYSTEM = "SYSTEM"
+"""Whose sessions tasks run in: https://docs.snowflake.com/en/user-guide/tasks-intro#task-runs."""
 
 
 class Account:
@@ -53,6 +58,7 @@ class Account:
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._begin()
+        self.runner = Runner(self)
 
     def _begin(self) -> None:
         if self.catalog.get("ROLE", ("ACCOUNTADMIN",)) is None:
@@ -93,6 +99,21 @@ class Account:
                 "Contact your local system administrator, or attempt to login with another role, e.g. PUBLIC.",
             )
         session.role = chosen
+        return self._kept(session)
+
+    def session_as(self, role: str, task: Context | None = None, user: str = SYSTEM) -> Session:
+        """Begin a session with a role's rights alone: of a task, a procedure or a job.
+
+        Args:
+            role: the role.
+            task: the task that runs in it.
+            user: whose.
+        """
+        session = Session(self, Object("USER", (user,), "", {"DEFAULT_SECONDARY_ROLES": []}), secrets.token_urlsafe(24))
+        session.role, session.task = role, task
+        return self._kept(session)
+
+    def _kept(self, session: Session) -> Session:
         with self._lock:
             self._sessions[session.token] = session
         return session
@@ -123,6 +144,7 @@ class Account:
 
     def close(self) -> None:
         """End all sessions, and write everything to the folder."""
+        self.runner.close()
         for token in list(self._sessions):
             self.logout(token)
         self.queries.close()

@@ -79,10 +79,19 @@ class Queries:
             if request:
                 _keep(self._by_request, request, query)
             session.query_ids.append(query.id)
-        self._pool.submit(self._run, query, lambda: session.execute(text, binds, describe=describe))
+        self._pool.submit(self.work, query, lambda: session.execute(text, binds, describe=describe))
         return query
 
-    def _run(self, query: Query, work: Callable[[], Result]) -> None:
+    def add(self, session: Session, text: str) -> Query:
+        """Note a statement that the caller runs itself, by `work`."""
+        query = Query(session, text)
+        with self._lock:
+            _keep(self._found, query.id, query)
+            session.query_ids.append(query.id)
+        return query
+
+    def work(self, query: Query, work: Callable[[], Result]) -> None:
+        """Run a statement in this thread; its future then has the answer."""
         try:
             found = work()
         except SnowflakeError as error:
@@ -90,7 +99,7 @@ class Queries:
             query.future.set_exception(error)
         except BaseException as error:  # noqa: BLE001 - a client waits for it, and is told
             query.ended = time.time()
-            query.future.set_exception(_broken(error))
+            query.future.set_exception(broken(error))
         else:
             query.ended = time.time()
             query.future.set_result(found)
@@ -123,6 +132,7 @@ def _keep(found: OrderedDict[str, Query], key: str, query: Query) -> None:
         found.popitem(last=False)
 
 
-def _broken(error: BaseException) -> SnowflakeError:
+def broken(error: BaseException | None) -> SnowflakeError:
+    """Return what a client is told where the emulator itself has failed."""
     said = f"{type(error).__name__}: {error}"
     return SnowflakeError(603, "XX000", f"SQL execution internal error:\nThe emulator has failed: {said[:500]}")

@@ -21,7 +21,9 @@ _TOPICS = (
     *("account_objects", "schema_objects", "users", "listings"),
 )
 _STAGES = ("stages", "moving", "loading", "unloading", "inferring")
-"""The modules of `objects` and `stages` that register what they know."""
+_TASKS = ("context", "statements", "listings", "history")
+_PROGRAMS = ("calls",)
+"""The modules of `objects`, `stages`, `tasks` and `programs` that register what they know."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def relation(name: str) -> Callable[[Callable[..., Result]], Callable[..., Resul
 
 def load() -> None:
     """Import the modules that register what they know."""
-    for package, topics in (("objects", _TOPICS), ("stages", _STAGES)):
+    packages = {"objects": _TOPICS, "stages": _STAGES, "tasks": _TASKS, "programs": _PROGRAMS}
+    for package, topics in packages.items():
         for topic in topics:
             importlib.import_module(f"firnflow.emulator.{package}.{topic}")

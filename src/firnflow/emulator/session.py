@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from firnflow.emulator.account import Account
     from firnflow.emulator.catalog import FullName, Object
     from firnflow.emulator.result import Result
+    from firnflow.emulator.tasks.context import Context
 
 
 class Session:
@@ -34,6 +35,8 @@ class Session:
         in_transaction: whether BEGIN is open.
         query_ids: of the statements so far.
         user_body: the user as the catalog has it.
+        task: the task that runs in it, or None.
+        is_serverless: whether it needs no warehouse.
     """
 
     def __init__(self, account: Account, user: Object, token: str) -> None:
@@ -48,6 +51,8 @@ class Session:
         self.in_transaction = False
         self.query_ids: list[str] = []
         self.user_body = user.body
+        self.task: Context | None = None
+        self.is_serverless = False
         self.engine = Connection(account.databases.connect())
         self._lock = threading.RLock()
 

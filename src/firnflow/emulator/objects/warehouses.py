@@ -18,6 +18,8 @@ def need_warehouse(session: Session) -> None:
 
     https://docs.snowflake.com/en/user-guide/warehouses-tasks#starting-or-resuming-a-warehouse
     """
+    if session.is_serverless:
+        return
     name = session.warehouse
     there = name and session.account.catalog.get("WAREHOUSE", (name,))
     if not name or not there:

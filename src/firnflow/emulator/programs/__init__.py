@@ -1,0 +1,1 @@
+"""Programs that run in the account: blocks of statements, and procedures."""
