@@ -27,6 +27,8 @@ MEASURES = (
     "features",
     "online",
     "anomalies",
+    "exec",
+    "airflow",
     "snowflake",
 )
 
