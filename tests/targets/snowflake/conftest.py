@@ -139,8 +139,17 @@ class Told:
             self.objects[alter.kind, alter.name.last] |= said
 
     def on_drop(self, drop: st.Drop) -> None:
-        self.tasks.pop(drop.name.last, None) if drop.kind == "TASK" else None
         self.objects.pop((drop.kind, drop.name.last), None)
+        gone = self.tasks.get(drop.name.last) if drop.kind == "TASK" else None
+        if gone is None:
+            return
+        is_child = gone["predecessors"] != "[]" or drop.name.last.endswith("$FINALIZER")
+        if gone["state"] == "started" and not is_child:
+            raise StoreError(f"Unable to update graph with root task {drop.name.last}: that is not suspended")
+        del self.tasks[drop.name.last]
+        for row in self.tasks.values():
+            above = [name for name in json.loads(row["predecessors"]) if not name.endswith(f".{drop.name.last}")]
+            row["predecessors"] = json.dumps(above)
 
     def on_select(self, select: st.Select) -> None:
         root = select.items[0].arguments[0].value.rpartition(".")[2].strip('"')

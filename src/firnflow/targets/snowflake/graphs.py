@@ -8,6 +8,7 @@ or with other tasks than it should have, and the next apply goes on.
 from __future__ import annotations
 
 from dataclasses import replace
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from firnflow._crash import crash_point
@@ -15,7 +16,7 @@ from firnflow.errors import DeployConflictError
 from firnflow.targets.snowflake.grammar import render_name
 from firnflow.targets.snowflake.grammar.statements import Alter, Drop, Select
 from firnflow.targets.snowflake.grammar.values import Call, Constant, Name, Property
-from firnflow.targets.snowflake.shown import PAUSED, STARTED, shown_task, shown_text, wanted_task
+from firnflow.targets.snowflake.shown import PAUSED, STARTED, predecessors, shown_task, shown_text, wanted_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +78,7 @@ class Graphs:
             crash_point("snowflake.suspended")
         self._make(graph, own, is_paused=is_paused)
         wanted = {each.name for each in graph.tasks}
-        for name in sorted(set(own) - wanted, reverse=True):
+        for name in (each for each in leaves_first(own, graph.root) if each not in wanted):
             self._account.do(Drop("TASK", self._place.named(name), if_exists=True))
         crash_point("snowflake.dropped")
         self._start(graph, own, is_paused=is_paused)
@@ -92,7 +93,7 @@ class Graphs:
         root = self._place.root(pipeline)
         if root in own:
             self._account.do(self._alter(root, "SUSPEND"))
-        for name in sorted(own, key=lambda each: (each == root, each)):
+        for name in leaves_first(own, root):
             self._account.do(Drop("TASK", self._place.named(name), if_exists=True))
             crash_point("snowflake.dropped")
 
@@ -124,6 +125,13 @@ class Graphs:
     def _conflict(self, what: str) -> DeployConflictError:
         where = render_name(self._place.schema_name)
         return DeployConflictError(f"{where}: {what} since the plan was made. Mend: plan again")
+
+
+def leaves_first(rows: Mapping[str, Row], root: str) -> list[str]:
+    """Return the names of tasks, each behind all that come after it, the root last: a task without a root is one."""
+    above = {name: [each for each in predecessors(row) if each in rows] for name, row in rows.items() if name != root}
+    above = {name: names or [each for each in (root,) if each in rows] for name, names in above.items()}
+    return [*TopologicalSorter(above).static_order()][::-1]
 
 
 def _is_as_wanted(task: Task, row: Row, place: Place) -> bool:

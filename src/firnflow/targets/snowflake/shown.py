@@ -67,7 +67,7 @@ def shown_task(row: Mapping[str, Any], *, has_state: bool) -> str:
             "warehouse": row.get("warehouse"),
             "schedule": row.get("schedule"),
             "config": _canonical(str(row.get("config") or "")),
-            "after": ", ".join(sorted(_names(row.get("predecessors")))),
+            "after": ", ".join(sorted(predecessors(row))),
             "when": _condition(str(row.get("condition") or "")),
             "as": str(row.get("definition") or "").strip(),
             "state": state if has_state else "",
@@ -91,8 +91,9 @@ def _last(value: object) -> str:
     return value.last if isinstance(value, Name) else ""
 
 
-def _names(value: Any) -> list[str]:
-    """Return the own names of tasks, which SHOW tells as a JSON list of full ones, or as a list."""
+def predecessors(row: Mapping[str, Any]) -> list[str]:
+    """Return the own names of the tasks before one; SHOW tells a JSON list of full ones, or a list."""
+    value = row.get("predecessors")
     found = json.loads(value) if isinstance(value, str) and value.strip() else value or []
     return [_own_name(str(each)) for each in found]
 
