@@ -111,7 +111,7 @@ def test_what_a_task_uses_reads_and_shows_is_in_its_data():
     pods = by_id(compiled(fitting, executor="kubernetes", image="shop:3"))
     assert pods["fit"]["pod"] == {
         "image": "shop:3",
-        "resources": {"cpu": "0.5", "memory": str(2**31), "nvidia.com/gpu": "1"},
+        "resources": {"cpu": "0.5", "memory": str(2**31 + 512 * 2**20), "nvidia.com/gpu": "1"},
     }
     assert pods["finalizer"]["pod"] == {"image": "shop:3"}
     assert "pod" not in by_id(compiled(fitting, executor="kubernetes"))["orders"]

@@ -252,6 +252,22 @@ def test_what_says_nothing_for_too_long_is_ended(runtime, tmp_path):
     assert program.wait(lambda _: None, 0.2) == ("", -15)
 
 
+def test_a_pod_gets_what_the_task_asks_for(runtime, monkeypatch):
+    wanted = {"image": "shop:3", "resources": {"cpu": "2", "memory": "5", "nvidia.com/gpu": "1"}}
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    assert runtime.pod.place_of(wanted) is None  # where no pod is started either
+    client = types.ModuleType("kubernetes.client")
+    classes = ("V1ResourceRequirements", "V1Container", "V1PodSpec", "V1Pod")
+    client.models = types.SimpleNamespace(**dict.fromkeys(classes, types.SimpleNamespace))
+    monkeypatch.setitem(sys.modules, "kubernetes", types.ModuleType("kubernetes"))
+    monkeypatch.setitem(sys.modules, "kubernetes.client", client)
+    (container,) = runtime.pod.place_of(wanted)["pod_override"].spec.containers
+    assert (container.name, container.image) == ("base", "shop:3")
+    assert container.resources.requests == wanted["resources"]
+    assert container.resources.limits == {"memory": "5", "nvidia.com/gpu": "1"}  # free processors may be used too
+    assert runtime.pod.place_of(None) is None
+
+
 def test_openlineage_hears_of_versions(runtime, task, monkeypatch):
     """With stand-ins for the provider and its client, whose classes keep what they are given."""
 

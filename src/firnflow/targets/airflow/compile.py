@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "firnflow.airflow", 1
 _SHOWN = {*KINDS["figure"], *(name for name, kind in UMBRELLAS.items() if kind == "figure")}
+BESIDE = 512 * 2**20
+"""Bytes in a task's pod for Airflow's own processes, so that the task's limit is met before the pod's."""
 ELEMENTS = "-elements"
 """After the name of a map: the task that finds out which elements it has. No task of a pipeline has a dash in it."""
 
@@ -172,7 +174,7 @@ def _pod(settings: Airflow, resources: Resources) -> dict[str, Any]:
     """Return image and resources of a task's pod, in the quantities of Kubernetes."""
     wanted = {
         "cpu": f"{resources.cpu:g}" if resources.cpu is not None else None,
-        "memory": str(resources.memory) if resources.memory is not None else None,
+        "memory": str(resources.memory + BESIDE) if resources.memory is not None else None,
         "nvidia.com/gpu": str(resources.gpu) if resources.gpu else None,
     }
     given = {name: quantity for name, quantity in wanted.items() if quantity is not None}
