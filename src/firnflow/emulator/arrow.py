@@ -20,7 +20,7 @@ _ZONE_OF_UTC = 1440
 
 
 def stream(table: pa.Table, rowtype: Sequence[dict[str, Any]]) -> str:
-    """Return a table as an Arrow stream in base64.
+    """Return a table as an Arrow stream in base64; nothing for no rows.
 
     Args:
         table: the rows.
@@ -28,6 +28,8 @@ def stream(table: pa.Table, rowtype: Sequence[dict[str, Any]]) -> str:
     """
     import pyarrow as pa
 
+    if table.num_rows == 0:
+        return ""  # the connector for Python dies of a batch without rows
     columns = [_column(column, described["type"]) for column, described in zip(table.columns, rowtype, strict=True)]
     fields = [
         pa.field(described["name"], column.type, metadata=_metadata(described))
@@ -36,7 +38,7 @@ def stream(table: pa.Table, rowtype: Sequence[dict[str, Any]]) -> str:
     sink = pa.BufferOutputStream()
     schema = pa.schema(fields)
     with pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_table(pa.Table.from_arrays(columns, schema=schema).combine_chunks())
+        writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     return b64encode(sink.getvalue()).decode()
 
 

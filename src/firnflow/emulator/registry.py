@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DOCUMENTATION = "https://docs.snowflake.com/en/"
 _TOPICS = (
-    *("use", "selects", "functions", "changes", "containers", "tables", "tags", "grants"),
+    *("use", "selects", "functions", "changes", "containers", "tables", "tags", "grants", "altering", "history"),
     *("account_objects", "schema_objects", "users", "listings"),
 )
 _STAGES = ("stages", "moving", "loading", "unloading", "inferring")

@@ -72,7 +72,7 @@ def rows(columns: Sequence[tuple[str, str]], found: Sequence[Sequence[Any]], kin
     import pyarrow as pa
 
     turned = list(zip(*found, strict=True)) if found else [()] * len(columns)
-    arrays = [pa.array(values, _arrow_type(sort)) for (_, sort), values in zip(columns, turned, strict=True)]
+    arrays = [_array(values, sort) for (_, sort), values in zip(columns, turned, strict=True)]
     table = pa.Table.from_arrays(arrays, names=[name for name, _ in columns])
     return Result(table, tuple(sort for _, sort in columns), kind)
 
@@ -85,6 +85,14 @@ def status(message: str) -> Result:
 def done() -> Result:
     """Return the answer of a statement that has nothing more to say."""
     return status("Statement executed successfully.")
+
+
+def _array(values: Sequence[Any], sort: str) -> Any:
+    import pyarrow as pa
+
+    if sort == "text":
+        values = [value if value is None else str(value) for value in values]
+    return pa.array(values, _arrow_type(sort))
 
 
 def _arrow_type(sort: str) -> Any:

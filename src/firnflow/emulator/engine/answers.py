@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 
 from firnflow.emulator.result import Result
+
+if TYPE_CHECKING:
+    from firnflow.emulator.engine.cursor import Ran
 
 _TYPES = {
     **dict.fromkeys(("BIGINT", "HUGEINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "UHUGEINT"), "fixed"),
@@ -28,17 +31,14 @@ CHANGES = frozenset({0x3100, 0x3200, 0x3300, 0x3400, 0x3500, 0x3000})
 """The numbers of statements that change rows."""
 
 
-def answer(cursor: Any) -> Result:
-    """Return the answer of the statement that a cursor of fakesnow's has run."""
-    import pyarrow as pa
+def answer(ran: Ran) -> Result:
+    """Return what a statement has answered, in the types of the protocol."""
     from fakesnow.statement_type import statement_type_id
 
-    described = cursor._describe_last_sql()  # noqa: SLF001 - what fakesnow's own server reads
-    kind = statement_type_id(cursor._last_transformed)  # noqa: SLF001
-    table = cursor._arrow_table if cursor._arrow_table is not None else pa.table({})  # noqa: SLF001
-    types = tuple(_type(text) for _, text, *_ in described)
-    sizes = {name: size for name, text, *_ in described if (size := _size(text))}
-    return Result(table, types, kind, in_arrow=kind not in CHANGES and kind < 0x6000, sizes=sizes)
+    kind = statement_type_id(ran.tree)
+    types = tuple(_type(text) for _, text in ran.columns)
+    sizes = {name: size for name, text in ran.columns if (size := _size(text))}
+    return Result(ran.table, types, kind, in_arrow=kind not in CHANGES and kind < 0x6000, sizes=sizes)
 
 
 def _type(text: str) -> str:

@@ -13,10 +13,12 @@ from firnflow.emulator import errors
 if TYPE_CHECKING:
     from pathlib import Path
 
-TAKEN = frozenset({"SYSTEM", "TEMP", "MEMORY", "MAIN", "_FS_GLOBAL", "SNOWFLAKE"})
+TAKEN = frozenset({"SYSTEM", "TEMP", "MEMORY", "MAIN", "_FS_GLOBAL", "_KEPT", "_NOWHERE", "SNOWFLAKE"})
 """Names that DuckDB, fakesnow or Snowflake keep for themselves."""
 NOWHERE = "_nowhere"
 """What stands in for a database as long as a session has none: only fakesnow's functions are in it."""
+KEPT = "_kept"
+"""What tables held before: beside the databases, as it is no part of them."""
 _PLACE = "ZZ_DATABASE_ZZ"
 
 
@@ -36,6 +38,7 @@ class Databases:
         self._fakesnow = FakeSnow(create_database_on_connect=False, create_schema_on_connect=False, db_path=folder)
         self._lock = threading.Lock()
         self.run(f"ATTACH ':memory:' AS {NOWHERE}")
+        self.run(f"ATTACH {literal(str(folder / 'kept.duckdb'))} AS {KEPT}")
         self.run(macros.creation_sql(NOWHERE))
 
     def open(self, name: str) -> None:

@@ -10,6 +10,7 @@ from firnflow.emulator.engine import trees
 def as_meant(tree: Any) -> Any:
     """Return a tree that DuckDB understands as Snowflake understands the one that was given."""
     _keep_keys(tree)
+    _without_parentheses(tree)
     return tree
 
 
@@ -24,3 +25,15 @@ def _keep_keys(tree: Any) -> None:
         for key in node.find_all(exp.PropertyEQ):
             if isinstance(key.this, exp.Identifier):
                 trees.change(key.this, quoted=True)
+
+
+def _without_parentheses(tree: Any) -> None:
+    """Take away the parentheses around a table in FROM, which DuckDB does not read."""
+    from sqlglot import exp
+
+    for node in list(tree.find_all(exp.Subquery)):
+        if not isinstance(node.this, exp.Query):
+            inner = node.this
+            if node.args.get("alias") is not None:
+                inner.set("alias", node.args["alias"])
+            node.replace(inner)

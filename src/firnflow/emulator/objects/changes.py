@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
-from firnflow.emulator.objects import relations
+from firnflow.emulator.objects import history, relations
 from firnflow.emulator.objects.selects import prepared
 from firnflow.emulator.registry import statement
-from firnflow.emulator.result import Result, done, rows
+from firnflow.emulator.result import Result, done
 
 if TYPE_CHECKING:
-    from firnflow.emulator.catalog import FullName
     from firnflow.emulator.session import Session
     from firnflow.emulator.statement import Statement
 
@@ -29,7 +28,7 @@ def _insert(session: Session, given: Statement) -> Result:
     if not isinstance(tree, exp.Insert):
         raise errors.unknown("INSERT ALL", ["INSERT"])
     target = _target(tree.this)
-    if any(isinstance(value, list) for value in binds):
+    if any(isinstance(value, list) for value in given.binds):
         return _many(session, given)
     if tree.args.get("overwrite"):
         trees.change(tree, overwrite=False)
@@ -38,29 +37,33 @@ def _insert(session: Session, given: Statement) -> Result:
 
 
 def _many(session: Session, given: Statement) -> Result:
-    """Insert the rows of lists that are bound: https://docs.snowflake.com/en/developer-guide/python-connector."""
+    """Insert the rows of lists that are bound, in one statement.
+
+    https://docs.snowflake.com/en/developer-guide/python-connector/python-connector-example#binding-data
+    """
+    import pyarrow as pa
     from sqlglot import exp
 
-    count = 0
-    began = not session.in_transaction
-    if began:
-        session.engine.raw("BEGIN")
-        session.in_transaction = True
+    tree = trees.parsed(given.text)
+    tuples = list(tree.find_all(exp.Tuple))
+    if len(tuples) != 1 or not isinstance(tree.expression, exp.Values):
+        raise errors.unknown("INSERT of lists but by VALUES (?, …)", ["INSERT INTO t VALUES (?)"])
+    bound = pa.table({f"c{at}": _column(values) for at, values in enumerate(given.binds)})
+    source = session.engine.scratch.table(bound)
+    for at, node in enumerate(list(tree.find_all(exp.Placeholder, bfs=False))):
+        node.replace(exp.column(exp.to_identifier(f"c{at}", quoted=True)))
+    tree.set("expression", exp.select(*tuples[0].expressions).from_(source))
+    return _run(session, tree, {id(_target(tree.this)): ("INSERT",)}, [])
+
+
+def _column(values: list[Any]) -> Any:
+    """Return values that are bound as a column; times of one column may differ in their zone."""
+    import pyarrow as pa
+
     try:
-        for row in zip(*given.binds, strict=True):
-            tree = trees.parsed(given.text)
-            assert isinstance(tree, exp.Insert)  # noqa: S101 - tells the type
-            found = _run(session, tree, {id(_target(tree.this)): ("INSERT",)}, list(row))
-            count += found.table[0][0].as_py()
-    except errors.SnowflakeError:
-        if began:
-            session.engine.raw("ROLLBACK")
-        raise
-    finally:
-        session.in_transaction = session.in_transaction and not began
-    if began:
-        session.engine.raw("COMMIT")
-    return rows([("number of rows inserted", "fixed")], [(count,)], kind=0x3100)
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in values])
 
 
 def _overwrite(session: Session, tree: Any, target: Any, binds: list[Any]) -> Result:
@@ -70,6 +73,7 @@ def _overwrite(session: Session, tree: Any, target: Any, binds: list[Any]) -> Re
     relations.need(session, path, "DELETE")
     own = not session.in_transaction
     made = exp.Delete(this=trees.table(path))
+    history.keep(session, path)
     if own:
         session.engine.raw("BEGIN")
     try:
@@ -121,7 +125,7 @@ def _truncate(session: Session, given: Statement) -> Result:
     relations.need(session, path, "TRUNCATE", "DELETE")
     from sqlglot import exp
 
-    changing(session, path)
+    history.keep(session, path)
     session.engine.run(exp.Delete(this=trees.table(path)))
     return done()
 
@@ -169,7 +173,11 @@ def _run(session: Session, tree: Any, writes: dict[int, tuple[str, ...]], binds:
 
     https://docs.snowflake.com/en/sql-reference/transactions#resource-locking
     """
+    from sqlglot import exp
+
+    target = _target(tree.this)
     made = prepared(session, tree, binds, dict(writes))
+    history.keep(session, trees.name_of(target), appends=isinstance(tree, exp.Insert))
     if not session.parameters.get("AUTOCOMMIT", True) and not session.in_transaction:
         session.engine.raw("BEGIN")
         session.in_transaction = True
@@ -186,7 +194,3 @@ def _run(session: Session, tree: Any, writes: dict[int, tuple[str, ...]], binds:
 def insert(session: Session, tree: Any) -> int:
     """Run an INSERT, and return how many rows it brought."""
     return int(_run(session, tree, {id(_target(tree.this)): ("INSERT",)}, []).table[0][0].as_py())
-
-
-def changing(session: Session, path: FullName) -> None:
-    """Note that a table is about to change."""

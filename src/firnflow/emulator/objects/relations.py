@@ -9,6 +9,7 @@ from firnflow.emulator.catalog import full
 from firnflow.emulator.engine import trees
 from firnflow.emulator.kinds import RELATIONS
 from firnflow.emulator.reader import Reader
+from firnflow.emulator.result import rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,5 +108,24 @@ def _information(session: Session, node: Any, name: Sequence[str]) -> None:
 
     database = session.path("SCHEMA", name[:-1])[0]
     session.find("DATABASE", (database,))
+    if name[-1] == "PACKAGES":
+        made = session.engine.scratch.table(_packages())
+        made.set("alias", node.args.get("alias"))
+        node.replace(made)
+        return
     node.set("catalog", exp.to_identifier(database, quoted=True))
     node.set("db", exp.to_identifier("INFORMATION_SCHEMA"))
+
+
+def _packages() -> Any:
+    """Return the packages that Python code can use: those that the emulator runs with.
+
+    https://docs.snowflake.com/en/sql-reference/info-schema/packages
+    """
+    import sys
+    from importlib.metadata import distributions
+
+    found = sorted({(str(each.metadata["Name"]).lower(), each.version) for each in distributions()})
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    head = [("PACKAGE_NAME", "text"), ("VERSION", "text"), ("LANGUAGE", "text"), ("RUNTIME_VERSION", "text")]
+    return rows(head, [(name, each, "python", version) for name, each in found]).table

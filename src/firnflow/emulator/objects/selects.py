@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator.engine import calls, positions, trees
-from firnflow.emulator.objects import relations
+from firnflow.emulator.objects import history, relations
 from firnflow.emulator.objects.warehouses import need_warehouse
 from firnflow.emulator.registry import statement
 from firnflow.emulator.stages import reading
@@ -47,6 +47,7 @@ def prepared(session: Session, tree: Any, binds: list[Any], writes: dict[int, Se
         SnowflakeError: it names what is not there or not allowed.
     """
     relations.named(tree, binds)
+    history.travelled(session, tree)
     reading.staged(session, tree)
     positions.named(tree)
     read = relations.checked(session, tree, writes)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
-from firnflow.emulator.objects import making, relations
-from firnflow.emulator.objects.changes import changing
+from firnflow.emulator.objects import history, making, relations
 from firnflow.emulator.objects.columns import columns_of, declared
 from firnflow.emulator.objects.selects import headed, prepared
 from firnflow.emulator.registry import statement
@@ -106,7 +105,7 @@ def _write(session: Session, tree: Any, target: Any, path: FullName, binds: list
     if tree.expression is not None and tree.expression:
         headed(tree.expression)
     if tree.args.get("replace"):
-        changing(session, path)
+        history.keep(session, path)
         _drop_in_engine(session, path)
     prepared_tree = _around(session, tree, target, binds)
     relations.qualify(target, path)
@@ -148,9 +147,10 @@ def _drop(session: Session, given: Statement, kind: str) -> Result:
     path = session.path(kind, given.reader.name())
     given.reader.take("CASCADE") or given.reader.take("RESTRICT")
     given.reader.end()
-    if making.droppable(session, kind, path, optional=optional) is None:
+    thing = making.droppable(session, kind, path, optional=optional)
+    if thing is None:
         return making.gone(path[-1])
-    changing(session, path)
+    history.dropped(session, thing)
     _drop_in_engine(session, path)
     session.account.catalog.drop(kind, path)
     return status(f"{path[-1]} successfully dropped.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 
 from firnflow.emulator.errors import SnowflakeError
+from firnflow.emulator.queries import broken
 from firnflow.emulator.server.login import info
 from firnflow.emulator.server.requests import account_of, body_of, failure, session_of
 
@@ -84,7 +85,12 @@ async def _answered(query: Query) -> JSONResponse:
     failed = waiting.exception()
     if isinstance(failed, SnowflakeError):
         return JSONResponse(failure(failed, query.id))
-    return JSONResponse(_success(query, waiting.result()))
+    if failed is None:
+        try:
+            return JSONResponse(_success(query, waiting.result()))
+        except Exception as error:  # noqa: BLE001 - a client asks again for minutes after a broken answer
+            failed = error
+    return JSONResponse(failure(broken(failed), query.id))
 
 
 def _running(query: Query, code: str) -> dict[str, Any]:

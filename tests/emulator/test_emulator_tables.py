@@ -1,0 +1,165 @@
+"""Tables: transactions, changes, what they held before, and what is refused."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_ddl_commits_what_is_open(sql):
+    sql("CREATE TABLE t (a INT)")
+    for statement, expected in (("CREATE TABLE u (a INT)", 1), ("SELECT 1", 0)):
+        sql("DELETE FROM t")
+        sql("BEGIN")
+        sql("INSERT INTO t VALUES (1)")
+        sql(statement)
+        sql("ROLLBACK")
+        assert sql("SELECT COUNT(*) AS n FROM t") == [(expected,)]
+
+
+def test_without_autocommit_a_change_waits_for_commit(server, sql):
+    sql("CREATE TABLE t (a INT)")
+    sql.connection.autocommit(mode=False)
+    sql("INSERT INTO t VALUES (1)")
+    with server.connect(database=sql("SELECT CURRENT_DATABASE()")[0][0]) as other:
+        assert other.cursor().execute("SELECT COUNT(*) FROM t").fetchall() == [(0,)]
+        sql.connection.commit()
+        assert other.cursor().execute("SELECT COUNT(*) FROM t").fetchall() == [(1,)]
+    sql("INSERT INTO t VALUES (2)")
+    sql.connection.rollback()
+    sql.connection.autocommit(mode=True)
+    assert sql("SELECT COUNT(*) FROM t") == [(1,)]
+
+
+def test_merge_counts_what_it_does(sql):
+    sql("CREATE TABLE t AS SELECT 1 AS id, 'a' AS n UNION ALL SELECT 2, 'b' UNION ALL SELECT 3, 'c'")
+    statement = """MERGE INTO t USING (SELECT 1 AS k, 'A' AS v UNION ALL SELECT 2, NULL UNION ALL SELECT 9, 'Z') s
+        ON t.id = s.k WHEN MATCHED AND s.v IS NULL THEN DELETE WHEN MATCHED THEN UPDATE SET n = s.v
+        WHEN NOT MATCHED THEN INSERT (id, n) VALUES (s.k, s.v)"""
+    assert sql(statement) == [(1, 1, 1)]
+    assert sql.columns == ["number of rows inserted", "number of rows updated", "number of rows deleted"]
+    assert sql("SELECT * FROM t ORDER BY id") == [(1, "A"), (3, "c"), (9, "Z")]
+
+
+def test_what_a_table_held_before_is_there(sql):
+    sql("CREATE TABLE t (id INT)")
+    sql("INSERT INTO t VALUES (1), (2)")
+    sql("SET before = (SELECT LAST_QUERY_ID())")
+    sql("INSERT INTO t VALUES (3)")
+    sql("UPDATE t SET id = 30 WHERE id = 3")
+    sql("SET updated = (SELECT LAST_QUERY_ID())")
+    sql("ALTER TABLE t ADD COLUMN more INT")
+    sql("TRUNCATE TABLE t")
+    assert sql("SELECT * FROM t") == []
+    assert sql("SELECT * FROM t BEFORE(STATEMENT => LAST_QUERY_ID(-2)) ORDER BY id")[-1] == (30, None)
+    assert sql("SELECT * FROM t AT(STATEMENT => $before) ORDER BY id") == [(1,), (2,)]
+    assert sql("SELECT * FROM t BEFORE(STATEMENT => $updated) x WHERE x.id > 1 ORDER BY id") == [(2,), (3,)]
+    sql("CREATE TABLE c CLONE t AT(STATEMENT => $before)")
+    assert sql("SELECT COUNT(*) FROM c") == [(2,)]
+    assert "Time travel data is not available" in str(sql.refused("SELECT * FROM t AT(OFFSET => -3600)"))
+
+
+def test_a_dropped_table_comes_back(sql):
+    sql("CREATE TABLE t AS SELECT 1 AS id")
+    sql("DROP TABLE t")
+    sql("CREATE TABLE t AS SELECT 2 AS id")
+    assert "already exists" in str(sql.refused("UNDROP TABLE t"))
+    sql("ALTER TABLE t RENAME TO other")
+    sql("UNDROP TABLE t")
+    assert sql("SELECT * FROM t UNION ALL SELECT * FROM other ORDER BY 1") == [(1,), (2,)]
+    assert "does not exist" in str(sql.refused("UNDROP TABLE nosuch"))
+
+
+def test_tables_swap_with_what_is_granted(sql):
+    sql("CREATE TABLE a AS SELECT 1 AS x")
+    sql("CREATE TABLE b AS SELECT 2 AS x")
+    sql("GRANT SELECT ON TABLE a TO ROLE SYSADMIN")
+    sql("ALTER TABLE a SWAP WITH b")
+    assert sql("SELECT a.x, b.x FROM a, b") == [(2, 1)]
+    assert [row["grantee_name"] for row in sql.maps("SHOW GRANTS ON TABLE b") if row["privilege"] == "SELECT"] == [
+        "SYSADMIN"
+    ]
+
+
+def test_rows_of_an_earlier_answer_can_be_asked(sql):
+    sql("CREATE TABLE t (id INT)")
+    sql("SHOW TABLES")
+    found = sql('SELECT "name", "rows" + 1 AS more FROM TABLE(RESULT_SCAN(LAST_QUERY_ID())) WHERE "kind" = \'TABLE\'')
+    assert found == [("T", 1)]
+
+
+def test_temporary_tables_are_one_sessions(server, sql):
+    database = sql("SELECT CURRENT_DATABASE()")[0][0]
+    with server.connect(database=database) as other:
+        other.cursor().execute("CREATE TEMPORARY TABLE mine AS SELECT 1 AS a")
+        assert other.cursor().execute("SELECT * FROM mine").fetchall() == [(1,)]
+        assert "does not exist" in str(sql.refused("SELECT * FROM mine"))
+        assert sql("SHOW TABLES") == []
+    sql("CREATE TABLE mine (a INT)")
+    assert sql("SELECT * FROM mine") == []
+
+
+def test_sessions_that_change_one_row_wait_for_each_other(server, sql):
+    sql("CREATE TABLE t AS SELECT 0 AS n")
+    database = sql("SELECT CURRENT_DATABASE()")[0][0]
+
+    def add() -> None:
+        with server.connect(database=database) as connection:
+            for _ in range(10):
+                connection.cursor().execute("UPDATE t SET n = n + 1")
+
+    threads = [threading.Thread(target=add) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sql("SELECT n FROM t") == [(30,)]
+
+
+NAMES = ['a"b', "a;b", "a'b", "Ünï cödé", "select", "x" * 255, "a.b", "--", "%", "{}", "a\\b"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_names_are_only_names(sql, name):
+    quoted = '"' + name.replace('"', '""') + '"'
+    sql(f"CREATE SCHEMA {quoted}")
+    sql(f"CREATE TABLE {quoted}.{quoted} ({quoted} INT COMMENT 'it''s')")
+    sql(f"INSERT INTO {quoted}.{quoted} ({quoted}) VALUES (?)", 1)
+    sql(f"CREATE STAGE {quoted}.{quoted}")
+    sql(f"CREATE TAG {quoted}.{quoted}")
+    sql(f"ALTER TABLE {quoted}.{quoted} SET TAG {quoted}.{quoted} = 'v'")
+    assert sql(f"SELECT {quoted} FROM IDENTIFIER(?)", f"{quoted}.{quoted}") == [(1,)]
+    assert [row["name"] for row in sql.maps(f"SHOW TABLES IN SCHEMA {quoted}")] == [name]
+    assert sql(f"LIST @{quoted}.{quoted}") == []
+    sql(f"DROP SCHEMA {quoted}")
+    assert sql.maps(f"SHOW SCHEMAS LIKE '{name[:3]}%'" if name.isalpha() else "SHOW SCHEMAS LIKE 'nosuch'") == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("CREATE TABLE u (a INT) WITH ROW ACCESS POLICY p ON (a)", "Unsupported feature"),
+        ("CREATE OR ALTER TABLE u (a INT)", "Unsupported feature 'CREATE OR ALTER TABLE'"),
+        ("CREATE OR REPLACE TABLE IF NOT EXISTS u (a INT)", "incompatible"),
+        ("ALTER TABLE t ADD SEARCH OPTIMIZATION", "Unsupported feature"),
+        ("CREATE VIEW t AS SELECT 1 AS a", "already exists"),
+        ("DROP VIEW t", "View .* does not exist or not authorized"),
+        ("SELECT b FROM t", "invalid identifier"),
+        ("INSERT INTO t VALUES ('x')", "Numeric value 'x' is not recognized"),
+        ("CREATE TABLE nosuch.public.u (a INT)", "Schema .* does not exist or not authorized"),
+        ("SELECT * FROM t; DROP TABLE t", "Actual statement count 2"),
+        ("EXPLAIN SELECT 1", "Unsupported feature 'EXPLAIN"),
+        ("CREATE ICEBERG TABLE i (a INT)", "Unsupported feature 'CREATE ICEBERG TABLE'"),
+        ("CREATE FUNCTION f() RETURNS INT AS '1'", "Unsupported feature 'CREATE FUNCTION"),
+        ("UPDATE t SET a = 1 WHERE nosuch = 1", "invalid identifier"),
+    ],
+)
+def test_what_is_wrong_or_not_emulated_is_refused(sql, statement, said):
+    sql("CREATE TABLE t (a INT)")
+    error = sql.refused(statement)
+    assert re.search(said, str(error)), error
+    assert sql("SELECT COUNT(*) FROM t") == [(0,)]
