@@ -14,11 +14,15 @@ from firnflow.errors import UsageError
 from firnflow.project.snowflake import Pool
 from firnflow.targets.snowflake import grants
 from firnflow.targets.snowflake.account import Account
+from firnflow.targets.snowflake.compile.jobs import Jobs
 from firnflow.targets.snowflake.compile.payload import MANIFEST, Payload
 from firnflow.targets.snowflake.compile.place import place_of
+from firnflow.targets.snowflake.compile.tasks import compile_graph
 from firnflow.targets.snowflake.grammar.values import Name
+from firnflow.targets.snowflake.graphs import Graphs
 from firnflow.targets.snowflake.needs import needs_of
 from firnflow.targets.snowflake.objects import ComputePool, Files, Stage
+from firnflow.targets.snowflake.shown import wanted_text
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -129,3 +133,60 @@ def test_a_compute_pool_is_made_altered_and_dropped(account):
         other.put(large.text)
     large.drop()
     assert large.found() is None
+
+
+@ff.task
+def is_good(x: int) -> bool:
+    return x > 0
+
+
+@ff.task
+def promote(x: int) -> int:
+    return x
+
+
+@ff.task
+def report(x: int, promoted: int | None) -> int:
+    return x
+
+
+class Params(ff.Params):
+    x: int = 3
+    name: str = "it's $$ \\"
+
+
+@ff.task
+def named(x: int, name: str) -> int:
+    return x
+
+
+def branched(schedule="0 6 * * 1-5", *, with_report=True):
+    def branched(p):
+        x = named(p.x, p.name)
+        good = is_good(x)
+        with good.case(True):  # noqa: FBT003 - a case
+            promoted = promote(x)
+        if with_report:
+            report(x, promoted)
+
+    return ff.pipeline(params=Params, schedule=ff.Cron(schedule, timezone="Europe/Zurich") if schedule else None)(
+        branched
+    )
+
+
+def test_a_task_graph_is_made_altered_found_and_dropped(account):
+    asked, place, made, admin = account
+    graphs, jobs = Graphs(asked, place), Jobs(made, place, "0123456789abcdef")
+    defaults = {"x": 3, "name": "it's $$ \\"}
+    admin.execute("CREATE TASK IF NOT EXISTS ML.PROD.BRANCHED$THEIRS SCHEDULE = '60 MINUTES' AS SELECT 1")
+    admin.execute("GRANT MONITOR ON TASK ML.PROD.BRANCHED$THEIRS TO ROLE DEPLOYER")
+    before = None
+    for schedule, with_report in (("0 6 * * 1-5", True), ("0 7 * * *", False), (None, True), ("0 6 * * 1-5", True)):
+        graph = compile_graph(branched(schedule, with_report=with_report).build(), place, jobs, defaults)
+        graphs.put(graph, before)
+        own = graphs.own(graphs.rows("branched"))
+        before = graphs.text("branched", own)
+        assert before == wanted_text(graph, place)
+        assert own["BRANCHED"]["state"].lower() == ("started" if schedule else "suspended")
+    graphs.drop("branched", before)
+    assert set(graphs.rows("branched")) == {"BRANCHED$THEIRS"}
