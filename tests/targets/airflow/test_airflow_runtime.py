@@ -247,6 +247,16 @@ def test_a_run_that_airflow_gives_up_is_told_to_firnflow(runtime, task, tmp_path
     ]
 
 
+def test_a_project_that_is_not_on_the_worker_is_named(runtime, task):
+    for what, missing in (("python", "/nowhere/python"), ("project", "/nowhere")):
+        made = task("")
+        made.call |= {what: missing}
+        with pytest.raises(
+            runtime.errors.AirflowException, match=f"No such file.*{missing}.*environments.prod.airflow"
+        ):
+            made.execute(made.context)
+
+
 def test_what_says_nothing_for_too_long_is_ended(runtime, tmp_path):
     program = runtime.program.Program([sys.executable, "-c", "import time; time.sleep(600)"], str(tmp_path), os.environ)
     assert program.wait(lambda _: None, 0.2) == ("", -15)

@@ -96,7 +96,13 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
         """Return the answer of `firnflow exec` and its exit code; what it prints beside that goes into the log."""
         self.log.info("Calling %s", " ".join(command))
         variables = environment(os.environ) | secrets.variables(self.call["secrets"], self.log)
-        self._program = Program(command, self.call["project"], variables)
+        try:
+            self._program = Program(command, self.call["project"], variables)
+        except OSError as error:
+            raise AirflowException(
+                f"{command[0]} cannot be called in {self.call['project']}: {error}. Mend: python and project in "
+                f"[environments.{self.call['env']}.airflow] say where the project is on workers; then firnflow apply"
+            ) from error
         said, code = self._program.wait(lambda line: self.log.info("%s", line))
         return _answer(said, code), code
 
