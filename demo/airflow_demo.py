@@ -56,6 +56,9 @@ def main() -> int:
             ended = _run(airflow)
             _show_results()
             if not stop:
+                if airflow.port != PAGE:
+                    say(f"Port {PAGE} is taken: export FIRNFLOW_AIRFLOW='{{ url = \"{airflow.url}\" }}'")
+                say("In the examples: firnflow run churn --env airflow, and so on.")
                 say(f"\nLook at {airflow.url}: whoever comes is admin, nobody has to sign in. Ctrl-C ends it.")
                 while True:
                     airflow.revive()

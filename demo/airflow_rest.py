@@ -59,9 +59,15 @@ class Rest:
         return str(self.post(f"dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})["dag_run_id"])
 
     def tell_of(self, asset: str, **extra: Any) -> None:
-        """Make an event of an asset."""
-        (found,) = self.get(f"assets?name_pattern={asset}")["assets"]
-        self.post("assets/events", {"asset_id": found["id"], "extra": extra})
+        """Make an event of an asset, as soon as Airflow knows it."""
+        found: list[Any] = []
+
+        def there() -> bool:
+            found[:] = [each for each in self.get(f"assets?name_pattern={asset}")["assets"] if each["name"] == asset]
+            return bool(found)
+
+        self._until(there, 60, f"the asset {asset}")
+        self.post("assets/events", {"asset_id": found[0]["id"], "extra": extra})
 
     def state(self, dag: str, run: str) -> str:
         return str(self.get(f"dags/{dag}/dagRuns/{run}")["state"])

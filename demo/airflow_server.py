@@ -95,6 +95,11 @@ class Airflow:
     def pid_of(self, service: str) -> int:
         return self.processes[service].pid
 
+    @property
+    def workers(self) -> set[int]:
+        """The processes of Celery's workers."""
+        return {self.pid_of(name) for name in (self.celery.workers if self.celery is not None else ())}
+
     def revive(self) -> None:
         """Start again what has ended. Raises RuntimeError where that happens too often."""
         for service, process in self.processes.items():
@@ -149,7 +154,7 @@ class Airflow:
             self.revive()
             if time.monotonic() > end:
                 raise RuntimeError(f"waited {seconds} s for {what}:\n{self._logs(*self.processes)}")
-            time.sleep(0.2)
+            time.sleep(0.5)
 
     def _logs(self, *services: str) -> str:
         return "\n".join(f"--- {each}\n{(self.home / f'{each}.log').read_text()[-2000:]}" for each in services)
@@ -169,6 +174,7 @@ class Airflow:
             "CORE__PARALLELISM": "3",
             "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",  # of files that have not changed
             "DAG_PROCESSOR__REFRESH_INTERVAL": "2",
             "DATABASE__SQL_ALCHEMY_CONN": database,
             "SCHEDULER__JOB_HEARTBEAT_SEC": "2",

@@ -17,13 +17,16 @@ CAPABILITIES: dict[str, tuple[str, dict[str, Can]]] = {
     "retries": ("retries after an error and after a killed process", {"local": "yes", "airflow": "yes"}),
     "timeout": ("a timeout that ends the whole process tree", {"local": "yes", "airflow": "yes"}),
     "tables": ("named tables, and pipelines that start each other by them", {"local": "yes", "airflow": "yes"}),
-    "partitions": ("runs for a partition", {"local": "yes", "airflow": "notyet"}),
-    "backfill": ("backfills of partitions", {"local": "yes", "airflow": "notyet"}),
-    "sources": ("files of a source that start a pipeline", {"local": "yes", "airflow": "never"}),
-    "memory": ("a task's memory limit", {"local": "yes", "airflow": "notyet"}),
-    "operation": ("run, logs, cancel, resume by `firnflow`", {"local": "yes", "airflow": "notyet"}),
+    "partitions": ("runs for a partition", {"local": "yes", "airflow": "yes"}),
+    "backfill": ("backfills of partitions", {"local": "yes", "airflow": "yes"}),
+    "sources": ("files of a source that start a pipeline", {"local": "yes", "airflow": "notyet"}),
+    "memory": ("a task's memory limit", {"local": "yes", "airflow": "yes"}),
+    "operation": ("run, logs, cancel, resume by `firnflow`", {"local": "yes", "airflow": "yes"}),
 }
 """Name → what it is, and which target can do it: `never` is refused when planning."""
+
+BY_TESTS = {"airflow": {"backfill", "operation"}}
+"""Target → what is shown by tests of its own rather than by a case."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Case:
         status: how the run ends.
         states: task → how it ends, where that is not `succeeded`; None: targets may say it differently.
         params: of the run; `FOLDER` stands for an empty folder.
+        partition: that the run is for.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Case:
     status: str = "succeeded"
     states: dict[str, str] | None = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
+    partition: str | None = None
 
 
 _RIGHT = {"below": "skipped", "left": "skipped", "listed": "skipped", "double": "skipped", "total": "skipped"}
@@ -60,6 +65,8 @@ CASES = (
     Case("retries", "retried", ("retries",), params={"folder": "FOLDER"}),
     Case("a timeout", "timed_out", ("timeout",), "failed", None, {"folder": "FOLDER"}),
     Case("a table", "publishing", ("tables",)),
+    Case("a partition", "daily", ("partitions",), partition="2026-01-05"),
+    Case("too much memory", "greedy", ("memory",), "failed", {"hungry": "failed"}),
 )
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+sys.path.insert(0, str(Path(__file__).parent))
+pytest.register_assert_rewrite("airflow_steady", "calling", "small_examples")
+
+from calling import firnflow  # noqa: E402 - pytest must know first that its asserts are shown
+from outcome import outcome  # noqa: E402
 
 HERE = Path(__file__).parent
 SETTINGS = """
@@ -32,21 +33,28 @@ artifacts = "prod"
 cache = false
 
 [environments.prod.airflow]
-dags = "env/dags"
 prefix = "c_"
 tags = ["conformance"]
+
+[environments.other]
+inherits = "prod"
+airflow = { prefix = "d_" }
 
 [pipelines.retried.params]
 folder = "."
 [pipelines.timed_out.params]
 folder = "."
+[pipelines.steady.params]
+folder = "."
+[pipelines.mended.params]
+folder = "."
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("conformance")
-    shutil.copy(HERE / "pipelines.py", root / "flows.py")
+    shutil.copy(HERE / "project" / "flows.py", root)
     (root / "firnflow.toml").write_text(SETTINGS)
     return root
 
@@ -56,7 +64,6 @@ class Local:
     """The local engine: each case is run once."""
 
     project: Path
-    read: Callable[[str, str], Any]
     known: dict[str, Any]
 
     def __call__(self, case: Any) -> Any:
@@ -65,35 +72,16 @@ class Local:
             folder.mkdir(parents=True)
             run = f"local-{case.name.replace(' ', '-')}"
             sets = [f"--set={name}={value.replace('FOLDER', str(folder))}" for name, value in case.params.items()]
-            command = [sys.executable, "-m", "firnflow", "run", case.pipeline, "--id", run, "--no-cache", *sets]
-            done = subprocess.run(command, cwd=self.project, capture_output=True, text=True, timeout=120)
-            assert done.returncode == (case.status == "failed"), done.stderr
-            self.known[case.name] = self.read(f"sqlite:///{self.project}/.firnflow/state.db", run)
+            sets += ["--partition", case.partition] if case.partition else []
+            code = int(case.status == "failed")
+            firnflow(self.project, "run", case.pipeline, "--id", run, "--no-cache", *sets, code=code)
+            self.known[case.name] = outcome(f"sqlite:///{self.project}/.firnflow/state.db", run)
         return self.known[case.name]
 
 
-@pytest.fixture(scope="module")
-def local(project: Path, request: pytest.FixtureRequest) -> Local:
-    return Local(project, request.module.runs_of.outcome, {})
-
-
-@pytest.fixture
-def database(postgres_url: str) -> tuple[str, str]:
-    """URLs of two empty databases: one for the state, one for Airflow."""
-    import sqlalchemy as sa
-
-    base = sa.make_url(postgres_url)
-    names = [f"{what}_{uuid.uuid4().hex[:8]}" for what in ("state", "airflow")]
-    admin = sa.create_engine(base.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        for name in names:
-            connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
-    admin.dispose()
-    state, airflow = (base.set(database=name) for name in names)
-    return (
-        state.render_as_string(hide_password=False),
-        airflow.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False),
-    )
+@pytest.fixture(scope="session")
+def local(project: Path) -> Local:
+    return Local(project, {})
 
 
 @pytest.fixture(scope="session")
@@ -102,5 +90,4 @@ def airflow_python() -> Path:
     python = HERE.parents[1] / ".venv" / "airflow" / "bin" / "python"
     if not python.exists():
         pytest.skip("Airflow is not installed (make airflow)")
-    os.environ.setdefault("NO_PROXY", "127.0.0.1")
     return python

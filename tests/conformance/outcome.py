@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from firnflow.status import COMMITTED, TaskStatus
 from firnflow.stores.state import State
@@ -52,3 +53,17 @@ def outcome(url: str, run: str) -> Outcome:
         },
         dict(Counter(each.task for each in attempts if each.number > 0)),
     )
+
+
+def differences(case: Any, found: Outcome, right: Outcome) -> list[str]:
+    """Return what a target does otherwise than it should, or than the local engine does."""
+    told = []
+    if found.status != case.status:
+        told.append(f"ended {found.status}, not {case.status}")
+    if case.states is not None:
+        wrong = {task: state for task, state in found.states.items() if state != case.states.get(task, "succeeded")}
+        wrong |= dict.fromkeys({*case.states, *right.states} - {*found.states}, "nothing")
+        told += [f"states {wrong}"] if wrong else []
+    if found.digests != right.digests:
+        told.append(f"digests of {[key for key in right.digests if found.digests.get(key) != right.digests[key]]}")
+    return [f"{case.name}: {each}" for each in told]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -218,3 +219,93 @@ def publishing():
 def reading():
     """What is started by a table that another pipeline publishes."""
     count(ff.table("conformance_numbers"))
+
+
+@ff.pipeline(schedule=ff.OnUpdate("conformance_numbers") & ff.OnUpdate("outside"))
+def both():
+    """What is started by a table of ours and one of another team."""
+    right()
+
+
+@ff.pipeline(schedule=ff.OnUpdate("outside") | ff.OnUpdate("nobody_publishes_it"))
+def one_of_them():
+    """What is started by another team."""
+    right()
+
+
+@ff.task(retries=3, retry_delay=0.1)
+def wait(x: int, folder: str) -> int:
+    """Write down who is at it, and wait until somebody says `go`."""
+    place = Path(folder)
+    (place / f"at-{os.getpid()}").touch()
+    while not (place / "go").exists():
+        time.sleep(0.1)
+    return x + 1
+
+
+@ff.pipeline(params=Marks, finalizer=note)
+def steady(p):
+    """A task that waits between two others: what is done to it meanwhile must not be seen in the end."""
+    below(wait(left(), p.folder))
+
+
+@ff.task(resources=ff.Resources(pool="large"))
+def there(x: int) -> int:
+    return x
+
+
+@ff.pipeline
+def placed():
+    """Tasks of two queues."""
+    there(left())
+
+
+@ff.task
+def versions() -> dict[str, str]:
+    """Say what the task is executed with."""
+    import pandas as pd
+    import sqlalchemy as sa
+
+    return {"pandas": pd.__version__, "sqlalchemy": sa.__version__, "python": sys.prefix}
+
+
+@ff.pipeline
+def surroundings():
+    """Libraries that the orchestrator has too, in other versions."""
+    versions()
+
+
+@ff.task
+def of_day(day: str) -> str:
+    return f"the rows of {day}"
+
+
+@ff.pipeline(partition=ff.Daily(start="2026-01-01"))
+def daily(partition):
+    """A pipeline whose runs are for a day."""
+    of_day(partition.key)
+
+
+@ff.task(resources=ff.Resources(memory="400Mi"))
+def hungry() -> int:
+    held = bytearray(1_000_000_000)
+    held[:: 2**12] = b"x" * len(held[:: 2**12])
+    time.sleep(60)
+    return len(held)
+
+
+@ff.pipeline
+def greedy():
+    """A task that holds more memory than it may."""
+    hungry()
+
+
+@ff.task(retries=1, retry_delay=0.1)
+def impatient(x: int, folder: str) -> int:
+    return x + int((Path(folder) / "there").read_text())
+
+
+@ff.pipeline(params=Marks)
+def mended(p):
+    """A task that fails until somebody has mended what it reads."""
+    below(impatient(left(), p.folder))

@@ -1,0 +1,67 @@
+"""An Airflow with Celery, Redis and two workers with queues of their own: one example, and a worker that is killed."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from airflow_bench import Celery, running
+from airflow_steady import Steady
+from small_examples import copy_to, same_as_here
+
+from databases import Missing, Redis
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.server,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("airflow"),
+]
+WORKERS = {"small": ("default",), "large": ("default", "large")}
+"""Worker → the queues that it serves."""
+
+
+@pytest.fixture(scope="module")
+def bench(project, airflow_python, tmp_path_factory):
+    """An Airflow with two workers that knows the small pipelines and one example, which is under way."""
+    home = tmp_path_factory.mktemp("celery")
+    copy_to(home / "examples", "mortgage")
+    try:
+        redis = Redis()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    with redis:
+        celery = Celery(f"redis+socket://{redis.socket}", WORKERS)
+        section = {"executor": "celery", "shared": [str(home), str(project)], "python": sys.executable}
+        with running(airflow_python, home, celery, section) as bench:
+            bench.apply((project, "prod"), (home / "examples" / "mortgage", "airflow"))
+            bench.rest.wait_until_up()
+            bench.rest.wait_for_dags({"mortgage", "c_placed", "c_steady"})
+            bench.trigger("mortgage", "mortgage")
+            bench.trigger("placed", "c_placed")
+            yield bench
+
+
+def test_a_task_runs_where_its_queue_is_served(bench):
+    assert bench.ended("placed") == "success"
+    found = bench.outcome("placed")
+    assert found.states == {"left": "succeeded", "there": "succeeded"}
+    tasks = bench.rest.tasks(*bench.runs["placed"])
+    assert {name: tasks[name]["queue"] for name in ("left", "there")} == {"left": "default", "there": "large"}
+    logs = {worker: (bench.airflow.home / f"{worker}.log").read_text() for worker in WORKERS}
+    assert [worker for worker, text in logs.items() if tasks["there"]["id"] in text] == ["large"]
+
+
+def test_an_example_gives_the_same_digests_as_here(bench):
+    same_as_here(bench, bench.airflow.home / "examples" / "mortgage")
+
+
+def test_a_worker_that_is_killed_with_all_its_processes_is_noticed(bench, tmp_path):
+    """Airflow takes the task for lost and tries it again, on the other worker or on the one that systemd starts."""
+    steady = Steady(bench, tmp_path)
+    process = steady.process()
+    lost = next(each for each in process.parents() if each.pid in bench.airflow.workers)
+    for each in [lost, *lost.children(recursive=True)]:
+        each.kill()
+    steady.process({process.pid})
+    steady.check()
