@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 
 MARK = "STARTED_BY_DEMO"
 """The variable that holds the mark."""
-GRACE = 20.0
-"""Seconds that the marked processes have after SIGTERM."""
 
 
 class Guard:
     """Marks the processes that are started with `variables`, and ends them when it is left or its process dies.
 
+    Args:
+        grace: seconds that they have after SIGTERM.
+
     Attributes:
         variables: to be given to each process that is to end; what it starts inherits them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float = 20.0) -> None:
         self.variables = {MARK: uuid.uuid4().hex}
-        command = [sys.executable, __file__, self.variables[MARK]]
+        command = [sys.executable, __file__, self.variables[MARK], str(grace)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
     def __enter__(self) -> Self:
@@ -52,12 +53,12 @@ def marked(mark: str) -> list[psutil.Process]:
     return found
 
 
-def end(mark: str) -> None:
+def end(mark: str, grace: float) -> None:
     """End the marked processes: the servers of databases, which wait for their clients, among them."""
     processes = marked(mark)
     for process in processes:
         _quietly(process.terminate)
-    psutil.wait_procs(processes, GRACE)
+    psutil.wait_procs(processes, grace)
     while left := marked(mark):
         for process in left:
             _quietly(process.kill)
@@ -73,4 +74,4 @@ def _quietly(act: object) -> None:
 
 if __name__ == "__main__":
     sys.stdin.read()
-    end(sys.argv[1])
+    end(sys.argv[1], float(sys.argv[2]))
