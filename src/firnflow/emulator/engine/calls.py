@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
@@ -28,8 +30,10 @@ def answered(session: Session, tree: Any, binds: list[Any]) -> Any:
         _put_relation(session, node, binds, tree)
     for node in list(tree.find_all(exp.Func)):
         name = _name(node)
+        if node.root() is not tree:
+            continue  # an argument of one that is answered
         if name in FUNCTIONS:
-            value = FUNCTIONS[name](session, *_arguments(session, node, binds, tree))
+            value = _called(name, session, _arguments(session, node, binds, tree))
             new = _constant(value)
             if node is tree:
                 return new
@@ -90,11 +94,48 @@ def _value(session: Session, node: Any, binds: list[Any], tree: Any) -> Any:
         return binds.pop(at)
     if isinstance(node, exp.Cast | exp.Paren):
         return _value(session, node.this, binds, tree)
+    if isinstance(node, exp.Dot):
+        return _qualified(session, node, binds, tree)
     if isinstance(node, exp.Func) and _name(node) in FUNCTIONS:
-        return FUNCTIONS[_name(node)](session, *_arguments(session, node, binds, tree))
+        return _called(_name(node), session, _arguments(session, node, binds, tree))
     if isinstance(node, exp.Literal | exp.Boolean | exp.Null | exp.Neg):
-        return node.to_py()
+        value = node.to_py()
+        return float(value) if isinstance(value, Decimal) else value
     return session.engine.run(exp.select(node.copy())).table[0][0].as_py()
+
+
+def _qualified(session: Session, node: Any, binds: list[Any], tree: Any) -> Any:
+    """Return the answer of a function that is called by its full name."""
+    from sqlglot import exp
+
+    call, above, parts = node.expression, node.this, []
+    while isinstance(above, exp.Dot):
+        parts.append(above.expression.name)
+        above = above.this
+    name = ".".join([above.name, *reversed(parts), _name(call)]).upper()
+    if name not in FUNCTIONS:
+        raise errors.unknown(name, FUNCTIONS)
+    return _called(name, session, _arguments(session, call, binds, tree))
+
+
+def _called(name: str, session: Session, arguments: list[Any]) -> Any:
+    """Call a function of ours.
+
+    Raises:
+        SnowflakeError: it failed, or takes other arguments.
+    """
+    try:
+        inspect.signature(FUNCTIONS[name]).bind(session, *arguments)
+    except TypeError:
+        raise errors.SnowflakeError(
+            939,
+            "22023",
+            f"SQL compilation error:\nnot enough or too many arguments for function [{name}]: got {len(arguments)}",
+        ) from None
+    try:
+        return FUNCTIONS[name](session, *arguments)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise errors.invalid(f"Invalid argument types for function '{name}': {error}") from error
 
 
 def _constant(value: Any) -> Any:

@@ -6,14 +6,19 @@ import shutil
 from typing import TYPE_CHECKING
 
 from firnflow._sql import identifier
+from firnflow.emulator import errors
+from firnflow.emulator.kinds import KINDS
 from firnflow.emulator.objects import making
+from firnflow.emulator.objects.given import parsed, plain, settings
+from firnflow.emulator.objects.show import created
+from firnflow.emulator.objects.tags import set_tags, unset_tags
 from firnflow.emulator.objects.use import use
 from firnflow.emulator.registry import statement
-from firnflow.emulator.result import Result, status
+from firnflow.emulator.result import Result, done, rows, status
 from firnflow.emulator.stages import places
 
 if TYPE_CHECKING:
-    from firnflow.emulator.catalog import FullName
+    from firnflow.emulator.catalog import FullName, Object
     from firnflow.emulator.session import Session
     from firnflow.emulator.statement import Statement
 
@@ -103,3 +108,60 @@ def _forget_schema(session: Session, path: FullName) -> None:
 def _duck(*path: str) -> str:
     """Return a full name as DuckDB reads it."""
     return ".".join(map(identifier, path))
+
+
+@statement("ALTER DATABASE", "sql-reference/sql/alter-database", partly="SET, UNSET and tags: no RENAME, no SWAP")
+def _alter_database(session: Session, given: Statement) -> Result:
+    return _alter(session, given, "DATABASE")
+
+
+@statement("ALTER SCHEMA", "sql-reference/sql/alter-schema", partly="SET, UNSET and tags: no RENAME, no SWAP")
+def _alter_schema(session: Session, given: Statement) -> Result:
+    return _alter(session, given, "SCHEMA")
+
+
+def _alter(session: Session, given: Statement, kind: str) -> Result:
+    asked = parsed(given)
+    path = session.path(kind, asked.name.parts)
+    if asked.if_exists and not session.account.access.sees(session.roles, kind, path):
+        return done()
+    thing = session.need(kind, path, "MODIFY")
+    changes = {
+        "SET": lambda: thing.changed(**settings(asked.properties)),
+        "UNSET": lambda: thing.changed(**dict.fromkeys(asked.unset)),
+        "SET TAG": lambda: set_tags(session, thing, plain(asked.value)),
+        "UNSET TAG": lambda: unset_tags(session, thing, plain(asked.value)),
+    }
+    if asked.action not in changes:
+        raise errors.unknown(f"ALTER {kind} {asked.action}", [f"ALTER {kind} {action}" for action in changes])
+    session.account.catalog.put(changes[asked.action]())
+    return done()
+
+
+@statement("DESCRIBE DATABASE", "sql-reference/sql/desc-database")
+def _describe_database(session: Session, given: Statement) -> Result:
+    path = session.path("DATABASE", given.reader.name())
+    given.reader.end()
+    session.find("DATABASE", path)
+    found = session.account.catalog.all("SCHEMA", path)
+    return _contents(session, [(thing, "SCHEMA") for thing in found])
+
+
+@statement("DESCRIBE SCHEMA", "sql-reference/sql/desc-schema")
+def _describe_schema(session: Session, given: Statement) -> Result:
+    path = session.path("SCHEMA", given.reader.name())
+    given.reader.end()
+    session.find("SCHEMA", path)
+    found = [(thing, kind) for kind in KINDS for thing in session.account.catalog.all(kind, path)]
+    return _contents(session, found)
+
+
+def _contents(session: Session, things: list[tuple[Object, str]]) -> Result:
+    """Return what lies in a database or schema, as far as the session may see it."""
+    head = [("created_on", "timestamp_ltz"), ("name", "text"), ("kind", "text")]
+    made = [
+        (created(session, thing), thing.name, kind)
+        for thing, kind in things
+        if session.account.access.sees(session.roles, kind, thing.path)
+    ]
+    return rows(head, made, kind=0x4500)

@@ -242,6 +242,40 @@ def _show_grants(session: Session, given: Statement) -> Result:
     return rows([(c, "timestamp_ltz" if c == "created_on" else "text") for c in _COLUMNS], found, kind=0x4400)
 
 
+@statement("SHOW FUTURE GRANTS", "sql-reference/sql/show-grants")
+def _show_future(session: Session, given: Statement) -> Result:
+    reader = given.reader
+    role, container = "", None
+    if reader.take("TO", "ROLE"):
+        (role,) = reader.name()
+    else:
+        reader.need("IN")
+        above = "DATABASE" if reader.take("DATABASE") else "SCHEMA"
+        if above == "SCHEMA":
+            reader.need("SCHEMA")
+        container = session.path(above, reader.name())
+        session.find(above, container)
+    reader.end()
+    access = session.account.access
+    roles = [role] if role else [thing.name for thing in session.account.catalog.all("ROLE")]
+    found = [
+        (
+            _moment(when),
+            privilege,
+            kind[7:].replace(" ", "_"),
+            full((*path, f"<{kind[7:]}>")),
+            "ROLE",
+            each,
+            str(may).lower(),
+        )
+        for each in roles
+        for privilege, kind, path, _, may, when in access.of(each)
+        if kind.startswith("FUTURE ") and container in (None, path)
+    ]
+    head = ("created_on", "privilege", "grant_on", "name", "grant_to", "grantee_name", "grant_option")
+    return rows([(c, "timestamp_ltz" if c == "created_on" else "text") for c in head], found, kind=0x4400)
+
+
 def _whose(session: Session, reader: Reader) -> tuple[str, str]:
     if reader.ended:
         return "USER", session.user

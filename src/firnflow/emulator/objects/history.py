@@ -39,7 +39,7 @@ def keep(session: Session, path: FullName, *, appends: bool = False) -> None:
         appends: rows are only added.
     """
     thing = relations.find(session, path)
-    if thing is None or thing.kind == "VIEW":
+    if thing is None or thing.kind != "TABLE":
         return
     run = session.account.databases.run
     table = trees.table(path).sql(dialect="duckdb")

@@ -87,11 +87,24 @@ def checked(session: Session, tree: Any, writes: dict[int, Sequence[str]] | None
             _information(session, node, name)
             continue
         path = session.path("TABLE", name)
-        need(session, path, *(writes or {}).get(id(node), ("SELECT",)))
+        thing = need(session, path, *(writes or {}).get(id(node), ("SELECT",)))
+        if thing.kind == "DYNAMIC TABLE":
+            _read_dynamic(session, thing, is_written=id(node) in (writes or {}))
         if id(node) not in (writes or {}):
             read.append(path)
         qualify(node, path)
     return read
+
+
+def _read_dynamic(session: Session, thing: Object, *, is_written: bool) -> None:
+    """Have the rows of a dynamic table made anew where they are too old."""
+    from firnflow.emulator.objects import dynamic  # it reads queries itself
+
+    if is_written:
+        raise errors.SnowflakeError(
+            2, "0A000", f"SQL compilation error:\nDynamic Table '{thing.name}' can not be changed by DML statements."
+        )
+    dynamic.fresh(session, thing)
 
 
 def qualify(node: Any, path: FullName) -> None:

@@ -9,6 +9,8 @@ from firnflow.emulator.engine import trees
 from firnflow.emulator.objects import history, making, relations
 from firnflow.emulator.objects.columns import columns_of, declared
 from firnflow.emulator.objects.selects import headed, prepared
+from firnflow.emulator.objects.tags import set_tags
+from firnflow.emulator.reader import Reader
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, status
 
@@ -48,8 +50,11 @@ def _create(session: Session, given: Statement, kind: str) -> Result:
     body |= declared(tree)
     if given.temporary:
         body["session"] = session.token
+    tags = body.pop("TAG", [])
     _write(session, tree, target, path, binds)
-    making.made(session, kind, path, {**body, "transient": "TRANSIENT" in given.modifiers, "text": given.text})
+    thing = making.made(session, kind, path, {**body, "transient": "TRANSIENT" in given.modifiers, "text": given.text})
+    if tags:
+        session.account.catalog.put(set_tags(session, thing, tags))
     return status(f"{kind.capitalize()} {path[-1]} successfully created.")
 
 
@@ -76,7 +81,7 @@ def _properties(tree: Any) -> dict[str, Any]:
         elif isinstance(each, exp.Property) and each.name.upper() in _KEPT:
             found[each.name.upper()] = each.args["value"].this
         elif isinstance(each, exp.Tags):
-            raise errors.unknown("TAG of a new table", ["ALTER TABLE SET TAG"])
+            found["TAG"] = [(_tag_name(pair.this), pair.args["value"].this) for pair in each.expressions]
         elif not isinstance(
             each,
             exp.TemporaryProperty
@@ -92,6 +97,11 @@ def _properties(tree: Any) -> dict[str, Any]:
     if held and (like := held.find(exp.LikeProperty)):
         tree.set("expression", exp.select("*").from_(like.this).limit(0))
     return found
+
+
+def _tag_name(node: Any) -> tuple[str, ...]:
+    """Return the name of a tag that stands in a tree in one of sqlglot's ways."""
+    return Reader(node.sql(dialect="snowflake")).name()
 
 
 def _write(session: Session, tree: Any, target: Any, path: FullName, binds: list[Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.catalog import Object
-from firnflow.emulator.kinds import KINDS
+from firnflow.emulator.kinds import KINDS, RELATIONS
 from firnflow.emulator.objects import making
 from firnflow.emulator.objects.given import parsed, plain, settings
 from firnflow.emulator.objects.show import Columns, shown
@@ -78,6 +78,9 @@ class Topic:
         made = parsed(given)
         path = session.path(self.kind, made.name.parts)
         body = {**self.defaults, **settings(made.properties)}
+        if self.kind in RELATIONS and made.columns:
+            body["columns"] = [column.name for column in made.columns]
+            body["comments"] = {column.name: column.comment for column in made.columns if column.comment}
         there = session.account.catalog.get(self.kind, path)
         if "OR ALTER" in made.variants and there is not None:
             return self._or_alter(session, there, body)
