@@ -11,6 +11,7 @@ from firnflow.emulator import errors, registry
 from firnflow.emulator.access import SYSTEM_ROLES, Access
 from firnflow.emulator.catalog import Catalog, Object
 from firnflow.emulator.engine.databases import Databases
+from firnflow.emulator.programs.workers import Workers
 from firnflow.emulator.queries import Queries
 from firnflow.emulator.session import Session
 from firnflow.emulator.tasks.runner import Runner
@@ -34,6 +35,9 @@ class Account:
     Args:
         folder: where all of it lies; made if it is not there.
 
+    Attributes:
+        port: of the server that answers for it; None: there is none.
+
     Raises:
         RunConflictError: another server holds the folder.
     """
@@ -55,6 +59,9 @@ class Account:
         self.access = Access(self.catalog)
         self.databases = Databases(folder / "databases")
         self.queries = Queries()
+        self.workers = Workers()
+        self.port: int | None = None
+        self._tokens: dict[str, tuple[str, str, Context | None]] = {}
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._begin()
@@ -113,6 +120,31 @@ class Account:
         session.role, session.task = role, task
         return self._kept(session)
 
+    def token_for(self, session: Session, role: str) -> str:
+        """Return a token by which a process logs in with a role's rights alone, as long as it is not forgotten."""
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            self._tokens[token] = (role, session.user, session.task)
+        return token
+
+    def forget_token(self, token: str) -> None:
+        """Let nobody log in by a token any more."""
+        with self._lock:
+            self._tokens.pop(token, None)
+
+    def enter(self, token: str) -> Session:
+        """Begin the session of a process that was given a token.
+
+        Raises:
+            SnowflakeError: nobody was given such a one, or its process has ended.
+        """
+        with self._lock:
+            found = self._tokens.get(token)
+        if found is None:
+            raise errors.SnowflakeError(390303, "08004", "Invalid OAuth access token.")
+        role, user, task = found
+        return self.session_as(role, task, user)
+
     def _kept(self, session: Session) -> Session:
         with self._lock:
             self._sessions[session.token] = session
@@ -148,6 +180,7 @@ class Account:
         for token in list(self._sessions):
             self.logout(token)
         self.queries.close()
+        self.workers.close()
         self.databases.close()
         self.catalog.close()
         self._held.close()

@@ -22,7 +22,7 @@ _TOPICS = (
 )
 _STAGES = ("stages", "moving", "loading", "unloading", "inferring")
 _TASKS = ("context", "statements", "listings", "history")
-_PROGRAMS = ("calls",)
+_PROGRAMS = ("procedures", "anonymous", "calls")
 """The modules of `objects`, `stages`, `tasks` and `programs` that register what they know."""
 
 

@@ -79,6 +79,8 @@ def classify(text: str, binds: Sequence[Any], known: Container[str]) -> Statemen
         return Statement("SELECT", frozenset(), reader, binds)
     if reader.next.sort is not Sort.WORD:
         raise reader.unexpected()
+    if reader.next.value == "WITH" and [token.value for token in reader.tokens[2:4]] == ["AS", "PROCEDURE"]:
+        return Statement("WITH PROCEDURE", frozenset(), reader, binds)
     words, modifiers, ends = _words(reader)
     for length in range(min(_LONGEST_KEY, len(words)), 0, -1):
         key = " ".join(words[:length])

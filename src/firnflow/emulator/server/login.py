@@ -33,7 +33,10 @@ async def login(request: Request) -> JSONResponse:
     sent = (await body_of(request))["data"]
     asked = {key: _name(value) for key, value in request.query_params.items() if value}
     try:
-        session = account_of(request).login(sent.get("LOGIN_NAME") or "", asked.get("roleName"))
+        if sent.get("AUTHENTICATOR") == "OAUTH":
+            session = account_of(request).enter(sent.get("TOKEN") or "")
+        else:
+            session = account_of(request).login(sent.get("LOGIN_NAME") or "", asked.get("roleName"))
     except SnowflakeError as error:
         return JSONResponse(failure(error))
     session.parameters.update({key.upper(): value for key, value in sent.get("SESSION_PARAMETERS", {}).items()})

@@ -44,6 +44,7 @@ def serve(port: int, data: Path | None, ready: Callable[[int], None]) -> None:
     folder = data or Path(tempfile.mkdtemp(prefix="firnflow-emulator-"))
     try:
         account = Account(folder)
+        account.port = listening.getsockname()[1]
         with contextlib.closing(listening), contextlib.closing(account):
             config = uvicorn.Config(app_of(account), log_level="warning", timeout_graceful_shutdown=2, lifespan="off")
             _until_stopped(uvicorn.Server(config), listening, ready)

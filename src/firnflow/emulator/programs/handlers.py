@@ -1,0 +1,116 @@
+"""Runs procedures with a Python handler, each call in a process of its own.
+
+https://docs.snowflake.com/en/developer-guide/stored-procedure/python/procedures-python-overview
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firnflow.emulator import errors
+from firnflow.emulator.programs.processes import login_of
+from firnflow.emulator.programs.worker import ANSWER, PRINTED
+from firnflow.emulator.reader import Reader
+from firnflow.emulator.stages.places import place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firnflow.emulator.programs.workers import Call
+    from firnflow.emulator.session import Session
+
+_MODULE = "_firnflow_procedure"
+_LOOK = 0.05
+
+
+def check_packages(packages: Sequence[str]) -> None:
+    """Raise SnowflakeError if a package is not installed here, or in another version."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for each in packages:
+        try:
+            wanted = Requirement(each)
+            version = metadata.version(wanted.name)
+        except (InvalidRequirement, metadata.PackageNotFoundError):
+            raise errors.invalid(
+                f"Cannot create a Python function with the specified packages: '{each}' is not installed beside the "
+                f"emulator. Mend: pip install '{each}'"
+            ) from None
+        if not wanted.specifier.contains(version, prereleases=True):
+            raise errors.invalid(
+                f"Cannot create a Python function with the specified packages: '{each}', but the emulator runs beside "
+                f"{wanted.name} {version}"
+            )
+
+
+def run(session: Session, body: dict[str, Any], arguments: list[Any], role: str, where: tuple[str | None, ...]) -> Any:
+    """Run a handler, and return what it returns.
+
+    Args:
+        session: who calls.
+        body: the procedure, as the catalog has it.
+        arguments: their values.
+        role: with whose rights.
+        where: the database and schema of its session.
+
+    Raises:
+        SnowflakeError: it has failed, or was cancelled.
+    """
+    with tempfile.TemporaryDirectory(prefix="firnflow-procedure-") as name:
+        folder = Path(name)
+        _put_code(session, body, folder)
+        module, _, handler = body["HANDLER"].rpartition(".")
+        if "AS" in body:
+            module, handler = _MODULE, body["HANDLER"]
+        login = login_of(session, role, where)
+        call = {"module": module, "handler": handler, "arguments": arguments}
+        try:
+            _wait(session, session.account.workers.call(folder, call, login))
+        finally:
+            session.account.forget_token(login["SNOWFLAKE_TOKEN"])
+        found = _answer(folder)
+    if "error" in found:
+        raise errors.SnowflakeError(
+            100357,
+            "P0000",
+            f"Python Interpreter Error:\n{found['error']} in function {body['name']} with handler {handler}",
+        )
+    return found["value"]
+
+
+def _put_code(session: Session, body: dict[str, Any], folder: Path) -> None:
+    """Write a procedure's source, and its imports, into a folder."""
+    if "AS" in body:
+        (folder / f"{_MODULE}.py").write_text(body["AS"], encoding="utf-8")
+    for each in body.get("IMPORTS", []):
+        files = place(session, Reader(each).location(), "READ").files()
+        if not files:
+            raise errors.SnowflakeError(253006, "22000", f"Remote file '{each}' was not found.")
+        for file in files:
+            shutil.copyfile(file.path, folder / file.path.name)
+
+
+def _wait(session: Session, call: Call) -> None:
+    """Wait for the end of a call, unless the statement is cancelled. Raises SnowflakeError: it is."""
+    query = session.account.queries.get(session.query_ids[-1])
+    try:
+        while not call.wait(_LOOK):
+            if query.cancelled.is_set():
+                raise errors.SnowflakeError(604, "57014", "SQL execution canceled")
+    finally:
+        call.end()
+
+
+def _answer(folder: Path) -> dict[str, Any]:
+    """Return what a call has answered; one that was killed has answered nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        found: dict[str, Any] = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
+        return found
+    printed = folder / PRINTED
+    return {"error": printed.read_text(errors="replace")[-4000:] if printed.exists() else "the handler was killed"}

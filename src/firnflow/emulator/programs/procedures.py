@@ -1,0 +1,238 @@
+"""Procedures: https://docs.snowflake.com/en/sql-reference/sql/create-procedure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firnflow.emulator import errors
+from firnflow.emulator.catalog import full
+from firnflow.emulator.objects import making
+from firnflow.emulator.objects.given import parsed, settings
+from firnflow.emulator.objects.show import comment, constant, created, name, part, shown
+from firnflow.emulator.programs import handlers, scripting
+from firnflow.emulator.registry import statement
+from firnflow.emulator.result import Result, rows, status
+from firnflow.targets.snowflake.grammar import render_expression
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firnflow.emulator.catalog import FullName, Object
+    from firnflow.emulator.objects.show import Columns
+    from firnflow.emulator.session import Session
+    from firnflow.emulator.statement import Statement
+    from firnflow.targets.snowflake.grammar.values import Call
+
+_PARTLY = (
+    "handlers in Python, and blocks of statements without arguments; one procedure of a name; no tables as results, "
+    "secrets and external access; all run on the emulator's Python, in a session of their own"
+)
+_REFUSED = ("SECRETS", "EXTERNAL_ACCESS_INTEGRATIONS", "ARTIFACT_REPOSITORY", "TAG")
+_SORTS = {
+    "NUMBER": "fixed",
+    "INT": "fixed",
+    "INTEGER": "fixed",
+    "BIGINT": "fixed",
+    "FLOAT": "real",
+    "DOUBLE": "real",
+    "BOOLEAN": "boolean",
+    **dict.fromkeys(("VARCHAR", "STRING", "TEXT", "CHAR"), "text"),
+    **{each: each.lower() for each in ("VARIANT", "OBJECT", "ARRAY")},
+}
+"""Types that arguments and results have here, and what the protocol calls them."""
+
+
+def definition(made: Any) -> dict[str, Any]:
+    """Return a procedure as the catalog keeps it.
+
+    Raises:
+        SnowflakeError: it has something that is not emulated.
+    """
+    body = settings(made.properties)
+    for key in _REFUSED:
+        if key in body:
+            raise errors.unknown(f"CREATE PROCEDURE … {key}", ["CREATE PROCEDURE … IMPORTS"])
+    arguments = [[each.name, each.type, _default(each)] for each in made.columns or ()]
+    for kind in (body.get("RETURNS", "VARCHAR"), *(each[1] for each in arguments)):
+        if _base(kind) not in _SORTS:
+            raise errors.unknown(f"PROCEDURE with type {kind}", _SORTS)
+    if body.get("LANGUAGE", "SQL") == "PYTHON":
+        for key in ("HANDLER", "RUNTIME_VERSION", "PACKAGES"):
+            if key not in body:
+                raise errors.invalid(f"Missing option(s): [{key}] for procedure '{made.name.last}'.")
+        handlers.check_packages(body["PACKAGES"])
+    else:
+        if arguments:
+            raise errors.unknown(
+                "CREATE PROCEDURE … LANGUAGE SQL with arguments", ["CREATE PROCEDURE … LANGUAGE PYTHON"]
+            )
+        scripting.check_known(body["AS"])
+    return {**body, "arguments": arguments, "name": made.name.last}
+
+
+def _default(column: Any) -> str | None:
+    return None if column.default is None else render_expression(column.default)
+
+
+def _base(kind: str) -> str:
+    return kind.partition("(")[0].strip()
+
+
+@statement("CREATE PROCEDURE", "sql-reference/sql/create-procedure", partly=_PARTLY)
+def _create(session: Session, given: Statement) -> Result:
+    made = parsed(given)
+    path = session.path("PROCEDURE", made.name.parts)
+    body = definition(made)
+    there = session.account.catalog.get("PROCEDURE", path)
+    if there is not None and _types(there.body) != _types(body):
+        raise errors.unknown(f"a second procedure {full(path)} with other arguments", ["DROP PROCEDURE"])
+    replaces = "OR REPLACE" in made.variants or ("OR ALTER" in made.variants and there is not None)
+    if found := making.begin(session, "PROCEDURE", path, replaces=replaces, optional=made.if_not_exists):
+        return found
+    if any("TEMP" in each for each in made.variants):
+        body["session"] = session.token
+    making.made(session, "PROCEDURE", path, body)
+    return status(f"Function {path[-1]} successfully created.")
+
+
+def _types(body: dict[str, Any]) -> list[str]:
+    return [_base(kind) for _, kind, _ in body["arguments"]]
+
+
+@statement("DROP PROCEDURE", "sql-reference/sql/drop-procedure")
+def _drop(session: Session, given: Statement) -> Result:
+    asked = parsed(given)
+    path = session.path("PROCEDURE", asked.name.parts)
+    there = making.droppable(session, "PROCEDURE", path, optional=asked.if_exists)
+    if there is not None and [_base(each) for each in asked.arguments or ()] != _types(there.body):
+        if not asked.if_exists:
+            raise errors.missing("PROCEDURE", f"{full(path)}({', '.join(asked.arguments or ())})")
+        there = None
+    if there is None:
+        return making.gone(path[-1])
+    session.account.catalog.drop("PROCEDURE", path)
+    return status(f"{path[-1]} successfully dropped.")
+
+
+def _arguments(_: Session, thing: Object) -> str:
+    types = ", ".join(kind for _, kind, _ in thing.body["arguments"])
+    return f"{thing.name}({types}) RETURN {thing.body.get('RETURNS', 'VARCHAR')}"
+
+
+_COLUMNS: Columns = (
+    ("created_on", "timestamp_ltz", created),
+    ("name", "text", name),
+    ("schema_name", "text", part(1)),
+    ("is_builtin", "text", constant("N")),
+    ("is_aggregate", "text", constant("N")),
+    ("is_ansi", "text", constant("N")),
+    ("min_num_arguments", "fixed", lambda _, thing: sum(each[2] is None for each in thing.body["arguments"])),
+    ("max_num_arguments", "fixed", lambda _, thing: len(thing.body["arguments"])),
+    ("arguments", "text", _arguments),
+    ("description", "text", comment),
+    ("catalog_name", "text", part(0)),
+    ("is_table_function", "text", constant("N")),
+    ("valid_for_clustering", "text", constant("N")),
+    ("is_secure", "text", constant("N")),
+)
+
+
+@statement("SHOW PROCEDURES", "sql-reference/sql/show-procedures")
+def _show(session: Session, given: Statement) -> Result:
+    return shown(session, given, "PROCEDURE", _COLUMNS)
+
+
+@statement("DESCRIBE PROCEDURE", "sql-reference/sql/desc-procedure")
+def _describe(session: Session, given: Statement) -> Result:
+    thing = session.find("PROCEDURE", session.path("PROCEDURE", parsed(given).name.parts))
+    arguments = ", ".join(f"{each} {kind}" for each, kind, _ in thing.body["arguments"])
+    told = {"signature": f"({arguments})", **{key.lower(): thing.body.get(key) for key in _DESCRIBED}}
+    return rows([("property", "text"), ("value", "text")], [(key, _said(value)) for key, value in told.items()])
+
+
+_DESCRIBED = ("RETURNS", "LANGUAGE", "EXECUTE AS", "AS", "HANDLER", "RUNTIME_VERSION", "PACKAGES", "IMPORTS")
+
+
+def _said(value: Any) -> str | None:
+    return value if isinstance(value, str | None) else str(value)
+
+
+def called(session: Session, call: Call) -> Result:
+    """Call a procedure that is in the catalog.
+
+    Raises:
+        SnowflakeError: there is none that the role may use, or it has failed.
+    """
+    path = session.path("PROCEDURE", call.name.parts)
+    thing = session.account.catalog.get("PROCEDURE", path)
+    if thing is None or thing.body.get("session") not in (None, session.token):
+        raise errors.missing("FUNCTION", full(path))
+    session.need("PROCEDURE", path, "USAGE")
+    if thing.body.get("EXECUTE AS") == "CALLER":
+        return result(session, thing.body, call, session.role, (session.database, session.schema))
+    return result(session, thing.body, call, thing.owner, path[:2])
+
+
+def result(
+    session: Session, body: dict[str, Any], call: Call, role: str, where: tuple[str | None, ...] | FullName
+) -> Result:
+    """Run a procedure, and return its answer: one row with its value.
+
+    Args:
+        session: who calls.
+        body: of the procedure.
+        call: with its arguments.
+        role: with whose rights it runs.
+        where: in which database and schema.
+    """
+    values = _values(session, body, call)
+    nulls = any(value is None for value in values)
+    if nulls and ("STRICT" in body or "RETURNS NULL ON NULL INPUT" in body):
+        value = None
+    elif body.get("LANGUAGE", "SQL") == "SQL":
+        scripting.run(session, body["AS"])
+        value = None
+    else:
+        value = handlers.run(session, body, values, role, tuple(where))
+    sort = _SORTS[_base(body.get("RETURNS", "VARCHAR"))]
+    python = {"fixed": int, "real": float, "boolean": bool}.get(sort, str)
+    return rows([(body["name"], sort)], [(None if value is None else python(value),)])
+
+
+def _values(session: Session, body: dict[str, Any], call: Call) -> list[Any]:
+    """Return the values of the arguments, in order.
+
+    Raises:
+        SnowflakeError: there are too many, too few, or one that the procedure has not.
+    """
+    wanted: Sequence[list[Any]] = body["arguments"]
+    given = {name: render_expression(each) for (name, *_), each in zip(wanted, call.arguments, strict=False)}
+    given |= {name: render_expression(each) for name, each in call.named}
+    texts = [given.get(name, default) for name, _, default in wanted]
+    if len(call.arguments) > len(wanted) or set(given) - {name for name, *_ in wanted} or None in texts:
+        raise errors.SnowflakeError(
+            2141,
+            "42601",
+            f"SQL compilation error:\nInvalid argument types for function '{body['name']}': it takes "
+            f"({', '.join(f'{each} {kind}' for each, kind, _ in wanted)})",
+        )
+    if not texts:
+        return []
+    (row,) = session.execute(
+        "SELECT " + ", ".join(f"{text} AS A{at}" for at, text in enumerate(texts))
+    ).table.to_pylist()
+    return [_plain(value, kind) for value, (_, kind, _) in zip(row.values(), wanted, strict=True)]
+
+
+def _plain(value: Any, kind: str) -> Any:
+    """Return a value as a handler gets it, which is as JSON has it."""
+    import json
+
+    if value is None:
+        return None
+    sort = _SORTS[_base(kind)]
+    if sort in ("variant", "object", "array"):
+        return json.loads(value) if isinstance(value, str) else value
+    if sort == "fixed":
+        return int(value) if value == int(value) else float(value)
+    return {"real": float, "boolean": bool}.get(sort, str)(value)

@@ -1,0 +1,97 @@
+"""Runs the handlers of procedures: started once as a program that has loaded Snowpark, and forks for each call.
+
+Each message on the socket, whose number is the program's argument, carries one end of a pipe and the path of a file
+with the call as JSON. The fork writes its process id into the pipe; the pipe ends when it has ended. What the handler
+returns, or why it has failed, stands in the call's folder as JSON then. When the server hangs up all end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+ANSWER, PRINTED = "_answer.json", "_printed.txt"
+
+
+def serve(control: socket.socket) -> None:
+    """Fork for each call, until the server hangs up."""
+    for name in ("snowflake.snowpark", "snowflake.ml.jobs"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that end leave nothing behind
+    while True:
+        data, fds, _, _ = socket.recv_fds(control, 65_536, 1)
+        if not data:
+            return
+        if os.fork() == 0:
+            control.close()
+            _become(Path(data.decode()), fds[0])
+        os.close(fds[0])
+
+
+def _become(path: Path, pipe: int) -> None:
+    """Run one call, and end."""
+    status = 1
+    try:
+        os.setsid()
+        os.write(pipe, f"{os.getpid()}\n".encode())
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        call = json.loads(path.read_text(encoding="utf-8"))
+        os.environ.clear()
+        os.environ.update(call["variables"])
+        folder = path.parent
+        os.chdir(folder)
+        printed = os.open(folder / PRINTED, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.dup2(printed, 1)
+        os.dup2(printed, 2)
+        (folder / ANSWER).write_text(json.dumps(main(call, folder)), encoding="utf-8")
+        status = 0
+    except BaseException:  # noqa: BLE001 - the last frame of the process: say why and end
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def main(call: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Run a handler; return `{"value": …}` or `{"error": …}`."""
+    sys.path[:0] = [str(folder), *(str(each) for each in sorted(folder.glob("*.zip")))]
+    sys._xoptions["snowflake_import_directory"] = f"{folder}{os.sep}"  # noqa: SLF001 - where handlers look for imports
+    session = None
+    try:
+        session = _session()
+        handler: Any = importlib.import_module(call["module"])
+        for part in call["handler"].split("."):
+            handler = getattr(handler, part)
+        value = handler(session, *call["arguments"])
+        return {"value": value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)}
+    except BaseException:  # noqa: BLE001 - whoever calls is told
+        return {"error": traceback.format_exc()}
+    finally:
+        if session is not None:
+            session.connection.close()
+
+
+def _session() -> Any:
+    from snowflake.snowpark import Session
+
+    names = ("account", "host", "port", "protocol", "token", "database", "schema", "warehouse")
+    given = {
+        name: os.environ[f"SNOWFLAKE_{name.upper()}"] for name in names if f"SNOWFLAKE_{name.upper()}" in os.environ
+    }
+    return Session.builder.configs({**given, "port": int(given["port"]), "authenticator": "oauth"}).create()
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
