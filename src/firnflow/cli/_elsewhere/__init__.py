@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from firnflow.errors import ConfigError
+from firnflow.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ def _chosen(environment: str | None, *, state_will_do: bool) -> Site | None:
     root, settings = _project.settings_of(environment)
     try:
         operator = operator_of(settings)
-    except ConfigError as error:
+    except UsageError as error:
         if not state_will_do:
             raise
         typer.echo(f"Only what the state knows: {error}", err=True)
