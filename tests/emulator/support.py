@@ -1,0 +1,197 @@
+"""What the emulator supports, shown by running it: `python tests/emulator/support.py` writes it into docs/emulator.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "emulator.md"
+HEAD = "| statement | emulated | |\n|---|---|---|\n"
+PACKAGES = ("firnflow.emulator.objects.", "firnflow.emulator.stages.")
+"""Whose statements stand in the table; those of tasks and programs stand with them."""
+
+EXAMPLES = """
+CREATE DATABASE support
+ALTER DATABASE support SET COMMENT = 'c'
+DESCRIBE DATABASE support
+SHOW DATABASES LIKE 'support'
+USE DATABASE support
+CREATE SCHEMA s
+ALTER SCHEMA s SET COMMENT = 'c'
+DESCRIBE SCHEMA s
+SHOW SCHEMAS LIKE 's'
+USE SCHEMA support.s
+USE support.s
+CREATE TABLE t (id INT, n VARCHAR)
+ALTER TABLE t ADD COLUMN more INT
+COMMENT ON TABLE t IS 'c'
+DESCRIBE TABLE t
+SHOW TABLES
+SHOW COLUMNS IN TABLE t
+SHOW OBJECTS
+INSERT INTO t VALUES (1, 'a', 2)
+UPDATE t SET n = 'b'
+MERGE INTO t USING (SELECT 1 AS k) s ON t.id = s.k WHEN MATCHED THEN DELETE
+DELETE FROM t
+TRUNCATE TABLE t
+SELECT COUNT(*) FROM t
+DROP TABLE t
+UNDROP TABLE t
+CREATE VIEW v AS SELECT id FROM t
+ALTER VIEW v SET COMMENT = 'c'
+DESCRIBE VIEW v
+SHOW VIEWS
+DROP VIEW v
+CREATE DYNAMIC TABLE dt TARGET_LAG = '1 hour' WAREHOUSE = COMPUTE_WH AS SELECT id FROM t
+ALTER DYNAMIC TABLE dt REFRESH
+DESCRIBE DYNAMIC TABLE dt
+SHOW DYNAMIC TABLES
+DROP DYNAMIC TABLE dt
+BEGIN
+COMMIT
+ROLLBACK
+SET x = 1
+UNSET x
+CREATE STAGE st
+ALTER STAGE st SET COMMENT = 'c'
+DESCRIBE STAGE st
+SHOW STAGES
+PUT 'file://{file}' @st
+GET @st 'file://{folder}'
+LIST @st
+COPY FILES INTO @st/copy FROM @st
+COPY INTO t FROM (SELECT $1, NULL, NULL FROM @st/copy)
+REMOVE @st
+DROP STAGE st
+CREATE FILE FORMAT f TYPE = PARQUET
+SHOW FILE FORMATS
+DROP FILE FORMAT f
+CREATE IMAGE REPOSITORY r
+ALTER IMAGE REPOSITORY r SET COMMENT = 'c'
+DESCRIBE IMAGE REPOSITORY r
+SHOW IMAGE REPOSITORIES
+DROP IMAGE REPOSITORY r
+CREATE SECRET k TYPE = GENERIC_STRING SECRET_STRING = 'canary'
+ALTER SECRET k SET COMMENT = 'c'
+DESCRIBE SECRET k
+SHOW SECRETS
+DROP SECRET k
+CREATE TAG g
+ALTER TAG g SET COMMENT = 'c'
+DESCRIBE TAG g
+SHOW TAGS
+DROP TAG g
+CREATE WAREHOUSE support_wh
+ALTER WAREHOUSE support_wh SUSPEND
+DESCRIBE WAREHOUSE support_wh
+SHOW WAREHOUSES
+USE WAREHOUSE support_wh
+DROP WAREHOUSE support_wh
+USE WAREHOUSE COMPUTE_WH
+CREATE COMPUTE POOL support_cp MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = CPU_X64_S
+ALTER COMPUTE POOL support_cp SUSPEND
+DESCRIBE COMPUTE POOL support_cp
+SHOW COMPUTE POOLS
+DROP COMPUTE POOL support_cp
+CREATE NOTIFICATION INTEGRATION support_ni TYPE = EMAIL ENABLED = TRUE
+ALTER NOTIFICATION INTEGRATION support_ni SET ENABLED = FALSE
+DESCRIBE NOTIFICATION INTEGRATION support_ni
+SHOW NOTIFICATION INTEGRATIONS
+DROP NOTIFICATION INTEGRATION support_ni
+CREATE ROLE support_r
+ALTER ROLE support_r SET COMMENT = 'c'
+DESCRIBE ROLE support_r
+SHOW ROLES
+CREATE USER support_u
+ALTER USER support_u SET COMMENT = 'c'
+SHOW USERS
+GRANT ROLE support_r TO USER support_u
+GRANT SELECT ON TABLE t TO ROLE support_r
+SHOW GRANTS ON TABLE t
+SHOW FUTURE GRANTS IN SCHEMA support.s
+REVOKE SELECT ON TABLE t FROM ROLE support_r
+REVOKE ROLE support_r FROM USER support_u
+GRANT OWNERSHIP ON TABLE t TO ROLE SYSADMIN
+DROP USER support_u
+DROP ROLE support_r
+USE ROLE ACCOUNTADMIN
+USE SECONDARY ROLES NONE
+ALTER SESSION SET QUERY_TAG = 'x'
+SHOW PARAMETERS
+DROP SCHEMA s
+DROP DATABASE support
+"""
+"""A statement of each kind, in an order in which they work."""
+
+REFUSED = """
+ALTER ACCOUNT SET TIMEZONE = 'UTC'
+CREATE ALERT a IF (EXISTS (SELECT 1)) THEN SELECT 1
+CREATE DATABASE ROLE r
+CREATE EVENT TABLE e
+CREATE EXTERNAL TABLE e LOCATION = @s
+CREATE FUNCTION f() RETURNS INT AS '1'
+CREATE ICEBERG TABLE i (a INT)
+CREATE MASKING POLICY m AS (v STRING) RETURNS STRING -> v
+CREATE MATERIALIZED VIEW m AS SELECT 1
+CREATE NETWORK POLICY p ALLOWED_IP_LIST = ('1.1.1.1')
+CREATE PIPE p AS COPY INTO t FROM @s
+CREATE RESOURCE MONITOR m
+CREATE ROW ACCESS POLICY p AS (v STRING) RETURNS BOOLEAN -> TRUE
+CREATE SEQUENCE q
+CREATE SHARE s
+CREATE STREAM c ON TABLE t
+EXPLAIN SELECT 1
+"""
+"""A statement of each kind that is often met and is not emulated."""
+
+
+def table(verdicts: dict[str, tuple[str, str]]) -> str:
+    """Return verdicts as the table of the document."""
+    return HEAD + "".join(f"| `{key}` | {said} | {more} |\n" for key, (said, more) in sorted(verdicts.items()))
+
+
+def run(sql, file: Path, folder: Path) -> dict[str, tuple[str, str]]:
+    """Run all examples, and return for each kind of statement: yes, partly or no, and what is not emulated."""
+    from firnflow.emulator import registry
+    from firnflow.emulator.statement import classify
+
+    registry.load()
+    known = {key: each for key, each in registry.STATEMENTS.items() if each.run.__module__.startswith(PACKAGES)}
+    found = {}
+    for line in EXAMPLES.strip().splitlines():
+        statement = line.format(file=file, folder=folder)
+        key = classify(statement, (), registry.STATEMENTS).key
+        sql(statement)
+        found[key] = ("partly", known[key].partly) if known[key].partly else ("yes", "")
+    assert set(known) == set(found), f"no example of {sorted(set(known) - set(found))}"
+    for statement in REFUSED.strip().splitlines():
+        error = sql.refused(statement)
+        assert error.errno in (2, 1003, 1420), f"{statement}: {error}"
+        found[" ".join(statement.split()[: 1 if statement.startswith("EXPLAIN") else _words(statement)])] = ("no", "")
+    return found
+
+
+def _words(statement: str) -> int:
+    """Return how many words of a refused CREATE or ALTER name its kind: those in capitals."""
+    words = statement.split()
+    kinds = ("ALERT", "TABLE", "FUNCTION", "POLICY", "VIEW", "PIPE", "MONITOR", "SEQUENCE", "SHARE", "STREAM", "ROLE")
+    return next(at for at, word in enumerate(words, start=1) if word in (*kinds, "ACCOUNT"))
+
+
+def main() -> None:
+    """Write the table into the document."""
+    import tempfile
+
+    from conftest import Server, Sql
+
+    server = Server()
+    with tempfile.TemporaryDirectory() as folder, server.connect() as connection:
+        file = Path(folder) / "rows.csv"
+        file.write_text("1\n")
+        made = table(run(Sql(connection), file, Path(folder)))
+    server.stop()
+    text = DOCUMENT.read_text()
+    DOCUMENT.write_text(text[: text.index(HEAD)] + made)
+
+
+if __name__ == "__main__":
+    main()
