@@ -43,6 +43,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", r"ignore:'imghdr' is deprecated:DeprecationWarning")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow tests first, those with the longest time limits before all: one at the end would run alone."""
+
+    def length(item: pytest.Item) -> tuple[bool, float]:
+        limit = item.get_closest_marker("timeout")
+        return item.get_closest_marker("slow") is None, -(limit.args[0] if limit is not None else 0)
+
+    items.sort(key=length)
+
+
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from walking through libraries and tests again and again: a tenth of the time."""
     gc.freeze()

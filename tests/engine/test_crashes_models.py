@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -71,13 +72,25 @@ def call(root, *arguments, crash=None):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Where the project is, and where a copy of it as it was made."""
+    folder = tmp_path_factory.mktemp("models")
+    return folder / "project", folder / "copy"
+
+
 @pytest.fixture
-def flow(lab):
-    """A project whose first model is champion."""
+def flow(lab, kept):
+    """A project whose first model is champion. It is made once, and put back."""
     pytest.importorskip("sklearn")
-    root = lab(FLOW).root
-    code, _, err = call(root, "run", "flow")
+    root, copy = kept
+    if copy.exists():
+        shutil.rmtree(root)
+        shutil.copytree(copy, root)
+        return root
+    code, _, err = call(lab(FLOW, root=root).root, "run", "flow")
     assert code == 0, err
+    shutil.copytree(root, copy)
     return root
 
 

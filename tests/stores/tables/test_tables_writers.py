@@ -71,11 +71,6 @@ def check_appended(place, results, times):
 
 
 @pytest.mark.slow
-def test_two_processes_append(place, write):
-    check_appended(place, write(place, "append", 6), 6)
-
-
-@pytest.mark.slow
 def test_two_processes_append_a_hundred_times_each(place, write):
     check_appended(place, write(place, "append", 100), 100)
 
