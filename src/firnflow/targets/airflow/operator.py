@@ -49,7 +49,7 @@ def _understood(method: Callable[P, R]) -> Callable[P, R]:
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             operator: Any = arguments[0]
             what = f"{type(error).__name__}: {printable(str(error))[:100]}"
-            mend = "is url that of an Airflow of 3.1 or newer?"
+            mend = "is url that of an Airflow of 3.2 or newer?"
             raise TargetError(f"{operator.place} answers otherwise than Airflow does ({what}). Mend: {mend}") from error
 
     return ask
