@@ -78,11 +78,11 @@ def test_what_is_not_there_is_nothing_and_another_error_is_one(errors):
 
 
 def test_a_password_is_noted_and_a_key_pair_is_not():
-    by_password = type("Connection", (), {"_password": "x", "_private_key_file": None})
+    by_password = type("Connection", (), {"_authenticator": "SNOWFLAKE"})
     assert _warnings(by_password, "shop") == [
         "connection 'shop' logs in by a password; a key pair is safer: private_key_file in connections.toml"
     ]
-    assert _warnings(type("Connection", (), {"_password": None, "_private_key": b"k"}), "shop") == []
+    assert _warnings(type("Connection", (), {"_authenticator": "SNOWFLAKE_JWT"}), "shop") == []
 
 
 def grants_of(*rows):

@@ -12,6 +12,11 @@ import pytest
 import firnflow as ff
 from firnflow.errors import UsageError
 from firnflow.project.snowflake import Pool
+from firnflow.stores.state import State
+from firnflow.stores.state.deployments import Deployments
+from firnflow.targets.apply import apply_plan
+from firnflow.targets.explain import as_lines, summary
+from firnflow.targets.plan import plan_apply, plan_destroy
 from firnflow.targets.snowflake import grants
 from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.compile.jobs import Jobs
@@ -23,6 +28,7 @@ from firnflow.targets.snowflake.graphs import Graphs
 from firnflow.targets.snowflake.needs import needs_of
 from firnflow.targets.snowflake.objects import ComputePool, Files, Stage
 from firnflow.targets.snowflake.shown import wanted_text
+from firnflow.targets.snowflake.target import SnowflakeTarget
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -190,3 +196,42 @@ def test_a_task_graph_is_made_altered_found_and_dropped(account):
         assert own["BRANCHED"]["state"].lower() == ("started" if schedule else "suspended")
     graphs.drop("branched", before)
     assert set(graphs.rows("branched")) == {"BRANCHED$THEIRS"}
+
+
+@pytest.fixture
+def deployments(tmp_path):
+    state = State(f"sqlite:///{tmp_path}/state.db")
+    yield Deployments(state, "shop", "prod", "snowflake")
+    state.close()
+
+
+def test_what_is_planned_is_applied_put_back_and_destroyed(account, project, deployments):
+    asked, _, _, admin = account
+
+    def planned(pipeline):
+        target = SnowflakeTarget(project(pipeline, more='role = "DEPLOYER"\n'), asked)
+        return target, plan_apply(target, deployments)
+
+    def applied(pipeline):
+        target, plan = planned(pipeline)
+        apply_plan(plan, target, deployments, "me@here")
+        return summary(plan)
+
+    assert applied(branched()) == "5 to add; 0 resources unchanged."
+    assert applied(branched()) == "No changes: 5 resources unchanged."
+    assert applied(branched("0 7 * * *", with_report=False)).startswith("2 to change;")
+    by_hand = asked._connection.cursor()
+    by_hand.execute("ALTER TASK ML.PROD.BRANCHED SUSPEND")
+    by_hand.execute("ALTER TASK ML.PROD.BRANCHED$PROMOTE MODIFY AS SELECT 2")
+    target, plan = planned(branched("0 7 * * *", with_report=False))
+    text = "\n".join(line.text for line in as_lines(plan))
+    assert "task graph branched  was changed by hand, is put back" in text
+    assert "-   as SELECT 2" in text
+    apply_plan(plan, target, deployments, "me@here")
+    assert applied(branched("0 7 * * *", with_report=False)).startswith("No changes")
+    target = SnowflakeTarget(project(sums, more='role = "DEPLOYER"\n'), asked)
+    gone = plan_destroy(target, deployments)
+    assert summary(gone) == "5 to remove; 0 resources unchanged."
+    apply_plan(gone, target, deployments, "me@here")
+    left = admin.execute("SHOW TASKS IN SCHEMA ML.PROD").fetchall()
+    assert not [row for row in left if row[1].startswith("BRANCHED") and row[1] != "BRANCHED$THEIRS"]

@@ -22,14 +22,8 @@ TOKEN = Path("/snowflake/session/token")
 """Where a container of Snowflake's finds its token."""
 _PATIENCE = {"login_timeout": 60, "network_timeout": 300}
 """Seconds that a login, and a statement with all its repetitions, may take when the network fails."""
-_SAFE = {
-    "private_key",
-    "private_key_file",
-    "private_key_path",
-    "token",
-    "token_file_path",
-    "workload_identity_provider",
-}
+_PASSWORDS = ("SNOWFLAKE", "USERNAME_PASSWORD_MFA")
+"""How the connector names logins by a password; it forgets the password itself."""
 
 
 def connect(project: Project) -> tuple[Any, list[str]]:
@@ -66,8 +60,7 @@ def _from_container() -> dict[str, Any]:
 
 def _warnings(connection: Any, name: str) -> list[str]:
     """Return what is weak about how a connection logs in: a key pair or a token is safer than a password."""
-    given = {key for key in _SAFE if getattr(connection, f"_{key}", None)}
-    if getattr(connection, "_password", None) is None or given:
+    if getattr(connection, "_authenticator", None) not in _PASSWORDS:
         return []
     return [f"connection {name!r} logs in by a password; a key pair is safer: private_key_file in connections.toml"]
 
