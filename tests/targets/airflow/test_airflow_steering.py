@@ -145,6 +145,17 @@ def test_an_airflow_that_is_away_for_a_while_is_waited_for(shop, airflow, run_of
     assert (called.code, "answers 503: starting" in called.err) == (1, True)
 
 
+def test_workers_with_another_state_are_noticed(shop, airflow, run_of, task_of):
+    airflow.on(DAG, AWAKE)
+    airflow.on(START, run_of("p_flow", "one"))
+    airflow.on("GET dags/p_flow/dagRuns/one", run_of("p_flow", "one", "success"))
+    rows = [task_of("make", "success"), task_of("double", "success")]
+    airflow.on("GET dags/p_flow/dagRuns/one/taskInstances", {"task_instances": rows, "total_entries": 2})
+    called = shop.call("run", "flow", "--id", "one")
+    assert (called.code, "flow succeeded in 9.00 s" in called.out) == (0, True)
+    assert "Note: the state here knows nothing of it. Mend: `state` of prod must be one and the same" in called.err
+
+
 def test_nobody_waits_for_ever(shop, airflow, run_of):
     airflow.on(DAG, AWAKE)
     airflow.on(START, run_of("p_flow", "one", "queued"))

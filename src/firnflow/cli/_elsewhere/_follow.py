@@ -168,7 +168,7 @@ def outcome(site: Site, run: TargetRun) -> RunResult:
 
 
 def _unknown(site: Site, run: TargetRun, seconds: float) -> RunResult:
-    """Return how a run went of which no task has begun its work."""
+    """Return how a run went of which the state knows nothing: no task has begun its work, or all have another state."""
     states: dict[str, list[TargetTask]] = {}
     for task in site.operator.tasks(run):
         states.setdefault(task.task, []).append(task)
@@ -177,6 +177,11 @@ def _unknown(site: Site, run: TargetRun, seconds: float) -> RunResult:
         for name, found in states.items()
     }
     error = f"{site.operator.name} has ended it before a task of it had begun. See: firnflow logs {run.id}{site.option}"
+    if any(task.state == TaskStatus.SUCCEEDED for task in tasks.values()):
+        error = (
+            f"the state here knows nothing of it. Mend: `state` of {site.settings.environment} must be one and the same"
+        )
+        say(f"Note: {error}", stderr=True)
     return RunResult(run.id, run.pipeline, RunStatus(run.status), seconds, tasks, {}, {}, error, run.partition)
 
 
