@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from firnflow.project.orchestrators import Place
 from firnflow.project.toml import STRICT
@@ -26,6 +26,12 @@ class Pool(BaseModel):
     max_nodes: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
     suspend: Annotated[int, Field(strict=True, ge=60, le=604_800)] = 300
     """Seconds without a job after which it costs nothing any more."""
+
+    @model_validator(mode="after")
+    def _check_nodes(self) -> Pool:
+        if self.max_nodes < self.min_nodes:
+            raise ValueError(f"max_nodes = {self.max_nodes} is less than min_nodes = {self.min_nodes}")
+        return self
 
 
 class Snowflake(BaseModel):

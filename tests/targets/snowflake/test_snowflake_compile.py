@@ -238,8 +238,12 @@ def test_maps_that_are_too_wide_or_run_few_at_once_are_one_job(compiled):
     [
         ('pools.small2 = { family = "CPU_X64_S", min = 1 }', r"pools.small2\] min is not known. Known: .*min_nodes"),
         ('secrets = { STATE_URL = "state_url" }', "secrets need an image: ML Jobs cannot be given any"),
-        ('integrations = ["a b"]', "integrations = 'a b' is no name of Snowflake: line 1, column 3"),
+        (
+            'integrations = ["a b"]',
+            "integrations = 'a b' is no name of Snowflake: line 1, column 3.*Mend: integrations = '\"a b\"'",
+        ),
         ('prefix = "1x"', "prefix"),
+        ("pools.wide = { min_nodes = 3, max_nodes = 2 }", "max_nodes = 2 is less than min_nodes = 3"),
     ],
 )
 def test_a_section_that_is_wrong_is_refused_with_what_mends_it(project, more, message):

@@ -9,7 +9,7 @@ import pytest
 
 import firnflow as ff
 from firnflow._crash import InjectedCrash
-from firnflow.errors import DeployConflictError, StoreError, UsageError
+from firnflow.errors import ConfigError, DeployConflictError, StoreError, UsageError
 from firnflow.project import Project, load_project, load_settings
 from firnflow.stores.state import State
 from firnflow.stores.state.deployments import Deployments
@@ -344,3 +344,10 @@ def test_a_task_that_publishes_names_the_pipelines_that_wait(project, told, depl
     assert "Note: training: starts when a task on Snowflake publishes 'orders'; a version" in shown(plan)
     assert told.tasks["TRAINING"]["state"] == "suspended"
     assert told.tasks["TRAINING$FIRST"]["state"] == "started"
+
+
+def test_pools_and_pipelines_that_would_be_one_are_refused(project):
+    with pytest.raises(ConfigError, match=r"pools 'small' and 'SMALL' are both SMALL. Mend: leave one out"):
+        SnowflakeTarget(project(sales(), more="pools.SMALL = {}\n"))
+    with pytest.raises(UsageError, match=r"'sales' and 'Sales' would both be SALES in Snowflake. Mend: rename one"):
+        SnowflakeTarget(project(sales(), sales(name="Sales")))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firnflow.errors import ConfigError, UsageError
-from firnflow.targets.snowflake.compile.place import where
+from firnflow.targets.snowflake.compile.place import pool_name, where
+from firnflow.targets.snowflake.grammar import render_name
 
 if TYPE_CHECKING:
     from firnflow.project import Project, Settings
@@ -34,6 +35,11 @@ def check(project: Project) -> None:
             f"{start}which do not know the variable {unknown[0]}. Mend: secrets = {{ {unknown[0]} = 'a_secret' }} in "
             f"[environments.{settings.environment}.snowflake], and CREATE SECRET a_secret TYPE = GENERIC_STRING …"
         )
+    pools: dict[str, str] = {}
+    for key, pool in section.pools.items():
+        name = render_name(pool_name(project, key, pool))
+        if pools.setdefault(name, key) != key:
+            raise ConfigError(f"{start}and pools {pools[name]!r} and {key!r} are both {name}. Mend: leave one out")
     known: dict[str, str] = {}
     for name in project.pipelines:
         other = known.setdefault(name.upper(), name)

@@ -138,7 +138,10 @@ def parsed(project: Project, key: str, text: str) -> Name:
     try:
         return read_name(text)
     except ParseError as error:
-        raise ConfigError(f"{where(project)}: {key} = {text!r} is no name of Snowflake: {error}") from None
+        quoted = '"' + text.replace('"', '""') + '"'
+        raise ConfigError(
+            f"{where(project)}: {key} = {text!r} is no name of Snowflake: {error}. Mend: {key} = '{quoted}'"
+        ) from None
 
 
 def pool_name(project: Project, key: str, pool: Pool) -> Name:
