@@ -94,7 +94,11 @@ def fit(orders: ibis.Table) -> ff.Html:
     return ff.Html("<!doctype html>")
 
 
-@ff.pipeline
+@ff.task(timeout="5s")
+def clean_up(summary: ff.RunSummary) -> None: ...
+
+
+@ff.pipeline(finalizer=clean_up)
 def fitting():
     orders = ff.table("orders")
     fit(orders)
@@ -107,6 +111,7 @@ def test_what_a_task_uses_reads_and_shows_is_in_its_data():
     assert orders["reads_table"] == {"name": "p_orders", "uri": "firnflow://tables/p_orders"}
     assert copies["publishes"] == {"name": "p_copies", "uri": "firnflow://tables/p_copies"}
     assert (fitted["shows"], fitted["memory"], fitted["priority"]) == (True, 2**31, 5)
+    assert tasks["finalizer"]["timeout"] == 65.0  # telling of the run is not its time
     assert not any("pod" in each for each in tasks.values())
     pods = by_id(compiled(fitting, executor="kubernetes", image="shop:3"))
     assert pods["fit"]["pod"] == {

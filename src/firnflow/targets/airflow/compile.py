@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "firnflow.airflow", 1
 _SHOWN = {*KINDS["figure"], *(name for name, kind in UMBRELLAS.items() if kind == "figure")}
+TELLING = 60.0
+"""Seconds that `firnflow exec` may take behind the finalizer to tell of the run."""
 BESIDE = 512 * 2**20
 """Bytes in a task's pod for Airflow's own processes, so that the task's limit is met before the pod's."""
 ELEMENTS = "-elements"
@@ -104,7 +106,8 @@ def _finalizer(graph: Graph, leaves: list[str], settings: Airflow) -> dict[str, 
     options = node.options
     more = {"retries": options.retries, "retry_delay": options.retry_delay, "backoff": options.backoff}
     doc = f"{node.doc}\n\n{doc}".strip()
-    base = {"id": FINALIZER, "doc": doc, "reads": leaves, "rule": "teardown", "timeout": options.timeout}
+    timeout = options.timeout + TELLING if options.timeout is not None else None
+    base = {"id": FINALIZER, "doc": doc, "reads": leaves, "rule": "teardown", "timeout": timeout}
     return {**base, **more, **_place(node, settings)}
 
 
