@@ -61,7 +61,7 @@ test: .venv/.dev .venv/.airflow
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q -n 2 --dist loadgroup tests examples/*/tests
+	$(BIN)/pytest -q -n 2 tests examples/*/tests
 
 bench: .venv/.dev
 	$(BIN)/python benchmarks/run.py

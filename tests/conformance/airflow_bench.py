@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from calling import firnflow
+from inbox import Inbox, listening
 from outcome import Outcome, outcome
 from small_examples import SMALL
 
@@ -36,6 +37,7 @@ class Bench:
     Attributes:
         airflow: the server.
         postgres: holds its data and the state.
+        inbox: gets the alerts of the small pipelines.
         states: project → URL of its state.
         variables: with which `firnflow` must be called to mean these states.
         section: what `[environments.NAME.airflow]` says.
@@ -44,6 +46,7 @@ class Bench:
 
     airflow: Airflow
     postgres: Postgres
+    inbox: Inbox
     states: dict[str, str]
     variables: dict[str, str]
     section: dict[str, Any]
@@ -102,16 +105,17 @@ def running(
         celery: run tasks by Celery.
         section: what `[environments.NAME.airflow]` says besides where the DAGs are.
     """
-    with Guard() as guard, Postgres() as postgres:
-        states = {name: postgres.create(name) for name in PROJECTS}
-        database = postgres.create("airflow").replace("postgresql://", "postgresql+psycopg2://")
-        variables = {f"{name.upper()}_STATE": url for name, url in states.items()}
-        variables |= {"FIRNFLOW_TRACKING": "none", "NO_PROXY": "127.0.0.1"}
-        airflow = Airflow(python, home, database, {**variables, **guard.variables}, celery)
-        with airflow:
-            yield Bench(
-                airflow, postgres, states, variables, {"dags": str(airflow.dags), "url": airflow.url, **section}
-            )
+    with Guard() as guard:
+        with listening() as inbox, Postgres(guard.variables) as postgres:
+            states = {name: postgres.create(name) for name in PROJECTS}
+            database = postgres.create("airflow").replace("postgresql://", "postgresql+psycopg2://")
+            variables = {f"{name.upper()}_STATE": url for name, url in states.items()}
+            variables |= inbox.variables
+            variables |= {"FIRNFLOW_TRACKING": "none", "NO_PROXY": "127.0.0.1"}
+            airflow = Airflow(python, home, database, {**variables, **guard.variables}, celery)
+            with airflow:
+                here = {"dags": str(airflow.dags), "url": airflow.url}
+                yield Bench(airflow, postgres, inbox, states, variables, {**here, **section})
         (mark,) = guard.variables.values()
         assert [process.cmdline() for process in marked(mark)] == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import uuid
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-pytest.register_assert_rewrite("airflow_steady", "calling", "small_examples")
+pytest.register_assert_rewrite("airflow_steady", "calling", "small_examples", "steered")
 
 from calling import firnflow  # noqa: E402 - pytest must know first that its asserts are shown
 from outcome import outcome  # noqa: E402
@@ -35,6 +36,10 @@ cache = false
 [environments.prod.airflow]
 prefix = "c_"
 tags = ["conformance"]
+
+[environments.prod.alerts.channels]
+mail = "env:MAIL_URL"
+hook = "env:HOOK_URL"
 
 [environments.other]
 inherits = "prod"
@@ -86,8 +91,9 @@ def local(project: Path) -> Local:
 
 @pytest.fixture(scope="session")
 def airflow_python() -> Path:
-    """Python of the environment that `make airflow` has made."""
-    python = HERE.parents[1] / ".venv" / "airflow" / "bin" / "python"
+    """Python of the environment that `make airflow` has made, or of another Airflow."""
+    made = HERE.parents[1] / ".venv" / "airflow" / "bin" / "python"
+    python = Path(os.environ.get("AIRFLOW_PYTHON", made))
     if not python.exists():
         pytest.skip("Airflow is not installed (make airflow)")
     return python

@@ -15,7 +15,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.server,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("airflow"),
 ]
 WORKERS = {"small": ("default",), "large": ("default", "large")}
 """Worker → the queues that it serves."""

@@ -8,8 +8,6 @@ import cases
 import pytest
 from outcome import differences
 
-pytestmark = pytest.mark.xdist_group("airflow")  # what runs here is what Airflow's runs are compared with
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
