@@ -11,6 +11,7 @@ from firnflow.project.toml import STRICT
 
 SnowflakeName = Annotated[str, Field(min_length=1, max_length=800, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A name as it is written in SQL: `ml`, `"My Db"`, `ml.prod.stage`."""
+PoolName = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z][\w-]*$")]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
 
 
@@ -48,9 +49,9 @@ class Snowflake(BaseModel):
     """Which role deploys, and owns what is made; default: the connection's."""
     stage: SnowflakeName = "FIRNFLOW"
     """Where the project's code goes."""
-    pool: Annotated[str, Field(pattern=r"^[A-Za-z][\w-]{0,99}$")] = "default"
+    pool: PoolName = "default"
     """Of `pools`, for tasks whose Resources name none."""
-    pools: dict[Annotated[str, Field(pattern=r"^[A-Za-z][\w-]{0,99}$")], Pool] = {}
+    pools: dict[PoolName, Pool] = {}
     image: Place | None = None
     """The project's image in an image repository: tasks are job services. None: tasks are ML Jobs."""
     integrations: tuple[SnowflakeName, ...] = ()
