@@ -229,6 +229,7 @@ def test_a_run_is_for_the_partition_that_was_complete_when_it_was_due(shop, add)
     assert "no complete partition yet" in shop.call(*call, "r9", "--due", "2026-01-01T06:00:00+00:00").err
 
 
+@pytest.mark.slow
 def test_a_run_of_a_local_process_cannot_be_joined(shop, graph):
     process = shop.start("run", "sleepy", "--set", f"folder={shop.root}")
     wait_until((shop.root / "asleep").exists)
@@ -331,6 +332,7 @@ def start_nap(shop, *arguments, seconds=60):
     return shop.start("exec", "--graph", "sleepy.json", "--task", "nap", "--run", "r1", *wishes)
 
 
+@pytest.mark.slow
 def test_sigterm_cancels_the_attempt(shop):
     process = start_nap(shop)
     wait_until((shop.root / "asleep").exists)
@@ -342,6 +344,7 @@ def test_sigterm_cancels_the_attempt(shop):
     assert shop.newest().status == "running"
 
 
+@pytest.mark.slow
 def test_cancel_ends_an_attempt_under_way(shop):
     process = start_nap(shop)
     wait_until((shop.root / "asleep").exists)
@@ -352,6 +355,7 @@ def test_cancel_ends_an_attempt_under_way(shop):
     assert shop.newest().status == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_killed_attempt_is_lost_and_the_next_one_counts(shop):
     process = start_nap(shop)
     wait_until((shop.root / "asleep").exists)
@@ -368,6 +372,7 @@ def test_a_killed_attempt_is_lost_and_the_next_one_counts(shop):
     assert shop.newest().error.startswith("task nap: WorkerLostError: its process was ended from outside")
 
 
+@pytest.mark.slow
 def test_several_tasks_of_one_run_at_once(shop):
     """The first calls race to make the run; all of them execute."""
     shop.call("show", "flow", "--format", "json", "--output", "flow.json")

@@ -296,6 +296,7 @@ def test_a_state_that_cannot_be_reached(nest, environment):
     check_files(nest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "state",
     [

@@ -162,6 +162,7 @@ def a_version(state, name="credit"):
     return Models(state).add(new).version
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_told_once_on_each_channel(project, mail, hook, capfd):
     project(BOTH)
     assert main(["run", "broken", "-q"]) == 1
@@ -197,6 +198,7 @@ def test_who_was_not_told_is_said_where_another_scheduler_runs_the_tasks(project
     assert "alert not sent, it is tried again by the next run or by: firnflow send. hook: not taken: " in said.err
 
 
+@pytest.mark.slow
 def test_what_a_task_raises_comes_with_its_picture(project, mail):
     project('[environments.local.alerts.channels]\nteam = "env:MAIL_URL"\n')
     assert main(["run", "odd", "-q"]) == 0
@@ -327,6 +329,7 @@ def test_wrong_settings_are_named(project, capsys, settings, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_address_that_is_none_fails_no_run(project, hook, later, monkeypatch, deliverer):
     monkeypatch.setenv("HOOK_URL", "nonsense")
     root = project(ONE)
