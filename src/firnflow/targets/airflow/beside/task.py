@@ -31,7 +31,6 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
 
     custom_operator_name = "FirnflowTask"  # of those that have links too
     ui_color = "#e3f0f7"
-    custom_operator_name = "FirnflowTask"  # as people see it in the graph, of classes below too
     inherits_from_skipmixin = True  # so that a task which is cleared later is skipped again
 
     def __init__(
