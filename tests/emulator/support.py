@@ -1,4 +1,4 @@
-"""What the emulator supports, shown by running it: `python tests/emulator/support.py` writes it into docs/emulator.md."""
+"""What the emulator supports, shown by running it; called as a program, it writes the table into docs/emulator.md."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ ALTER DYNAMIC TABLE dt REFRESH
 DESCRIBE DYNAMIC TABLE dt
 SHOW DYNAMIC TABLES
 DROP DYNAMIC TABLE dt
+SHOW ONLINE FEATURE TABLES
 BEGIN
 COMMIT
 ROLLBACK

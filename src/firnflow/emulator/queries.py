@@ -114,11 +114,6 @@ class Queries:
             return self._found[query_id]
         raise SnowflakeError(709, "02000", f"Statement {query_id} not found")
 
-    def find(self, query_id: str) -> Query | None:
-        """Return a statement by its id, or None where there is none any more."""
-        with self._lock:
-            return self._found.get(query_id)
-
     def of_request(self, request: str) -> Query | None:
         """Return what was sent under a request, or None."""
         with self._lock:

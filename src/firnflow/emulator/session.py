@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from firnflow.emulator.result import Result
     from firnflow.emulator.tasks.context import Context
 
+_NUMBERS = itertools.count(1)
+
 
 class Session:
     """What one client does, in order.
@@ -28,6 +31,7 @@ class Session:
         token: what the client shows with each request.
 
     Attributes:
+        number: by which clients name it.
         role, warehouse, database, schema: the current ones, or None.
         secondary: whether the user's other roles count too.
         parameters: what ALTER SESSION has set.
@@ -40,7 +44,7 @@ class Session:
     """
 
     def __init__(self, account: Account, user: Object, token: str) -> None:
-        self.account, self.user, self.token = account, user.name, token
+        self.account, self.user, self.token, self.number = account, user.name, token, next(_NUMBERS)
         self.role = "PUBLIC"
         self.secondary = "ALL" in user.body.get("DEFAULT_SECONDARY_ROLES", ["ALL"])
         self.warehouse: str | None = None

@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Any
 from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
 from firnflow.emulator.objects import selects
+from firnflow.emulator.objects.columns import columns_of
 from firnflow.emulator.objects.show import comment, constant, created, name, owner, part
 from firnflow.emulator.objects.topics import Topic, body
+from firnflow.emulator.registry import statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from firnflow.emulator.catalog import FullName, Object
+    from firnflow.emulator.result import Result
     from firnflow.emulator.session import Session
+    from firnflow.emulator.statement import Statement
 
 _LAG = re.compile(r"(\d+)\s*(second|minute|hour|day)s?", re.IGNORECASE)
 _UNITS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
@@ -31,7 +35,7 @@ _SHORTEST = 60
 
 def _check(session: Session, path: FullName, given: dict[str, Any]) -> None:
     """https://docs.snowflake.com/en/sql-reference/sql/create-dynamic-table: what has to be there."""
-    for option in ("CLONE", "AT", "BEFORE", "CLUSTER BY", "REQUIRE USER"):
+    for option in ("CLONE", "AT", "BEFORE", "REQUIRE USER"):
         if option in given:
             raise errors.unknown(f"CREATE DYNAMIC TABLE {option}", ["CREATE DYNAMIC TABLE … AS"])
     for option in ("TARGET_LAG", "WAREHOUSE"):
@@ -124,7 +128,7 @@ Topic(
         ("refresh_mode_reason", "text", constant(None)),
         ("warehouse", "text", lambda _, thing: thing.body["WAREHOUSE"][-1]),
         ("comment", "text", comment),
-        ("text", "text", body("AS")),
+        ("text", "text", body("text")),
         ("automatic_clustering", "text", constant("OFF")),
         ("scheduling_state", "text", body("state", "ACTIVE")),
         ("last_suspended_on", "timestamp_ltz", constant(None)),
@@ -146,3 +150,11 @@ Topic(
     operates=("REFRESH", "SUSPEND", "RESUME"),
     partly="each refresh is a full one, made when somebody reads what is older than the lag",
 ).register()
+
+
+@statement("DESCRIBE DYNAMIC TABLE", "sql-reference/sql/desc-dynamic-table")
+def _describe(session: Session, given: Statement) -> Result:
+    path = session.path("DYNAMIC TABLE", given.reader.name())
+    given.reader.take("TYPE", "=", "COLUMNS")
+    given.reader.end()
+    return columns_of(session, session.need("DYNAMIC TABLE", path, "SELECT", "MONITOR"))

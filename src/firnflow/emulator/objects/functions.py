@@ -35,7 +35,7 @@ _context("CURRENT_ACCOUNT_NAME", lambda _: ACCOUNT)
 _context("CURRENT_ORGANIZATION_NAME", lambda _: "FIRNFLOW")
 _context("CURRENT_REGION", lambda _: "LOCAL")
 _context("CURRENT_VERSION", lambda _: VERSION)
-_context("CURRENT_SESSION", lambda session: session.token)
+_context("CURRENT_SESSION", lambda session: str(session.number))
 _context("CURRENT_CLIENT", lambda session: session.parameters.get("CLIENT_APP_ID", ""))
 _context("CURRENT_AVAILABLE_ROLES", lambda session: json.dumps(sorted(session.own_roles())))
 _context("CURRENT_SECONDARY_ROLES", lambda session: json.dumps(_secondary(session)))
@@ -85,6 +85,13 @@ def _wait(session: Session, amount: float, unit: str = "SECONDS") -> str:
     if query.cancelled.wait(amount * lasts[unit.upper()]):
         raise errors.SnowflakeError(604, "57014", "SQL execution canceled")
     return f"waited {amount:g} {unit.lower()}"
+
+
+@function("SYSTEM$CANCEL_ALL_QUERIES")
+def _cancel_all(session: Session, number: Any) -> str:
+    """https://docs.snowflake.com/en/sql-reference/functions/system_cancel_all_queries: those of one session."""
+    count = session.account.queries.cancel_all(int(number), but=session.query_ids[-1])
+    return f"{count} cancelled."
 
 
 @function("SYSTEM$CANCEL_QUERY")

@@ -175,6 +175,13 @@ def _described(kind: str) -> dict[str, Any]:
     return {"type": {"FLOAT": "REAL"}.get(base, base), "nullable": True}
 
 
+@statement("SHOW ONLINE FEATURE TABLES", "sql-reference/sql/show-online-feature-tables", partly="there are none")
+def _show_online(session: Session, given: Statement) -> Result:
+    asked(session, given.reader, 3)
+    head = ("created_on", "name", "database_name", "schema_name", "owner", "comment", "target_lag", "scheduling_state")
+    return rows([(each, "text") for each in head], [], kind=0x4400)
+
+
 _PARAMETERS = {
     "AUTOCOMMIT": (True, "Whether each statement commits by itself"),
     "QUERY_TAG": ("", "Tags the statements of the session"),

@@ -114,6 +114,7 @@ def _write(session: Session, tree: Any, target: Any, path: FullName, binds: list
         tree.set("expression", exp.select("*").from_(clone.this))
     if tree.expression is not None and tree.expression:
         headed(tree.expression)
+    _typed(tree)
     if tree.args.get("replace"):
         history.keep(session, path)
         _drop_in_engine(session, path)
@@ -121,6 +122,23 @@ def _write(session: Session, tree: Any, target: Any, path: FullName, binds: list
     relations.qualify(target, path)
     trees.change(tree, replace=False, exists=False)
     session.engine.run(prepared_tree, binds)
+
+
+def _typed(tree: Any) -> None:
+    """Give the columns of CREATE TABLE … AS the names and types that stand before AS."""
+    from sqlglot import exp
+
+    columns = [each for each in tree.this.expressions if isinstance(each, exp.ColumnDef)]
+    if tree.kind != "TABLE" or not tree.expression or not columns:
+        return
+    names = [exp.to_identifier(trees.part(each.this), quoted=True) for each in columns]
+    query = exp.Subquery(this=tree.expression, alias=exp.TableAlias(this=exp.to_identifier("made"), columns=names))
+    items = [
+        exp.alias_(exp.cast(exp.column(name.copy()), each.kind) if each.kind else exp.column(name.copy()), name.copy())
+        for name, each in zip(names, columns, strict=True)
+    ]
+    tree.set("expression", exp.select(*items).from_(query))
+    tree.set("this", tree.this.this)
 
 
 def _around(session: Session, tree: Any, target: Any, binds: list[Any]) -> Any:

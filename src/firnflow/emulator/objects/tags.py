@@ -5,6 +5,7 @@ https://docs.snowflake.com/en/user-guide/object-tagging/introduction
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
@@ -132,3 +133,44 @@ def _get_tag(session: Session, tag: str, name: str, domain: str) -> str | None:
     if not found:
         raise errors.missing(domain, full(path))
     return found[0]
+
+
+@function("ENTITY_DETAIL")
+def _entity_detail(session: Session, domain: str, name: str, asked: str) -> str:
+    """What Snowflake's client of the Feature Store asks: the tags of an object, or the objects of a tag.
+
+    No page documents it; the form is that which `feature_store.py` in snowflake-ml-python reads. As with what is
+    documented, a tag's objects are told to whom may see them.
+    """
+    kinds = json.loads(asked)
+    path = session.path("TAG" if domain == "TAG" else "TABLE", Reader(name).name())
+    if domain == "TAG" and kinds == ["TAG_REFERENCES_INTERNAL"]:
+        session.find("TAG", path)
+        seen = [
+            (thing, place, value)
+            for thing, place, value in _all(session, path)
+            if session.account.access.sees(session.roles, thing.kind, thing.path)
+        ]
+        return json.dumps({"referencedEntities": {"tagReferenceList": [_detail(*each) for each in seen]}})
+    if domain == "TABLE" and kinds == ["TAG_REFERENCES"]:
+        found = [thing for kind in RELATIONS if (thing := session.account.catalog.get(kind, path))]
+        if not found:
+            raise errors.missing(domain, full(path))
+        held = found[0].body.get("tags", {}).items()
+        return json.dumps({"tagReferencesInfo": {"tagReferenceList": [_detail(found[0], *each) for each in held]}})
+    raise errors.unknown(f"ENTITY_DETAIL {domain} {asked}", ["ENTITY_DETAIL TAG", "ENTITY_DETAIL TABLE"])
+
+
+def _detail(thing: Object, place: str, value: str) -> dict[str, str]:
+    *tag, _ = path_of(place)
+    database, schema, name = ("", "", *thing.path)[-3:]
+    return {
+        "tagDatabase": tag[0],
+        "tagSchema": tag[1],
+        "tagName": tag[2],
+        "tagValue": value,
+        "entityDatabase": database,
+        "entitySchema": schema,
+        "entityName": name,
+        "domain": "TABLE" if thing.kind in RELATIONS else thing.kind,
+    }

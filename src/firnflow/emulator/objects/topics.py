@@ -78,6 +78,8 @@ class Topic:
         made = parsed(given)
         path = session.path(self.kind, made.name.parts)
         body = {**self.defaults, **settings(made.properties)}
+        if self.kind in RELATIONS:
+            body["text"] = given.text
         if self.kind in RELATIONS and made.columns:
             body["columns"] = [column.name for column in made.columns]
             body["comments"] = {column.name: column.comment for column in made.columns if column.comment}

@@ -41,10 +41,16 @@ async def login(request: Request) -> JSONResponse:
         return JSONResponse(failure(error))
     session.parameters.update({key.upper(): value for key, value in sent.get("SESSION_PARAMETERS", {}).items()})
     _place(session, asked)
-    token = {"token": session.token, "masterToken": session.token}
+    token = {"token": session.token, "masterToken": session.token, "sessionId": session.number}
     lives = {"validityInSeconds": _LIFE, "masterValidityInSeconds": _LIFE}
     parameters = [{"name": name, "value": value} for name, value in _PARAMETERS.items()]
-    data = {**token, **lives, "serverVersion": VERSION, "parameters": parameters, "sessionInfo": info(session)}
+    data = {
+        **token,
+        **lives,
+        "serverVersion": VERSION,
+        "parameters": parameters,
+        "sessionInfo": info(session),
+    }
     return JSONResponse({"data": data, "code": None, "message": None, "success": True})
 
 
