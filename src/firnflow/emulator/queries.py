@@ -114,6 +114,15 @@ class Queries:
             return self._found[query_id]
         raise SnowflakeError(709, "02000", f"Statement {query_id} not found")
 
+    def cancel_all(self, number: int, *, but: str) -> int:
+        """Stop what runs in a session, but for one statement; return how many there were."""
+        with self._lock:
+            found = [query for query in self._found.values() if query.session.number == number and query.id != but]
+        running = [query for query in found if not query.future.done()]
+        for query in running:
+            query.cancel()
+        return len(running)
+
     def of_request(self, request: str) -> Query | None:
         """Return what was sent under a request, or None."""
         with self._lock:
