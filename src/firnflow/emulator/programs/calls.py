@@ -5,12 +5,12 @@ https://docs.snowflake.com/en/sql-reference/sql/call
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from firnflow.emulator import errors
 from firnflow.emulator.objects.given import parsed
 from firnflow.emulator.programs import procedures, scripting
-from firnflow.emulator.registry import FUNCTIONS, function, statement
+from firnflow.emulator.registry import FUNCTIONS, statement
 from firnflow.targets.snowflake.grammar import render_expression
 from firnflow.targets.snowflake.grammar.values import Call, Constant, Expression
 
@@ -36,16 +36,6 @@ def _execute_immediate(session: Session, given: Statement) -> Result:
     if asked.using:
         raise errors.unknown("EXECUTE IMMEDIATE … USING", ["EXECUTE IMMEDIATE"])
     return scripting.run(session, _text(asked.what))
-
-
-@function("SYSTEM$CANCEL_ALL_QUERIES")
-def _cancel_all(session: Session, _: Any) -> str:
-    """Stop what the session runs: https://docs.snowflake.com/en/sql-reference/functions/system_cancel_all_queries."""
-    running = [query for each in session.query_ids[:-1] if (query := session.account.queries.find(each)) is not None]
-    waiting = [query for query in running if not query.future.done()]
-    for query in waiting:
-        query.cancel()
-    return f"{len(waiting)} cancelled."
 
 
 def _text(what: Expression) -> str:
