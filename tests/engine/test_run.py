@@ -368,6 +368,27 @@ def test_concurrency_of_a_task_is_respected(lab, tmp_path):
     assert project.run(workers=4).status == "succeeded"
 
 
+def test_of_what_could_start_the_highest_priority_does(lab, tmp_path):
+    project = lab(f"""
+        from pathlib import Path
+
+        @ff.task
+        def note(word: str) -> None:
+            with Path({str(tmp_path / "notes")!r}).open("a") as file:
+                file.write(word + " ")
+
+        @ff.pipeline
+        def flow():
+            note.options(name="one")("one")
+            note.options(name="late", priority=-1)("late")
+            note.options(name="two")("two")
+            note.options(name="first", priority=5)("first")
+            note.options(name="crowded", priority=5, concurrency=1).map(["a", "b"])
+    """)
+    assert project.run(inline=True).status == "succeeded"
+    assert (tmp_path / "notes").read_text().split() == ["first", "a", "b", "one", "two", "late"]
+
+
 @pytest.mark.slow
 def test_a_task_that_asks_for_all_processors_runs_alone(lab):
     project = lab("""

@@ -117,7 +117,7 @@ class Driver:
     def _advance(self) -> None:
         """Settle what needs no worker, and queue what does."""
         while self._later and self._later[0][0] <= time.monotonic():
-            self._queue.append(heapq.heappop(self._later)[2])
+            self._enqueue(heapq.heappop(self._later)[2])
         for task in itertools.chain(self._looked_at(), self._job.scheduler.take_ready()):
             try:
                 decision = self._job.scheduler.decide(task)
@@ -155,11 +155,19 @@ class Driver:
         self._left[task] = len(units)
         for unit in units:
             if not self._reuse(unit):
-                self._queue.append(unit)
+                self._enqueue(unit)
         if not units:
             number = self._job.next_number(task, -1, runs=False)
             self._notes.append(Attempt(task=task, elements=0, number=number, status=TaskStatus.SUCCEEDED, outputs={}))
             self._settle(task)
+
+    def _enqueue(self, unit: Unit) -> None:
+        """Let a unit wait for room, before those of a lower priority and after all others."""
+        priority = unit.node.options.priority
+        at = len(self._queue)
+        while at > 0 and self._queue[at - 1].node.options.priority < priority:
+            at -= 1
+        self._queue.insert(at, unit)
 
     def _reuse(self, unit: Unit) -> bool:
         """Take what this run has committed, or what an earlier one left in the cache."""
@@ -184,18 +192,18 @@ class Driver:
 
     def _start(self) -> None:
         """Give queued units to workers while there is room."""
-        for _ in range(len(self._queue)):
+        crowded = []
+        while self._queue:
             unit = self._queue[0]
             if self._load() + self._weight(unit) > self._pool.size:
-                return  # whatever comes later waits too, so that a large task is not passed for ever
-            self._queue.popleft()
+                break  # whatever comes later waits too, so that a large task is not passed for ever
             if self._crowded(unit):
-                self._queue.append(unit)
+                crowded.append(self._queue.popleft())
                 continue
             if not self._pool.has_room():
-                self._queue.appendleft(unit)
-                return
-            self._send(unit)
+                break
+            self._send(self._queue.popleft())
+        self._queue.extendleft(reversed(crowded))
 
     def _send(self, unit: Unit) -> None:
         unit.number = self._job.next_number(unit.task, unit.element)

@@ -142,6 +142,8 @@ class Options(_Data):
     cache: bool = True
     concurrency: int | None = Field(default=None, ge=1)
     """How many attempts of this task (elements of a map) may run at once."""
+    priority: int = Field(default=0, ge=-1000, le=1000, strict=True)
+    """Of tasks that could start, those with the highest do."""
     resources: Resources = Resources()
 
 

@@ -42,8 +42,8 @@ class Airflow(BaseModel):
     """For tasks whose `Resources` name no pool."""
     pool: AirflowName | None = None
     """Airflow's pool, for all tasks."""
-    priority: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
-    """Of all tasks among others that wait for the same pool; default: Airflow's."""
+    priority: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 1
+    """Of all tasks among others that wait for the same pool; what a task says of its own is added."""
     image: Place | None = None
     """Of the pods that the executor `kubernetes` starts for tasks; default: Airflow's."""
     files: Address | None = None

@@ -89,7 +89,7 @@ def test_each_task_says_when_it_starts_and_how_often_it_is_tried():
     assert (tasks["found"]["elements"], tasks["found"]["at_once"]) == (None, 2)
 
 
-@ff.task(resources=ff.Resources(cpu=0.5, memory="2GiB", gpu=1))
+@ff.task(priority=10, resources=ff.Resources(cpu=0.5, memory="2GiB", gpu=1))
 def fit(orders: ibis.Table) -> ff.Html:
     return ff.Html("<!doctype html>")
 
@@ -110,7 +110,8 @@ def test_what_a_task_uses_reads_and_shows_is_in_its_data():
     orders, fitted, copies = tasks["orders"], tasks["fit"], tasks["publish_copies"]
     assert orders["reads_table"] == {"name": "p_orders", "uri": "firnflow://tables/p_orders"}
     assert copies["publishes"] == {"name": "p_copies", "uri": "firnflow://tables/p_copies"}
-    assert (fitted["shows"], fitted["memory"], fitted["priority"]) == (True, 2**31, 5)
+    assert (fitted["shows"], fitted["memory"], fitted["priority"]) == (True, 2**31, 15)
+    assert (orders["priority"], "priority" in by_id(compiled(fitting))["orders"]) == (5, False)
     assert tasks["finalizer"]["timeout"] == 65.0  # telling of the run is not its time
     assert not any("pod" in each for each in tasks.values())
     pods = by_id(compiled(fitting, executor="kubernetes", image="shop:3"))

@@ -162,12 +162,17 @@ def _place(node: TaskNode, settings: Airflow) -> dict[str, Any]:
         found["queue"] = resources.pool
     if resources.memory is not None:
         found["memory"] = resources.memory
+    if node.options.priority:
+        found["priority"] = settings.priority + node.options.priority
     return found
 
 
 def _settled(settings: Airflow, resources: Resources | None = None) -> dict[str, Any]:
     """Return what the environment says of where tasks run."""
-    found = {name: value for name in ("queue", "pool", "priority") if (value := getattr(settings, name)) is not None}
+    places: dict[str, Any] = {"queue": settings.queue, "pool": settings.pool}
+    found = {name: value for name, value in places.items() if value is not None}
+    if settings.priority != 1:
+        found["priority"] = settings.priority
     if settings.executor == "kubernetes" and (pod := _pod(settings, resources or Resources())):
         found["pod"] = pod
     return found

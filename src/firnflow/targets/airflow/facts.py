@@ -57,6 +57,8 @@ def _task(node: TaskNode, queue: str | None) -> str:
     if options.timeout is not None:
         parts.append(f"timeout {format_duration(options.timeout)}")
     parts += [f"{name} {value:g}" for name in ("cpu", "gpu") if (value := getattr(resources, name))]
+    if options.priority:
+        parts.append(f"priority {options.priority}")
     if resources.memory is not None:
         parts.append(f"memory {resources.memory / _GIB:.3g} GiB")
     if queue is not None:
