@@ -36,6 +36,10 @@ WRONG = [
     (PROD.replace('"small"\n', '"smal"\n'), "wants pool 'smal', which is not there. Did you mean 'small'?"),
     (PROD.replace('schema = "prod"', 'schema = "a.b"'), "schema: one name, without dots"),
     (PROD.replace("CPU_X64_S", "cpu"), "family"),
+    (
+        PROD.replace("/ml/prod/images/shop:1", "shop:1"),
+        "image = 'shop:1' is no image of Snowflake. Mend: image = '/data",
+    ),
     (PROD.replace("warehouse =", "warehous ="), "warehous is not known. Did you mean 'warehouse'?"),
     (PROD, "no-such-connection"),
 ]
@@ -67,4 +71,5 @@ def test_what_does_not_suit_snowflake_is_said_when_planning(written, monkeypatch
 def test_the_script_of_grants_needs_nobody_to_answer(written):
     called = written(PROD).call("plan", "--env", "prod", "--grants")
     assert (called.code, called.out.splitlines()[0]) == (0, "CREATE ROLE IF NOT EXISTS FIRNFLOW_PROD;"), called.err
+    assert "GRANT READ ON IMAGE REPOSITORY ML.PROD.IMAGES TO ROLE FIRNFLOW_PROD;" in called.out
     assert "GRANT READ ON SECRET ML.PROD.STATE_URL TO ROLE FIRNFLOW_PROD;" in called.out

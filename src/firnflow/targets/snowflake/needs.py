@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firnflow.targets.snowflake.compile.place import Place, parsed, pool_name
+from firnflow.errors import ConfigError
+from firnflow.targets.snowflake.compile.place import Place, parsed, pool_name, where
 from firnflow.targets.snowflake.grammar.values import Name
 from firnflow.targets.snowflake.grants import Need
 
@@ -31,6 +32,27 @@ def needs_of(project: Project, place: Place) -> list[Need]:
         Need("EXECUTE TASK", "ACCOUNT", None),
         *([Need("CREATE COMPUTE POOL", "ACCOUNT", None)] if made else []),
         *(Need("USAGE", "COMPUTE POOL", name) for name in used),
+        *(Need("READ", "IMAGE REPOSITORY", name) for name in _repositories(project)),
         *(Need("USAGE", "INTEGRATION", name) for name in outside),
         *(Need("READ", "SECRET", name) for name in secrets),
     ]
+
+
+def _repositories(project: Project) -> list[Name]:
+    """Return the repository of the image: `/db/schema/repository/name:tag`, in small letters, behind a host or not.
+
+    https://docs.snowflake.com/en/developer-guide/snowpark-container-services/working-with-registry-repository
+
+    Raises:
+        ConfigError: it is no such path.
+    """
+    image = project.settings.snowflake.image
+    if image is None:
+        return []
+    parts = image.strip("/").split("/")
+    if not 4 <= len(parts) <= 5 or not all(parts):
+        raise ConfigError(
+            f"{where(project)}: image = {image!r} is no image of Snowflake. Mend: image = "
+            "'/database/schema/repository/name:tag'"
+        )
+    return [Name(tuple(part.upper() for part in parts[-4:-1]))]
