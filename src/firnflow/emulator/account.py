@@ -11,6 +11,7 @@ from firnflow.emulator import errors, registry
 from firnflow.emulator.access import SYSTEM_ROLES, Access
 from firnflow.emulator.catalog import Catalog, Object
 from firnflow.emulator.engine.databases import Databases
+from firnflow.emulator.jobs.runner import Jobs
 from firnflow.emulator.programs.workers import Workers
 from firnflow.emulator.queries import Queries
 from firnflow.emulator.session import Session
@@ -61,11 +62,12 @@ class Account:
         self.queries = Queries()
         self.workers = Workers()
         self.port: int | None = None
-        self._tokens: dict[str, tuple[str, str, Context | None]] = {}
+        self._tokens: dict[str, tuple[str, str, Context | None, list[str]]] = {}
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self._begin()
         self.runner = Runner(self)
+        self.jobs = Jobs(self)
 
     def _begin(self) -> None:
         if self.catalog.get("ROLE", ("ACCOUNTADMIN",)) is None:
@@ -120,17 +122,28 @@ class Account:
         session.role, session.task = role, task
         return self._kept(session)
 
-    def token_for(self, session: Session, role: str) -> str:
-        """Return a token by which a process logs in with a role's rights alone, as long as it is not forgotten."""
+    def token_for(self, user: str, role: str, task: Context | None = None) -> str:
+        """Return a token by which a process logs in with a role's rights alone, as long as it is not forgotten.
+
+        Args:
+            user: whose sessions they are.
+            role: the role.
+            task: the task that its sessions know that they run in.
+        """
         token = secrets.token_urlsafe(32)
         with self._lock:
-            self._tokens[token] = (role, session.user, session.task)
+            self._tokens[token] = (role, user, task, [])
         return token
 
     def forget_token(self, token: str) -> None:
-        """Let nobody log in by a token any more."""
+        """Let nobody log in by a token any more, and end the sessions that it has begun."""
         with self._lock:
-            self._tokens.pop(token, None)
+            *_, begun = self._tokens.pop(token, ("", []))
+        for each in begun:
+            session = self._sessions.get(each)
+            if session is not None:
+                self.queries.cancel_all(session.number, but="")
+                self.logout(each)
 
     def enter(self, token: str) -> Session:
         """Begin the session of a process that was given a token.
@@ -142,8 +155,10 @@ class Account:
             found = self._tokens.get(token)
         if found is None:
             raise errors.SnowflakeError(390303, "08004", "Invalid OAuth access token.")
-        role, user, task = found
-        return self.session_as(role, task, user)
+        role, user, task, begun = found
+        session = self.session_as(role, task, user)
+        begun.append(session.token)
+        return session
 
     def _kept(self, session: Session) -> Session:
         with self._lock:
@@ -177,6 +192,7 @@ class Account:
     def close(self) -> None:
         """End all sessions, and write everything to the folder."""
         self.runner.close()
+        self.jobs.close()
         for token in list(self._sessions):
             self.logout(token)
         self.queries.close()

@@ -23,7 +23,8 @@ _TOPICS = (
 _STAGES = ("stages", "moving", "loading", "unloading", "inferring")
 _TASKS = ("context", "statements", "listings", "history")
 _PROGRAMS = ("procedures", "anonymous", "calls")
-"""The modules of `objects`, `stages`, `tasks` and `programs` that register what they know."""
+_JOBS = ("services", "listings", "ml_jobs")
+"""The modules of `objects`, `stages`, `tasks`, `programs` and `jobs` that register what they know."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def relation(name: str) -> Callable[[Callable[..., Result]], Callable[..., Resul
 
 def load() -> None:
     """Import the modules that register what they know."""
-    packages = {"objects": _TOPICS, "stages": _STAGES, "tasks": _TASKS, "programs": _PROGRAMS}
+    packages = {"objects": _TOPICS, "stages": _STAGES, "tasks": _TASKS, "programs": _PROGRAMS, "jobs": _JOBS}
     for package, topics in packages.items():
         for topic in topics:
             importlib.import_module(f"firnflow.emulator.{package}.{topic}")

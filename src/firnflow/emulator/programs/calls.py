@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firnflow.emulator import errors
+from firnflow.emulator.jobs import services
 from firnflow.emulator.objects.given import parsed
 from firnflow.emulator.programs import procedures, scripting
 from firnflow.emulator.registry import FUNCTIONS, statement
+from firnflow.emulator.result import Result, rows
 from firnflow.targets.snowflake.grammar import render_expression
-from firnflow.targets.snowflake.grammar.values import Call, Constant, Expression
+from firnflow.targets.snowflake.grammar.values import Call, Constant, Expression, Method
 
 if TYPE_CHECKING:
-    from firnflow.emulator.result import Result
     from firnflow.emulator.session import Session
     from firnflow.emulator.statement import Statement
 
@@ -25,9 +26,18 @@ def _call(session: Session, given: Statement) -> Result:
     asked = parsed(given).call
     if isinstance(asked, Call) and len(asked.name.parts) == 1 and asked.name.last in FUNCTIONS:
         return session.execute(f"SELECT {render_expression(asked)} AS {asked.name.last}")
+    if isinstance(asked, Method):
+        return _method(session, asked)
     if isinstance(asked, Call):
         return procedures.called(session, asked)
     raise errors.missing("FUNCTION", render_expression(asked))
+
+
+def _method(session: Session, asked: Method) -> Result:
+    """Call a method of a job."""
+    name, method = render_expression(asked.of), asked.call.name.last
+    arguments = [each.value for each in asked.call.arguments if isinstance(each, Constant)]
+    return rows([(method, "text")], [(services.called(session, name, method, arguments),)])
 
 
 @statement("EXECUTE IMMEDIATE", "sql-reference/sql/execute-immediate", partly="blocks of statements only")

@@ -68,7 +68,7 @@ def run(session: Session, body: dict[str, Any], arguments: list[Any], role: str,
         module, _, handler = body["HANDLER"].rpartition(".")
         if "AS" in body:
             module, handler = _MODULE, body["HANDLER"]
-        login = login_of(session, role, where)
+        login = login_of(session, role, where, session.task)
         call = {"module": module, "handler": handler, "arguments": arguments}
         try:
             _wait(session, session.account.workers.call(folder, call, login))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firnflow.emulator.session import Session
+    from firnflow.emulator.tasks.context import Context
 
 MARK = "FIRNFLOW_EMULATED_PROCESS"
 """A variable by which all that a process has started is found, whatever has become of its parent."""
@@ -79,13 +80,14 @@ def end_marked(mark: str, pids: Iterable[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def login_of(session: Session, role: str, where: Sequence[str | None]) -> dict[str, str]:
+def login_of(session: Session, role: str, where: Sequence[str | None], task: Context | None = None) -> dict[str, str]:
     """Return the variables by which a process logs in, with a role's rights alone.
 
     Args:
-        session: who starts it; the task that runs in it is known to the process's sessions too.
+        session: who starts it.
         role: the role.
         where: the current database and schema in its sessions.
+        task: the task that its sessions know that they run in.
 
     Raises:
         SnowflakeError: no server answers for this account, so that nothing could log in.
@@ -100,7 +102,7 @@ def login_of(session: Session, role: str, where: Sequence[str | None]) -> dict[s
         "SNOWFLAKE_PORT": str(account.port),
         "SNOWFLAKE_PROTOCOL": "http",
         "SNOWFLAKE_SSL": "off",
-        "SNOWFLAKE_TOKEN": account.token_for(session, role),
+        "SNOWFLAKE_TOKEN": account.token_for(session.user, role, task),
         **{f"SNOWFLAKE_{name}": value for name, value in place.items() if value is not None},
     }
 

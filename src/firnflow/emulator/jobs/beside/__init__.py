@@ -1,0 +1,1 @@
+"""What jobs find instead of what a container of Snowflake has."""
