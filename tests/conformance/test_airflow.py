@@ -19,6 +19,7 @@ from outcome import differences
 from packaging.requirements import Requirement
 from packaging.version import Version
 from small_examples import DAY, RUNS, copy_to, same_as_here, write_feeds
+from steered import Steered, steer
 
 from firnflow.stores.state import State
 
@@ -48,7 +49,10 @@ with DAG("readers", schedule=[Asset(name="c_conformance_numbers", uri="firnflow:
 
     look()
 """
-OTHERS = ("c_reading", "c_both", "c_one_of_them", "c_steady", "c_surroundings", "c_mended", "theirs", "readers")
+OTHERS = (
+    *("c_reading", "c_both", "c_one_of_them", "c_steady", "c_surroundings", "c_mended", "c_nightly", "c_keyed"),
+    *("theirs", "readers"),
+)
 DAGS = {*OTHERS, *(f"c_{case.pipeline}" for case in CHOSEN), *(name for runs in RUNS.values() for name, _ in runs)}
 
 
@@ -179,6 +183,13 @@ def test_what_others_have_in_the_folder_stays_when_ours_goes(bench, project):
     assert {path.relative_to(bench.airflow.dags).parts[0] for path in gone} == {"firnflow-conformance-other"}
     assert theirs.read_text() == THEIRS
     assert "No changes" in bench.firnflow(project, "plan", "--env", "prod")
+
+
+def test_firnflow_steers_it(bench, project, tmp_path):
+    """Each is a handful of calls that wait: all at once, when all else has ended."""
+    for name in [*bench.runs]:
+        bench.ended(name)
+    steer(Steered(bench, project), tmp_path)
 
 
 # -- what is killed ---------------------------------------------------------------------------------------------------

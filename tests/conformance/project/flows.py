@@ -286,6 +286,18 @@ def daily(partition):
     of_day(partition.key)
 
 
+@ff.pipeline(partition=ff.Daily(start="2026-01-01"), schedule=ff.Cron("0 6 * * *"))
+def nightly(partition):
+    """A pipeline that runs each morning for the day before."""
+    of_day(partition.key)
+
+
+@ff.pipeline(partition=ff.ByKey("a", "b"))
+def keyed(partition):
+    """A pipeline whose runs are for a key."""
+    of_day(partition.key)
+
+
 @ff.task(resources=ff.Resources(memory="400Mi"))
 def hungry() -> int:
     held = bytearray(1_000_000_000)
