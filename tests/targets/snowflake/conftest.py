@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import json
+import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +22,7 @@ from firnflow.targets.snowflake.grammar import statements as st
 from firnflow.targets.snowflake.grammar import values as v
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from firnflow.targets.snowflake.compile.tasks import TaskGraph
@@ -195,3 +199,36 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     account = Told()
     monkeypatch.setattr("firnflow.targets.snowflake.account.Account._send", lambda _, text: account.send(text))
     return account
+
+
+@pytest.fixture(scope="session")
+def port() -> Iterator[int]:
+    """The port of an emulator of these tests' own."""
+    pytest.importorskip("fakesnow")
+    command = [sys.executable, "-m", "firnflow", "emulate", "snowflake", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            found = re.search(r"http://127\.0\.0\.1:(\d+)", said := process.stderr.readline())
+            assert found, said
+            yield int(found[1])
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def connect(port: int) -> Iterator[Callable[..., Any]]:
+    """Return what connects in a role."""
+    import snowflake.connector as snowflake
+
+    opened: list[Any] = []
+
+    def connect(role: str | None = None) -> Any:
+        where = {"protocol": "http", "host": "127.0.0.1", "port": port, "account": "emulator", "password": "x"}
+        opened.append(snowflake.connect(**where, user="EMULATOR", **({"role": role} if role else {})))
+        return opened[-1]
+
+    yield connect
+    for each in opened:
+        with contextlib.suppress(Exception):
+            each.close()

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-import subprocess
-import sys
-
 import pytest
 
 import firnflow as ff
@@ -41,39 +36,6 @@ def one() -> int:
 @ff.pipeline
 def sums():
     one()
-
-
-@pytest.fixture(scope="module")
-def port():
-    """The port of an emulator of these tests' own."""
-    pytest.importorskip("fakesnow")
-    command = [sys.executable, "-m", "firnflow", "emulate", "snowflake", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            found = re.search(r"http://127\.0\.0\.1:(\d+)", said := process.stderr.readline())
-            assert found, said
-            yield int(found[1])
-        finally:
-            process.terminate()
-
-
-@pytest.fixture
-def connect(port):
-    """Return what connects in a role."""
-    import snowflake.connector as snowflake
-
-    opened = []
-
-    def connect(role=None):
-        where = {"protocol": "http", "host": "127.0.0.1", "port": port, "account": "emulator", "password": "x"}
-        opened.append(snowflake.connect(**where, user="EMULATOR", **({"role": role} if role else {})))
-        return opened[-1]
-
-    yield connect
-    for each in opened:
-        with contextlib.suppress(Exception):
-            each.close()
 
 
 @pytest.fixture
