@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import contextlib
+import functools
 import gc
 import os
 import re
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SOURCE = Path(__file__).parents[1] / "src"
+TOGETHER = ("conformance/", "gates/test_gates_acceptance.py", "steps/test_steps_nodes.py")
+"""Tests that share what must not be there twice: an Airflow, a champion on 370,000 rows, a cluster."""
 S3_KEY, S3_SECRET = "test", "canary-s3-key"
 
 
@@ -63,13 +66,22 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all of `conformance/` to one process, and first: it takes longest, and starts one Airflow after another."""
+    """Give the tests of `TOGETHER` to one process each, and files without slow tests: what they load, they load once.
+
+    All other tests are dealt one by one, in their order: the longest first.
+    """
     from xdist.scheduler import LoadScopeScheduling
+
+    @functools.cache
+    def is_quick(file: str) -> bool:
+        return "mark.slow" not in (config.rootpath / file).read_text()
 
     class Grouped(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "conformance" if "conformance/" in nodeid else nodeid
+            file = nodeid.partition("::")[0]
+            return next((each for each in TOGETHER if each in file), file if is_quick(file) else nodeid)
 
+    config.option.loadscopereorder = False
     return Grouped(config, log)
 
 

@@ -98,7 +98,6 @@ def ray_processes():
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")  # one cluster for all
 def test_two_nodes_train_what_one_trains(two_nodes, train, trial, features, monkeypatch):
     """Without `subsample`, of which each node draws for itself, they say the same of every row."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
@@ -125,7 +124,6 @@ def test_two_nodes_train_what_one_trains(two_nodes, train, trial, features, monk
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")  # one cluster for all
 def test_a_node_that_dies_is_an_error_that_says_so(two_nodes, train, trial, monkeypatch):
     boost = _rank.boost
 
@@ -142,7 +140,6 @@ def test_a_node_that_dies_is_an_error_that_says_so(two_nodes, train, trial, monk
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ray")  # one cluster for all
 def test_too_few_nodes_are_counted_after_a_while(two_nodes, train, trial):
     with pytest.raises(RunError, match=r"wants 3 nodes with 1 CPUs each. After 1 s .* has 2 nodes alive, 2 of them"):
         train(trial, resources=Resources(nodes=3), address=two_nodes, wait="1s")

@@ -16,7 +16,7 @@ from firnflow.models.gates.settings import Gating
 from firnflow.values.model import Model
 
 pytest.importorskip("xgboost")
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("gates")]  # one champion for all
+pytestmark = pytest.mark.slow
 
 ROWS = 370_000
 COLUMNS = steps.Columns(key="loan", label="approved")
