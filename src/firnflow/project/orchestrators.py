@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
@@ -12,11 +13,18 @@ from firnflow.project.toml import STRICT
 
 Orchestrator: TypeAlias = Literal["local", "airflow", "snowflake"]
 
+
+def _server(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s@?#]+", text):
+        raise ValueError("write it like https://airflow.example.com, without a user or password in it")
+    return text
+
+
 Place = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A path or a name on the machines of the orchestrator."""
 AirflowName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\w.-]+$")]
 """A queue, a pool or a tag, as Airflow takes it. A pattern that counts to 200 would take 0.05 s to be compiled."""
-Address = Annotated[str, Field(max_length=500, pattern=r"^https?://[^\s@?#]+$")]
+Address = Annotated[str, Field(max_length=500), AfterValidator(_server)]
 """Of a server, without a password in it."""
 Key = Annotated[Secret, AfterValidator(reference_only)]
 """A token or a password."""

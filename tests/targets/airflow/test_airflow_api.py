@@ -149,3 +149,14 @@ def test_a_token_with_a_line_end_becomes_no_header(api, monkeypatch):
     monkeypatch.setenv("AIRFLOW_TOKEN", "one\r\nX-Other: two")
     with pytest.raises(ConfigError, match="holds a line end"):
         made.get("dags")
+
+
+@pytest.mark.parametrize("url", ["ftp://a", "a", "http://ann:pw@a", "https://a?b", "https://a b", "https://"])
+def test_what_is_no_address(url):
+    with pytest.raises(ValueError, match=r"write it like https://airflow\.example\.com, without a user"):
+        Airflow.model_validate({"url": url})
+
+
+def test_the_address_of_the_api_is_as_good_as_that_of_the_page(api, airflow):
+    airflow.on("GET dags", {"dags": []})
+    assert api(**TOKEN, url=f"{airflow.url}/api/v2/").get("dags") == {"dags": []}

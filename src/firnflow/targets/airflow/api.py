@@ -60,7 +60,7 @@ class Api:
             )
         if section.user is not None and section.password is None:
             raise ConfigError(f"{self._where}: a user, and no password. Mend: password = 'env:AIRFLOW_PASSWORD'")
-        self.url = section.url.rstrip("/")
+        self.url = section.url.rstrip("/").removesuffix("/api/v2")
         self._waits = WAITS if waits is None else waits
         self._token: str | None = None
         self._open = urllib.request.build_opener(_NoRedirect).open
