@@ -39,7 +39,7 @@ tags = ["conformance"]
 
 [environments.prod.alerts.channels]
 mail = "env:MAIL_URL"
-hook = "env:HOOK_URL"
+hook = "airflow:var/hook"
 
 [environments.other]
 inherits = "prod"

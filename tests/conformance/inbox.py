@@ -56,7 +56,7 @@ def listening() -> Iterator[Inbox]:
         mail.start()
         inbox.variables = {
             "MAIL_URL": f"mailto://127.0.0.1:{port}/?from=ff@example.org&to=team@example.org&mode=insecure",
-            "HOOK_URL": f"json://127.0.0.1:{hook.server_port}/canary-token",
+            "AIRFLOW_VAR_HOOK": f"json://127.0.0.1:{hook.server_port}/canary-token",
         }
         try:
             yield inbox
