@@ -1,0 +1,154 @@
+"""A whole run on the emulator: task graph, procedure, job services; beside a run of the local engine."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from firnflow.engine.request import RunRequest
+from firnflow.engine.run import run
+from firnflow.project import load_project
+from firnflow.stores.state import State
+from firnflow.stores.state.deployments import Deployments
+from firnflow.targets.apply import apply_plan
+from firnflow.targets.plan import plan_apply
+from firnflow.targets.snowflake.account import Account
+from firnflow.targets.snowflake.target import SnowflakeTarget
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
+PIPELINES = """
+from typing import Literal
+
+import ibis
+
+import firnflow as ff
+
+
+class Params(ff.Params):
+    count: int = 10
+    goal: float = 4.0
+
+
+@ff.task
+def numbers(count: int) -> ibis.Table:
+    return ibis.range(count).unnest().name("n").as_table()
+
+
+@ff.task
+def scaled(rows: ibis.Table, by: int) -> float:
+    return by * float(rows.n.mean().execute())
+
+
+@ff.task
+def best(found: list[float]) -> float:
+    return max(found)
+
+
+@ff.task
+def judge(score: float, goal: float) -> Literal["promote", "alert"]:
+    return "promote" if score > goal else "alert"
+
+
+@ff.task
+def promote(score: float) -> float:
+    return score
+
+
+@ff.task
+def alert(score: float) -> str:
+    return "too low"
+
+
+@ff.task
+def record(promoted: float | None, alerted: str | None) -> list[str]:
+    return [str(promoted), str(alerted)]
+
+
+@ff.task
+def end(summary: ff.RunSummary) -> str:
+    return ", ".join(sorted(f"{name} {status}" for name, status in summary.tasks.items()))
+
+
+@ff.pipeline(params=Params, finalizer=end)
+def judged(p):
+    rows = numbers(p.count)
+    score = best(scaled.map(rows, by=[1, 2]))
+    verdict = judge(score, p.goal)
+    with verdict.case("promote"):
+        promoted = promote(score)
+    with verdict.case("alert"):
+        alerted = alert(score)
+    record(promoted, alerted)
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project on this machine, whose jobs are told where its state and artifacts are."""
+    given = {"FIRNFLOW_STATE": f"sqlite:///{tmp_path}/there.db", "FIRNFLOW_ARTIFACTS": str(tmp_path / "there")}
+    (tmp_path / "pipelines.py").write_text(PIPELINES)
+    (tmp_path / "firnflow.toml").write_text(
+        '[project]\nname = "shop"\n[environments.prod]\norchestrator = "snowflake"\n[environments.prod.snowflake]\n'
+        'database = "ml"\nschema = "whole"\nwarehouse = "wh"\nimage = "/ml/whole/images/shop:1"\npool = "p"\n'
+        'pools.p = { name = "whole", family = "CPU_X64_S" }\n'
+        f"variables = {{ {', '.join(f'{name} = {json.dumps(value)}' for name, value in given.items())} }}\n"
+    )
+    return load_project(tmp_path, "prod")
+
+
+def test_a_run_of_a_task_graph_comes_to_what_a_local_run_does(project, connect, tmp_path):
+    admin = connect().cursor()
+    made = ("DATABASE", "ML"), ("SCHEMA", "ML.WHOLE"), ("WAREHOUSE", "WH"), ("IMAGE REPOSITORY", "ML.WHOLE.IMAGES")
+    for kind, name in made:
+        admin.execute(f"CREATE {kind} IF NOT EXISTS {name}")
+    target = SnowflakeTarget(project, Account(connect))
+    state = State(f"sqlite:///{tmp_path}/applied.db")
+    deployments = Deployments(state, "shop", "prod", "snowflake")
+    apply_plan(plan_apply(target, deployments), target, deployments, "me@here")
+    state.close()
+    admin.execute("EXECUTE TASK ML.WHOLE.JUDGED")
+    history = ended(admin, "JUDGED$FINALIZER", seconds=200)
+    assert history.pop("JUDGED$ALERT") == "SKIPPED"
+    assert set(history.values()) == {"SUCCEEDED"}, history
+    assert len(history) == 9
+    run_id = next(iter(runs(f"{tmp_path}/there.db")))
+    there = outputs(f"{tmp_path}/there.db", run_id)
+    here = run(load_project(tmp_path), RunRequest("judged", inline=True))
+    assert there == outputs(f"{tmp_path}/.firnflow/state.db", here.run)
+    assert len(there) == 8
+
+
+def ended(cursor, last, seconds):
+    """Wait until a task has ended; return name → state of all tasks."""
+    until = time.monotonic() + seconds
+    while True:
+        cursor.execute("SELECT NAME, STATE, ERROR_MESSAGE FROM TABLE(ML.INFORMATION_SCHEMA.TASK_HISTORY())")
+        found = {name: state if state != "FAILED" else said for name, state, said in cursor.fetchall()}
+        if found.get(last) not in {None, "SCHEDULED", "EXECUTING"}:
+            return {name: how for name, how in found.items() if name.startswith("JUDGED")}
+        assert time.monotonic() < until, found
+        time.sleep(0.5)
+
+
+def runs(database):
+    """Return the ids of all runs."""
+    state = State(f"sqlite:///{database}")
+    try:
+        return [each.id for each in state.runs()]
+    finally:
+        state.close()
+
+
+def outputs(database, run_id):
+    """Return (task, element, output) → digest of all that a run has committed."""
+    state = State(f"sqlite:///{database}")
+    try:
+        attempts = [each for each in state.attempts(run_id) if each.outputs]
+        return {
+            (each.task, each.element, name): ref["digest"] for each in attempts for name, ref in each.outputs.items()
+        }
+    finally:
+        state.close()
