@@ -39,6 +39,7 @@ class Airflow:
         database: SQLAlchemy URL of an empty database.
         variables: given to its processes, and by them to the tasks.
         celery: run tasks by Celery.
+        settings: of Airflow, `SECTION__KEY`, besides those that make it small and quick.
         port: of the page; 0: a free one.
     """
 
@@ -47,6 +48,7 @@ class Airflow:
     database: str
     variables: Mapping[str, str] = field(default_factory=dict)
     celery: Celery | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     rest: Rest = field(init=False)
@@ -55,7 +57,7 @@ class Airflow:
     def __post_init__(self) -> None:
         self.dags.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
-        self.rest = Rest(self.url, self._until)
+        self.rest = Rest(self.url, self.until)
 
     @property
     def dags(self) -> Path:
@@ -147,7 +149,7 @@ class Airflow:
             **{name: _worker(name, queues) for name, queues in workers.items()},
         }
 
-    def _until(self, is_so: Callable[[], bool], seconds: float, what: str) -> None:
+    def until(self, is_so: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait until something is so; raise RuntimeError after `seconds`."""
         end = time.monotonic() + seconds
         while not is_so():
@@ -160,7 +162,7 @@ class Airflow:
         return "\n".join(f"--- {each}\n{(self.home / f'{each}.log').read_text()[-2000:]}" for each in services)
 
     def _settings(self) -> dict[str, str]:
-        """Return what makes Airflow small, and quick to notice what has died."""
+        """Return what makes Airflow small and quick."""
         database = self.database
         settings = {
             "API__BASE_URL": self.url,
@@ -177,14 +179,10 @@ class Airflow:
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",  # of files that have not changed
             "DAG_PROCESSOR__REFRESH_INTERVAL": "2",
             "DATABASE__SQL_ALCHEMY_CONN": database,
-            "SCHEDULER__JOB_HEARTBEAT_SEC": "2",
-            "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "3",
-            "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "12",
             "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
-            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
-            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
             "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            **self.settings,
         }
         if self.celery is not None:
             settings["CELERY__BROKER_URL"] = self.celery.broker

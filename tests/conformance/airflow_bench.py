@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from airflow_rest import Rest
 
 PROJECTS = ("conformance", *SMALL)
+WATCHFUL = {
+    "SCHEDULER__JOB_HEARTBEAT_SEC": "2",
+    "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+}
+"""What lets Airflow notice soon what has died; any sooner, and a busy machine is taken for a dead one."""
 PREFIX = "c_"
 """Before the names of the small pipelines."""
 
@@ -113,7 +120,7 @@ def running(
             variables = {f"{name.upper()}_STATE": url for name, url in states.items()}
             variables |= inbox.variables
             variables |= {"FIRNFLOW_TRACKING": "none", "NO_PROXY": "127.0.0.1"}
-            airflow = Airflow(python, home, database, {**variables, **guard.variables}, celery)
+            airflow = Airflow(python, home, database, {**variables, **guard.variables}, celery, WATCHFUL)
             with airflow:
                 here = {"dags": str(airflow.dags), "url": airflow.url}
                 yield Bench(airflow, postgres, inbox, states, variables, {**here, **section})

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from airflow_bench import Bench
 
-LONG = 120.0
-"""Seconds until Airflow must have noticed: it gives up a silent task after 20, a silent scheduler after 12."""
+LONG = 180.0
+"""Seconds until Airflow must have noticed: it gives up a silent task after 40."""
 
 
 @dataclass

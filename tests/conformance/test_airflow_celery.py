@@ -35,9 +35,10 @@ def bench(project, airflow_python, tmp_path_factory):
         with running(airflow_python, home, celery, section) as bench:
             bench.apply((project, "prod"), (home / "examples" / "mortgage", "airflow"))
             bench.rest.wait_until_up()
-            bench.rest.wait_for_dags({"mortgage", "c_placed", "c_steady"})
+            bench.rest.wait_for_dags({"mortgage", "c_placed", "c_steady", "c_failing"})
             bench.trigger("mortgage", "mortgage")
             bench.trigger("placed", "c_placed")
+            bench.trigger("a failure", "c_failing")
             yield bench
 
 
@@ -49,6 +50,17 @@ def test_a_task_runs_where_its_queue_is_served(bench):
     assert {name: tasks[name]["queue"] for name in ("left", "there")} == {"left": "default", "there": "large"}
     logs = {worker: (bench.airflow.home / f"{worker}.log").read_text() for worker in WORKERS}
     assert [worker for worker, text in logs.items() if tasks["there"]["id"] in text] == ["large"]
+
+
+def test_a_failed_run_is_told_once_by_mail_and_to_a_web_hook(bench):
+    assert bench.ended("a failure") == "failed"
+    inbox, run = bench.inbox, bench.run_id("a failure")
+    bench.airflow.until(lambda: bool(inbox.mails and inbox.posts), 60, "a mail and a post")
+    (told,) = inbox.posts
+    assert run in told
+    assert "no luck with 1" in told
+    (mail,) = inbox.mails
+    assert "Subject: failing failed" in mail
 
 
 def test_an_example_gives_the_same_digests_as_here(bench):
