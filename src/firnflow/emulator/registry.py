@@ -24,7 +24,8 @@ _STAGES = ("stages", "moving", "loading", "unloading", "inferring")
 _TASKS = ("context", "statements", "listings", "history")
 _PROGRAMS = ("procedures", "anonymous", "calls")
 _JOBS = ("services", "listings", "ml_jobs")
-"""The modules of `objects`, `stages`, `tasks`, `programs` and `jobs` that register what they know."""
+_MODELS = ("versions", "statements")
+"""The modules of each package that register what they know."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def relation(name: str) -> Callable[[Callable[..., Result]], Callable[..., Resul
 
 def load() -> None:
     """Import the modules that register what they know."""
-    packages = {"objects": _TOPICS, "stages": _STAGES, "tasks": _TASKS, "programs": _PROGRAMS, "jobs": _JOBS}
+    packages = {"objects": _TOPICS, "stages": _STAGES, "tasks": _TASKS, "programs": _PROGRAMS}
+    packages |= {"jobs": _JOBS, "models": _MODELS}
     for package, topics in packages.items():
         for topic in topics:
             importlib.import_module(f"firnflow.emulator.{package}.{topic}")

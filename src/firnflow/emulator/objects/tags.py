@@ -107,7 +107,7 @@ def references(session: Session, tag: Sequence[str]) -> list[dict[str, Any]]:
 @relation("TAG_REFERENCES")
 def _tag_references(session: Session, name: str, domain: str) -> Result:
     """https://docs.snowflake.com/en/sql-reference/functions/tag_references: the tags of one object."""
-    kinds = RELATIONS if domain.upper() == "TABLE" else (domain.upper(),)
+    kinds = _kinds(domain)
     path = session.path(kinds[0], Reader(name).name())
     things = [thing for kind in kinds if (thing := session.account.catalog.get(kind, path))]
     if not things:
@@ -124,7 +124,7 @@ def _tag_references(session: Session, name: str, domain: str) -> Result:
 @function("SYSTEM$GET_TAG")
 def _get_tag(session: Session, tag: str, name: str, domain: str) -> str | None:
     """https://docs.snowflake.com/en/sql-reference/functions/system_get_tag: the value of a tag on an object."""
-    kinds = RELATIONS if domain.upper() == "TABLE" else (domain.upper(),)
+    kinds = _kinds(domain)
     path = session.path(kinds[0], Reader(name).name())
     place = _place(session.path("TAG", Reader(tag).name()), "")
     found: list[str | None] = [
@@ -159,6 +159,18 @@ def _entity_detail(session: Session, domain: str, name: str, asked: str) -> str:
         held = found[0].body.get("tags", {}).items()
         return json.dumps({"tagReferencesInfo": {"tagReferenceList": [_detail(found[0], *each) for each in held]}})
     raise errors.unknown(f"ENTITY_DETAIL {domain} {asked}", ["ENTITY_DETAIL TAG", "ENTITY_DETAIL TABLE"])
+
+
+def _kinds(domain: str) -> tuple[str, ...]:
+    """Return the kinds of objects that a domain holds.
+
+    Raises:
+        SnowflakeError: there is no such domain.
+    """
+    word = {"MODULE": "MODEL"}.get(domain.upper(), domain.upper())
+    if word not in KINDS:
+        raise errors.unknown(f"domain {domain}", KINDS)
+    return RELATIONS if word == "TABLE" else (word,)
 
 
 def _detail(thing: Object, place: str, value: str) -> dict[str, str]:

@@ -19,9 +19,15 @@ from firnflow.emulator.objects import relations
 from firnflow.targets.snowflake.grammar.values import Location, Uri
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firnflow.emulator.account import Account
     from firnflow.emulator.catalog import FullName
     from firnflow.emulator.session import Session
+
+
+URI_PLACES: dict[str, Callable[[Session, str], Place]] = {}
+"""What finds the place of `snow://KIND/…`, by kind."""
 
 
 class File(NamedTuple):
@@ -105,6 +111,14 @@ def folder(account: Account, path: FullName) -> Path:
     return found
 
 
+def _of_uri(session: Session, uri: str) -> Place:
+    """Return the place that `snow://…` names."""
+    known = next((find for kind, find in URI_PLACES.items() if uri.lower().startswith(f"snow://{kind}/")), None)
+    if known is None:
+        raise errors.unknown(uri, ["@stage/path", *(f"snow://{kind}/" for kind in URI_PLACES)])
+    return known(session, uri)
+
+
 def place(session: Session, where: Location | Uri, *privileges: str) -> Place:
     """Return a place in a stage on which the session has one of the privileges.
 
@@ -112,7 +126,7 @@ def place(session: Session, where: Location | Uri, *privileges: str) -> Place:
         SnowflakeError: there is no such stage, or it may not use it so.
     """
     if not isinstance(where, Location):
-        raise errors.unknown(where.text, ["@stage/path", "@~/path", "@%table/path"])
+        return _of_uri(session, where.text)
     path = str(PurePosixPath(where.path)) if where.path else ""
     path += "/" if where.path.endswith("/") and path else ""
     if ".." in PurePosixPath(path).parts or path.startswith("/"):

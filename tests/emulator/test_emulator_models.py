@@ -1,0 +1,71 @@
+"""The Model Registry, driven by Snowflake's own client: what is logged comes back, and a version is never replaced."""
+
+from __future__ import annotations
+
+import uuid
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def snow(server):
+    from snowflake.snowpark import Session
+
+    place = {"protocol": "http", "host": "127.0.0.1", "port": server.port, "account": "emulator"}
+    session = Session.builder.configs({**place, "user": "EMULATOR", "password": "any"}).create()
+    name = f"M{uuid.uuid4().hex[:8].upper()}"
+    session.sql(f"CREATE DATABASE {name}").collect()
+    yield session
+    session.sql(f"DROP DATABASE {name}").collect()
+    session.close()
+
+
+def test_a_model_is_logged_versioned_and_loaded(snow):
+    from sklearn.linear_model import LogisticRegression
+    from snowflake.ml.registry import Registry
+
+    rows = pd.DataFrame({"A": np.arange(20.0), "B": np.arange(20.0) % 3})
+    model = LogisticRegression().fit(rows, (rows["A"] > 10).astype(int))
+    registry = Registry(snow, database_name=snow.get_current_database().strip('"'), schema_name="PUBLIC")
+    how = {"target_platforms": ["SNOWPARK_CONTAINER_SERVICES"], "pip_requirements": ["scikit-learn"]}
+    first = registry.log_model(
+        model, model_name="M", version_name="V1", sample_input_data=rows, metrics={"auc": 0.9}, comment="first", **how
+    )
+    registry.log_model(model, model_name="M", version_name="V2", sample_input_data=rows, **how)
+    with pytest.raises(ValueError, match="already existed"):
+        registry.log_model(model, model_name="M", version_name="V1", sample_input_data=rows, **how)
+    assert first.show_metrics() == {"auc": 0.9}
+    assert first.comment == "first"
+    assert "PREDICT" in {each["name"] for each in first.show_functions()}
+    logged = registry.get_model("M")
+    assert logged.default.version_name == "V1"
+    logged.default = "V2"
+    first.set_alias("champion")
+    assert logged.version("champion").version_name == "V1"
+    loaded = logged.version("champion").load(force=True)
+    assert list(loaded.predict(rows)) == list(model.predict(rows))
+    snow.sql("CREATE TAG team").collect()
+    logged.set_tag("team", "red")
+    assert list(logged.show_tags().values()) == ["red"]
+    logged.delete_version("V1")
+    assert list(logged.show_versions()["name"]) == ["V2"]
+    registry.delete_model("M")
+    assert len(registry.show_models()) == 0
+
+
+def test_what_is_wrong_with_a_version_is_said(sql):
+    sql("CREATE STAGE s")
+    for statement, said in (
+        ("CREATE MODEL m WITH VERSION v FROM @s", "No MANIFEST.yml"),
+        ("ALTER MODEL nosuch SET DEFAULT_VERSION = v", "does not exist or not authorized"),
+        ("SHOW VERSIONS IN MODEL nosuch", "does not exist or not authorized"),
+        ("LIST 'snow://model/nosuch/versions/v/'", "does not exist or not authorized"),
+        ("LIST 'snow://nosuch/x'", "Unsupported feature"),
+    ):
+        error = sql.refused(statement)
+        assert said in str(error), f"{statement}: {error}"
+    assert sql("SHOW MODELS") == []
