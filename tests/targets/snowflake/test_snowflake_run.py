@@ -13,6 +13,7 @@ from firnflow.project import load_project
 from firnflow.stores.state import State
 from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
+from firnflow.targets.explain import compare
 from firnflow.targets.plan import plan_apply
 from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.target import SnowflakeTarget
@@ -87,37 +88,50 @@ def judged(p):
 
 @pytest.fixture
 def project(tmp_path):
-    """A project on this machine, whose jobs are told where its state and artifacts are."""
+    """Return what makes the project of some code, whose jobs are told where its state and artifacts are."""
     given = {"FIRNFLOW_STATE": f"sqlite:///{tmp_path}/there.db", "FIRNFLOW_ARTIFACTS": str(tmp_path / "there")}
-    (tmp_path / "pipelines.py").write_text(PIPELINES)
-    (tmp_path / "firnflow.toml").write_text(
-        '[project]\nname = "shop"\n[environments.prod]\norchestrator = "snowflake"\n[environments.prod.snowflake]\n'
-        'database = "ml"\nschema = "whole"\nwarehouse = "wh"\nimage = "/ml/whole/images/shop:1"\npool = "p"\n'
-        'pools.p = { name = "whole", family = "CPU_X64_S" }\n'
-        f"variables = {{ {', '.join(f'{name} = {json.dumps(value)}' for name, value in given.items())} }}\n"
-    )
-    return load_project(tmp_path, "prod")
+
+    def make(name, code, environment="prod"):
+        root = tmp_path / name
+        root.mkdir(exist_ok=True)
+        (root / "pipelines.py").write_text(code)
+        (root / "firnflow.toml").write_text(
+            '[project]\nname = "shop"\n[environments.prod]\norchestrator = "snowflake"\n'
+            '[environments.prod.snowflake]\ndatabase = "ml"\nschema = "whole"\nwarehouse = "wh"\n'
+            'image = "/ml/whole/images/shop:1"\npool = "p"\npools.p = { name = "whole", family = "CPU_X64_S" }\n'
+            f"variables = {{ {', '.join(f'{key} = {json.dumps(value)}' for key, value in given.items())} }}\n"
+        )
+        return load_project(root, environment)
+
+    return make
 
 
-def test_a_run_of_a_task_graph_comes_to_what_a_local_run_does(project, connect, tmp_path):
+def test_a_run_comes_to_what_a_local_one_does_and_ends_on_the_code_that_it_began_with(project, connect, tmp_path):
     admin = connect().cursor()
     made = ("DATABASE", "ML"), ("SCHEMA", "ML.WHOLE"), ("WAREHOUSE", "WH"), ("IMAGE REPOSITORY", "ML.WHOLE.IMAGES")
     for kind, name in made:
         admin.execute(f"CREATE {kind} IF NOT EXISTS {name}")
-    target = SnowflakeTarget(project, Account(connect))
     state = State(f"sqlite:///{tmp_path}/applied.db")
     deployments = Deployments(state, "shop", "prod", "snowflake")
-    apply_plan(plan_apply(target, deployments), target, deployments, "me@here")
-    state.close()
+
+    def applied(*code):
+        target = SnowflakeTarget(project(*code), Account(connect))
+        plan = plan_apply(target, deployments)
+        apply_plan(plan, target, deployments, "me@here")
+        return plan
+
+    applied("first", PIPELINES)
     admin.execute("EXECUTE TASK ML.WHOLE.JUDGED")
-    history = ended(admin, "JUDGED$FINALIZER", seconds=200)
+    change = applied("second", PIPELINES.replace("    return score\n", "    return -score\n")).actions[-1]
+    state.close()
+    assert list(compare(change.facts, change.resource.facts)) == ["task promote"]
+    history = ended(admin, "JUDGED$FINALIZER", seconds=250)
     assert history.pop("JUDGED$ALERT") == "SKIPPED"
     assert set(history.values()) == {"SUCCEEDED"}, history
     assert len(history) == 9
-    run_id = next(iter(runs(f"{tmp_path}/there.db")))
-    there = outputs(f"{tmp_path}/there.db", run_id)
-    here = run(load_project(tmp_path), RunRequest("judged", inline=True))
-    assert there == outputs(f"{tmp_path}/.firnflow/state.db", here.run)
+    there = outputs(f"{tmp_path}/there.db")
+    run(project("first", PIPELINES, "local"), RunRequest("judged", inline=True))
+    assert there == outputs(f"{tmp_path}/first/.firnflow/state.db")
     assert len(there) == 8
 
 
@@ -133,20 +147,12 @@ def ended(cursor, last, seconds):
         time.sleep(0.5)
 
 
-def runs(database):
-    """Return the ids of all runs."""
+def outputs(database):
+    """Return (task, element, output) → digest of all that the only run in a state has committed."""
     state = State(f"sqlite:///{database}")
     try:
-        return [each.id for each in state.runs()]
-    finally:
-        state.close()
-
-
-def outputs(database, run_id):
-    """Return (task, element, output) → digest of all that a run has committed."""
-    state = State(f"sqlite:///{database}")
-    try:
-        attempts = [each for each in state.attempts(run_id) if each.outputs]
+        (found,) = state.runs()
+        attempts = [each for each in state.attempts(found.id) if each.outputs]
         return {
             (each.task, each.element, name): ref["digest"] for each in attempts for name, ref in each.outputs.items()
         }
