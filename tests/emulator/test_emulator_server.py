@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
+import uuid
 
 import pytest
 
@@ -95,3 +98,35 @@ def test_an_account_survives_its_server_and_a_folder_has_one(start, tmp_path):
     with again.connect(database="kept", schema="public") as connection:
         assert connection.cursor().execute("SELECT SUM(id) AS s FROM t").fetchall() == [(3,)]
     assert again.stop() == 0
+
+
+def test_what_cannot_be_opened_is_said(tmp_path):
+    file, damaged = tmp_path / "file", tmp_path / "damaged"
+    file.write_text("no folder")
+    damaged.mkdir()
+    (damaged / "catalog.sqlite").write_text("no database, but long enough to be read as one" * 100)
+    for folder in (file, damaged):
+        command = [sys.executable, "-m", "firnflow", "emulate", "--port", "0", "--data", str(folder)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 1
+        assert f"The account in {folder} cannot be opened" in ended.stderr
+        assert "Mend: give another folder with --data" in ended.stderr
+
+
+def test_a_request_that_is_sent_again_is_not_done_again(server, sql):
+    """What a connector does when the connection breaks before the answer is there."""
+    sql("CREATE TABLE t (a INT)")
+    session = sql.connection.rest
+    request = str(uuid.uuid4())
+    answers = []
+    for _ in range(2):
+        url = f"http://127.0.0.1:{server.port}/queries/v1/query-request?requestId={request}"
+        body = json.dumps({"sqlText": "INSERT INTO t VALUES (1)"}).encode()
+        headers = {"Authorization": f'Snowflake Token="{session.token}"', "Content-Type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
+            answers.append(json.load(answer)["data"])
+    assert answers[0]["queryId"] == answers[1]["queryId"]
+    assert answers[0]["rowset"] == answers[1]["rowset"] == [["1"]]
+    assert sql("SELECT COUNT(*) FROM t") == [(1,)]
+    with urllib.request.urlopen(urllib.request.Request(url, body, {"Authorization": "none"}), timeout=30) as answer:
+        assert json.load(answer)["code"] == "390101"

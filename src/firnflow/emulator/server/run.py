@@ -6,15 +6,18 @@ import contextlib
 import shutil
 import signal
 import socket
+import sqlite3
 import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firnflow.errors import MissingExtraError, UsageError
+from firnflow.errors import MissingExtraError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from firnflow.emulator.account import Account
 
 LOOPBACK = "127.0.0.1"
 
@@ -30,6 +33,7 @@ def serve(port: int, data: Path | None, ready: Callable[[int], None]) -> None:
     Raises:
         MissingExtraError: the extra `emulator` is not installed.
         UsageError: the port is taken.
+        StoreError: the folder cannot be used.
         RunConflictError: another server holds the folder.
     """
     try:
@@ -37,13 +41,12 @@ def serve(port: int, data: Path | None, ready: Callable[[int], None]) -> None:
         import uvicorn
     except ImportError as error:
         raise MissingExtraError(error.name or "fakesnow", "emulator") from error
-    from firnflow.emulator.account import Account
     from firnflow.emulator.server.app import app_of
 
     listening = _listen(port)
     folder = data or Path(tempfile.mkdtemp(prefix="firnflow-emulator-"))
     try:
-        account = Account(folder)
+        account = _opened(folder)
         account.port = listening.getsockname()[1]
         with contextlib.closing(listening), contextlib.closing(account):
             config = uvicorn.Config(app_of(account), log_level="warning", timeout_graceful_shutdown=2, lifespan="off")
@@ -51,6 +54,26 @@ def serve(port: int, data: Path | None, ready: Callable[[int], None]) -> None:
     finally:
         if data is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _opened(folder: Path) -> Account:
+    """Return the account of a folder.
+
+    Raises:
+        StoreError: the folder is none, cannot be written, or holds something else or a damaged account.
+        RunConflictError: another server holds it.
+    """
+    import duckdb
+
+    from firnflow.emulator.account import Account
+
+    try:
+        return Account(folder)
+    except (OSError, sqlite3.Error, duckdb.Error) as error:
+        said = str(error).splitlines()[0]
+        raise StoreError(
+            f"The account in {folder} cannot be opened: {said}. Mend: give another folder with --data"
+        ) from error
 
 
 def _until_stopped(server: Any, listening: socket.socket, ready: Callable[[int], None]) -> None:
