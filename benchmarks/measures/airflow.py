@@ -26,9 +26,10 @@ def measure(bench: Bench) -> Result:
         "`@task` functions. Each file is parsed in a fork of a process that has loaded Airflow, as Airflow's DAG "
         "processor does it; *inside* is the sum over the files, of which each has its DAG made and serialized. "
         "*One file, cold* is a process that loads Airflow and parses one of them. Memory is the most that a file takes "
-        f"for itself, with the pages of Airflow that it touches.\n\nTasks: two chains of {CHAIN} tasks that add one to a number, in turns on one Airflow with "
-        "LocalExecutor, which has its data in PostgreSQL, as the state of Firnflow has. Plain tasks run in Airflow's "
-        "own process; ours in the project's environment, so that a second Python starts for each.",
+        "for itself, with the pages of Airflow that it touches.\n\n"
+        f"Tasks: two chains of {CHAIN} tasks that add one to a number, in turns on one Airflow with LocalExecutor, "
+        "which has its data in PostgreSQL, as the state of Firnflow has. Plain tasks run in Airflow's own process; ours "
+        "in the project's environment, so that a second Python starts for each.",
     )
     if not PYTHON.exists():
         result.verdicts.append(Verdict("Airflow", "–", "not measured: make airflow", None))
