@@ -28,8 +28,8 @@ def measure(bench: Bench) -> Result:
         "*One file, cold* is a process that loads Airflow and parses one of them. Memory is the most that a file takes "
         "for itself, with the pages of Airflow that it touches.\n\n"
         f"Tasks: two chains of {CHAIN} tasks that add one to a number, in turns on one Airflow with LocalExecutor, "
-        "which has its data in PostgreSQL, as the state of Firnflow has. Plain tasks run in Airflow's own process; ours "
-        "in the project's environment, so that a second Python starts for each.",
+        "which has its data in PostgreSQL, as the state of Firnflow has. Plain tasks run in Airflow's own process; "
+        "ours in the project's environment, so that a second Python starts for each.",
     )
     if not PYTHON.exists():
         result.verdicts.append(Verdict("Airflow", "–", "not measured: make airflow", None))
