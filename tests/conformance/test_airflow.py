@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.server,
     pytest.mark.timeout(900),  # the first test waits for all that is under way
-    pytest.mark.xdist_group("airflow"),
 ]
 CHOSEN = cases.that("airflow")
 THEIRS = """
