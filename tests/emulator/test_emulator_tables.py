@@ -74,6 +74,19 @@ def test_a_dropped_table_comes_back(sql):
     assert "does not exist" in str(sql.refused("UNDROP TABLE nosuch"))
 
 
+def test_values_are_what_snowflake_makes_of_them(sql):
+    sql("CREATE TABLE t (id INT, d DATE, n NUMBER(10, 2), s VARCHAR)")
+    sql("INSERT INTO t VALUES (1, '2020-01-31', 0.1, 'x'), (2, '2021-12-01', 0.2, NULL)")
+    found = sql("SELECT SUM(id) AS i, SUM(n) AS n, SUM(id) OVER () AS w FROM t GROUP BY id ORDER BY id")
+    assert [repr(value) for value in found[0]] == ["1", "Decimal('0.10')", "3"]
+    assert sql("SELECT TO_CHAR(d, 'YYYY-MM'), TO_VARCHAR(d, 'DD.MM.YY HH24:MI') FROM t WHERE id = 1") == [
+        ("2020-01", "31.01.20 00:00")
+    ]
+    assert sql("SELECT {'a': 1, 'B': [1, 2]} AS o, AVG(id) AS m FROM t") == [('{"a":1,"B":[1,2]}', 1.5)]
+    for statement in ("SELECT SUM(s) FROM t", "SELECT AVG(s) FROM t", "SELECT TO_CHAR(d, 'QQQ') FROM t"):
+        sql.refused(statement)
+
+
 def test_tables_swap_with_what_is_granted(sql):
     sql("CREATE TABLE a AS SELECT 1 AS x")
     sql("CREATE TABLE b AS SELECT 2 AS x")

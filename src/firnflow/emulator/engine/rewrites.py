@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
+
+_PARTS = {
+    "YYYY": "%Y", "YY": "%y", "MMMM": "%B", "MON": "%b", "MM": "%m", "DD": "%d", "DY": "%a",
+    "HH24": "%H", "HH12": "%I", "MI": "%M", "SS": "%S", "FF6": "%f", "FF3": "%g", "AM": "%p", "PM": "%p",
+}
+"""Parts of a format: https://docs.snowflake.com/en/sql-reference/date-time-input-output"""
 
 
 def as_meant(tree: Any) -> Any:
     """Return a tree that DuckDB understands as Snowflake understands the one that was given."""
     _keep_keys(tree)
     _without_parentheses(tree)
+    _exact_sums(tree)
+    _formatted(tree)
     return tree
 
 
@@ -37,3 +46,50 @@ def _without_parentheses(tree: Any) -> None:
             if node.args.get("alias") is not None:
                 inner.set("alias", node.args["alias"])
             node.replace(inner)
+
+
+def _exact_sums(tree: Any) -> None:
+    """Keep sums of whole numbers and decimals exact: fakesnow tries to make each value a double, or else NULL.
+
+    https://docs.snowflake.com/en/sql-reference/functions/sum. What averages and deviations are of is made a double, and
+    an error where it cannot be one.
+    """
+    from sqlglot import exp
+
+    for node in list(tree.find_all(exp.Sum)):
+        node.replace(exp.Anonymous(this="SUM", expressions=[node.this]))
+    for node in list(tree.find_all(exp.Avg, exp.Stddev, exp.StddevSamp, exp.StddevPop, exp.Variance, exp.VariancePop)):
+        if not isinstance(node.this, exp.Cast | exp.Distinct):
+            node.set("this", exp.cast(node.this, "double"))
+
+
+def _formatted(tree: Any) -> None:
+    """Write dates and times in the format that is asked for; fakesnow leaves it out.
+
+    https://docs.snowflake.com/en/sql-reference/functions/to_char
+
+    Raises:
+        SnowflakeError: the format is of numbers, or has parts that are not known here.
+    """
+    from sqlglot import exp
+
+    for node in list(tree.find_all(exp.ToChar)):
+        form = node.args.get("format")
+        if form is None:
+            continue
+        if not isinstance(form, exp.Literal):
+            raise errors.unknown("TO_CHAR with a format that is no constant", ["TO_CHAR(date, 'YYYY-MM-DD')"])
+        moment = exp.cast(node.this, "timestamp")
+        node.replace(exp.Anonymous(this="STRFTIME", expressions=[moment, exp.Literal.string(_strftime(form.this))]))
+
+
+def _strftime(form: str) -> str:
+    """Return a format of Snowflake's in DuckDB's words."""
+    made, at = [], 0
+    while at < len(form):
+        word = next((each for each in _PARTS if form[at:].upper().startswith(each)), None)
+        if word is None and form[at].isalnum():
+            raise errors.unknown(f"TO_CHAR format {form!r}", ["TO_CHAR format 'YYYY-MM-DD HH24:MI:SS'"])
+        made.append(_PARTS[word] if word else form[at].replace("%", "%%"))
+        at += len(word or form[at])
+    return "".join(made)
