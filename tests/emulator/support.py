@@ -6,9 +6,10 @@ from pathlib import Path
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "emulator.md"
 HEAD = "| statement | emulated | |\n|---|---|---|\n"
-PACKAGES = ("firnflow.emulator.objects.", "firnflow.emulator.stages.")
-"""Whose statements stand in the table; those of tasks and programs stand with them."""
+PACKAGES = tuple(f"firnflow.emulator.{each}." for each in ("objects", "stages", "tasks", "programs", "jobs"))
+"""Whose statements stand in the table; those of models do not."""
 
+SPECIFICATION = "spec: {containers: [{name: main, image: /support/s/r/i:1, command: [python, --version]}]}"
 EXAMPLES = """
 CREATE DATABASE support
 ALTER DATABASE support SET COMMENT = 'c'
@@ -92,6 +93,27 @@ CREATE COMPUTE POOL support_cp MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = CPU
 ALTER COMPUTE POOL support_cp SUSPEND
 DESCRIBE COMPUTE POOL support_cp
 SHOW COMPUTE POOLS
+CREATE TASK a WAREHOUSE = COMPUTE_WH AS SELECT 1
+ALTER TASK a SET COMMENT = 'c'
+DESCRIBE TASK a
+SHOW TASKS
+EXECUTE TASK a
+DROP TASK a
+CREATE PROCEDURE p() RETURNS VARCHAR LANGUAGE SQL AS 'BEGIN SELECT 1; END'
+DESCRIBE PROCEDURE p()
+SHOW PROCEDURES
+CALL p()
+DROP PROCEDURE p()
+EXECUTE IMMEDIATE 'BEGIN SELECT 1; END'
+WITH p AS PROCEDURE () RETURNS VARCHAR LANGUAGE SQL AS 'BEGIN SELECT 1; END' CALL p()
+CREATE IMAGE REPOSITORY r
+ALTER COMPUTE POOL support_cp RESUME
+EXECUTE JOB SERVICE IN COMPUTE POOL support_cp FROM SPECIFICATION '{spec}' NAME = j
+DESCRIBE SERVICE j
+SHOW SERVICES
+SHOW SERVICE INSTANCES IN SERVICE j
+DROP SERVICE j
+DROP IMAGE REPOSITORY r
 DROP COMPUTE POOL support_cp
 CREATE NOTIFICATION INTEGRATION support_ni TYPE = EMAIL ENABLED = TRUE
 ALTER NOTIFICATION INTEGRATION support_ni SET ENABLED = FALSE
@@ -159,7 +181,7 @@ def run(sql, file: Path, folder: Path) -> dict[str, tuple[str, str]]:
     known = {key: each for key, each in registry.STATEMENTS.items() if each.run.__module__.startswith(PACKAGES)}
     found = {}
     for line in EXAMPLES.strip().splitlines():
-        statement = line.format(file=file, folder=folder)
+        statement = line.format(file=file, folder=folder, spec=SPECIFICATION)
         key = classify(statement, (), registry.STATEMENTS).key
         sql(statement)
         found[key] = ("partly", known[key].partly) if known[key].partly else ("yes", "")

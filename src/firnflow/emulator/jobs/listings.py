@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from firnflow.emulator import errors
 from firnflow.emulator.jobs.runner import PENDING
 from firnflow.emulator.jobs.services import states_of
 from firnflow.emulator.objects import making
@@ -96,8 +95,3 @@ def _drop(session: Session, given: Statement) -> Result:
     account.catalog.drop("SERVICE", path)
     account.jobs.forget(account.folder / job.body["folder"])
     return status(f"{path[-1]} successfully dropped.")
-
-
-@statement("ALTER SERVICE", "sql-reference/sql/alter-service", partly="nothing of a job can be altered")
-def _alter(_: Session, __: Statement) -> Result:
-    raise errors.unknown("ALTER SERVICE", ["DROP SERVICE", "CALL job!SPCS_CANCEL_JOB()"])
