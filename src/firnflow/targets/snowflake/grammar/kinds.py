@@ -302,6 +302,7 @@ PROCEDURE = Kind(
         "EXTERNAL_ACCESS_INTEGRATIONS": NAMES,
         "SECRETS": Rule(rules.pairs),
         "STRICT": FLAG,
+        **dict.fromkeys(("VOLATILE", "IMMUTABLE"), FLAG),
         "CALLED ON NULL INPUT": FLAG,
         "RETURNS NULL ON NULL INPUT": FLAG,
         "EXECUTE AS": Rule(choice("OWNER", "CALLER", "RESTRICTED CALLER"), ""),
