@@ -207,11 +207,13 @@ def main() -> None:
     from conftest import Server, Sql
 
     server = Server()
-    with tempfile.TemporaryDirectory() as folder, server.connect() as connection:
-        file = Path(folder) / "rows.csv"
-        file.write_text("1\n")
-        made = table(run(Sql(connection), file, Path(folder)))
-    server.stop()
+    try:
+        with tempfile.TemporaryDirectory() as folder, server.connect() as connection:
+            file = Path(folder) / "rows.csv"
+            file.write_text("1\n")
+            made = table(run(Sql(connection), file, Path(folder)))
+    finally:
+        server.stop()
     text = DOCUMENT.read_text()
     DOCUMENT.write_text(text[: text.index(HEAD)] + made)
 

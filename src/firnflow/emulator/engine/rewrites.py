@@ -8,8 +8,21 @@ from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
 
 _PARTS = {
-    "YYYY": "%Y", "YY": "%y", "MMMM": "%B", "MON": "%b", "MM": "%m", "DD": "%d", "DY": "%a",
-    "HH24": "%H", "HH12": "%I", "MI": "%M", "SS": "%S", "FF6": "%f", "FF3": "%g", "AM": "%p", "PM": "%p",
+    "YYYY": "%Y",
+    "YY": "%y",
+    "MMMM": "%B",
+    "MON": "%b",
+    "MM": "%m",
+    "DD": "%d",
+    "DY": "%a",
+    "HH24": "%H",
+    "HH12": "%I",
+    "MI": "%M",
+    "SS": "%S",
+    "FF6": "%f",
+    "FF3": "%g",
+    "AM": "%p",
+    "PM": "%p",
 }
 """Parts of a format: https://docs.snowflake.com/en/sql-reference/date-time-input-output"""
 
