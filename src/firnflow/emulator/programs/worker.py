@@ -44,6 +44,7 @@ def _become(path: Path, pipe: int) -> None:
     status = 1
     try:
         os.setsid()
+        _die_with_parent()
         os.write(pipe, f"{os.getpid()}\n".encode())
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         call = json.loads(path.read_text(encoding="utf-8"))
@@ -62,6 +63,14 @@ def _become(path: Path, pipe: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the program dies (prctl(2), PR_SET_PDEATHSIG); a fork does not inherit it."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def main(call: dict[str, Any], folder: Path) -> dict[str, Any]:
