@@ -55,6 +55,20 @@ def test_an_hour_that_comes_twice_is_two_partitions_and_a_skipped_one_none():
         hour.check("2026-05-01T02b")
 
 
+def test_an_hour_in_whose_middle_the_clock_is_changed_is_one_partition():
+    hour = Hourly("2008-01-01", timezone="America/St_Johns")
+    assert [*hour.between("2008-11-01T23", "2008-11-02T01")] == [
+        "2008-11-01T23",
+        "2008-11-02T00",
+        "2008-11-02T00b",
+        "2008-11-02T01",
+    ]
+    assert hours(hour, "2008-11-02T00") == hours(hour, "2008-11-02T00b") == 1
+    assert [*hour.between("2008-03-08T23", "2008-03-09T02")] == ["2008-03-08T23", "2008-03-09T00", "2008-03-09T02"]
+    lord_howe = Hourly("2026-01-01", timezone="Australia/Lord_Howe")
+    assert [hours(lord_howe, f"2026-04-05T{each}") for each in ("00", "01", "02")] == [1, 1.5, 1]
+
+
 def test_a_day_that_a_country_left_out_is_no_partition():
     day = Daily("2011-12-28", timezone="Pacific/Apia")
     assert [*day.between("2011-12-29", "2011-12-31")] == ["2011-12-29", "2011-12-31"]

@@ -29,10 +29,10 @@ def churn():
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Write files into a fresh project: `make(toml, {"pipelines.py": "…"})`; leave no import or variable behind."""
+    """Write files into a fresh project, `make(toml, {"pipelines.py": "…"})`, that sees no other test's modules."""
     for variable in [name for name in os.environ if name.startswith("FIRNFLOW_")]:
         monkeypatch.delenv(variable)
-    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if not entry.startswith(str(tmp_path.parent))])
     count = 0
 
     def write(toml: str | bytes = '[project]\nname = "shop"\n', files: dict[str, str] | None = None) -> Path:

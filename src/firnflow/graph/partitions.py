@@ -237,7 +237,11 @@ class Hourly(_Timed):
         return wall.replace(fold=int(bool(match[3]))).timestamp()
 
     def _at(self, moment: float) -> str:
-        wall = self._zoned(moment).replace(minute=0, second=0, microsecond=0)
+        # An hour is named as it begins: where the clock is changed in the middle of it (in St. John's at one minute
+        # past midnight, until 2011) what is left of it is no other hour, and none comes in two pieces.
+        shown = self._zoned(moment)
+        begin = self._zoned(moment - dt.timedelta(minutes=shown.minute, seconds=shown.second).total_seconds())
+        wall = begin.replace(minute=0, second=0, microsecond=0)
         return f"{wall:%Y-%m-%dT%H}{'b' if wall.fold and _comes_twice(wall) else ''}"
 
 
