@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import uuid
 
 import numpy as np
@@ -9,6 +10,13 @@ import pandas as pd
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(autouse=True)
+def _swept():
+    """Collect the temporary folders that the client forgets: later they would be a warning in somebody else's test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
