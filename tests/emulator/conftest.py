@@ -54,6 +54,20 @@ def server() -> Iterator[Server]:
         started.stop()
 
 
+@pytest.fixture(scope="module")
+def snow(server: Server) -> Iterator[Any]:
+    """A session of Snowpark in a database of its own."""
+    from snowflake.snowpark import Session
+
+    place = {"protocol": "http", "host": "127.0.0.1", "port": server.port, "account": "emulator"}
+    session = Session.builder.configs({**place, "user": "EMULATOR", "password": "any"}).create()
+    name = f"S{uuid.uuid4().hex[:8].upper()}"
+    session.sql(f"CREATE DATABASE {name}").collect()
+    yield session
+    session.sql(f"DROP DATABASE {name}").collect()
+    session.close()
+
+
 @pytest.fixture
 def start() -> Iterator[Callable[..., Server]]:
     """Start a server of the test's own."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import uuid
 
 import numpy as np
 import pandas as pd
@@ -17,19 +16,6 @@ def _swept():
     """Collect the temporary folders that the client forgets: later they would be a warning in somebody else's test."""
     yield
     gc.collect()
-
-
-@pytest.fixture(scope="module")
-def snow(server):
-    from snowflake.snowpark import Session
-
-    place = {"protocol": "http", "host": "127.0.0.1", "port": server.port, "account": "emulator"}
-    session = Session.builder.configs({**place, "user": "EMULATOR", "password": "any"}).create()
-    name = f"M{uuid.uuid4().hex[:8].upper()}"
-    session.sql(f"CREATE DATABASE {name}").collect()
-    yield session
-    session.sql(f"DROP DATABASE {name}").collect()
-    session.close()
 
 
 def test_a_model_is_logged_versioned_and_loaded(snow):

@@ -4,24 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-import uuid
 
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-
-
-@pytest.fixture(scope="module")
-def snow(server):
-    from snowflake.snowpark import Session
-
-    place = {"protocol": "http", "host": "127.0.0.1", "port": server.port, "account": "emulator"}
-    session = Session.builder.configs({**place, "user": "EMULATOR", "password": "any"}).create()
-    name = f"P{uuid.uuid4().hex[:8].upper()}"
-    session.sql(f"CREATE DATABASE {name}").collect()
-    yield session
-    session.sql(f"DROP DATABASE {name}").collect()
-    session.close()
 
 
 @pytest.fixture

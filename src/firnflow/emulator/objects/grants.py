@@ -74,6 +74,16 @@ def _read_privileges(reader: Reader) -> list[str]:
             return ["ALL"] if found in (["ALL"], ["ALL PRIVILEGES"]) else found
 
 
+def _container(session: Session, reader: Reader) -> FullName:
+    """Read the database or schema that is there."""
+    above = "DATABASE" if reader.take("DATABASE") else "SCHEMA"
+    if above == "SCHEMA":
+        reader.need("SCHEMA")
+    container = session.path(above, reader.name())
+    session.find(above, container)
+    return container
+
+
 def _on(session: Session, reader: Reader) -> tuple[str, list[tuple[str, FullName]]]:
     """Read what is granted on: the kind whose privileges it has, and the objects; a FUTURE grant is on a container."""
     if reader.take("ACCOUNT"):
@@ -82,15 +92,11 @@ def _on(session: Session, reader: Reader) -> tuple[str, list[tuple[str, FullName
         if reader.take(how):
             kind = _word(reader, PLURALS).word
             reader.need("IN")
-            above = "DATABASE" if reader.take("DATABASE") else "SCHEMA"
-            if above == "SCHEMA":
-                reader.need("SCHEMA")
-            container = session.path(above, reader.name())
-            session.find(above, container)
+            container = _container(session, reader)
             if how == "FUTURE":
                 return kind, [(f"FUTURE {kind}", container)]
             return kind, [(kind, thing.path) for thing in session.account.catalog.all(kind, container)]
-    kind = _word(reader, {**KINDS, **{f"{sort} INTEGRATION": KINDS["INTEGRATION"] for sort in ("NOTIFICATION",)}}).word
+    kind = _word(reader, {**KINDS, "NOTIFICATION INTEGRATION": KINDS["INTEGRATION"]}).word
     path = session.path(kind, reader.name())
     if kind in ("PROCEDURE", "FUNCTION") and reader.is_next("("):
         reader.value()
@@ -250,11 +256,7 @@ def _show_future(session: Session, given: Statement) -> Result:
         (role,) = reader.name()
     else:
         reader.need("IN")
-        above = "DATABASE" if reader.take("DATABASE") else "SCHEMA"
-        if above == "SCHEMA":
-            reader.need("SCHEMA")
-        container = session.path(above, reader.name())
-        session.find(above, container)
+        container = _container(session, reader)
     reader.end()
     access = session.account.access
     roles = [role] if role else [thing.name for thing in session.account.catalog.all("ROLE")]

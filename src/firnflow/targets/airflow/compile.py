@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine import mapping
-from firnflow.engine.binding import Value
 from firnflow.engine.driver import FINALIZER
 from firnflow.graph.joins import reads
 from firnflow.graph.kinds import KINDS, UMBRELLAS
@@ -38,7 +37,7 @@ def compile_graph(graph: Graph, settings: Airflow, defaults: dict[str, Any]) -> 
     schedule = graph.schedule
     tasks: list[dict[str, Any]] = []
     for path, node in graph.tasks.items():
-        if node.mapping is not None and _static_elements(path, node) is None:
+        if node.mapping is not None and mapping.written(path, node) is None:
             tasks.append(_elements_task(graph, path, node, settings))
         tasks.append(_task(graph, path, node, settings))
     read = {name for each in tasks for name in each["reads"]}
@@ -71,9 +70,10 @@ def _task(graph: Graph, path: str, node: TaskNode, settings: Airflow) -> dict[st
         **_place(node, settings),
     }
     if node.mapping is not None:
-        elements = _static_elements(path, node)
-        data |= {"elements": elements, "at_once": options.concurrency}
-        if elements is None:
+        found = mapping.written(path, node)
+        elements = [{"element": index, "label": each.label} for index, each in enumerate(found or ())]
+        data |= {"elements": None if found is None else elements, "at_once": options.concurrency}
+        if found is None:
             data["reads"], data["rule"] = [path + ELEMENTS], "all_success"
     for key, what in ((PUBLISH_KEY, "publishes"), (TABLE_KEY, "reads_table")):
         if node.key == key and isinstance(name := node.inputs["name"], FromConstant):
@@ -133,25 +133,9 @@ def _cases(graph: Graph, path: str) -> dict[str, list[list[Any]]]:
     for other, node in graph.tasks.items():
         wanted = [[each.output or "result", each.case] for each in node.when if each.task == path]
         if wanted:
-            below = node.mapping is not None and _static_elements(other, node) is None
+            below = node.mapping is not None and mapping.written(other, node) is None
             found[other + ELEMENTS if below else other] = wanted
     return found
-
-
-def _static_elements(path: str, node: TaskNode) -> list[dict[str, Any]] | None:
-    """Return the elements of a map that is written in the pipeline, or None where a run has to find out."""
-    assert node.mapping is not None  # noqa: S101 - the callers ask
-    lists: dict[str, Any] = {}
-    for name in node.mapping.arguments:
-        wanted = node.inputs[name]
-        if isinstance(wanted, FromConstant):
-            lists[name] = Value(wanted.value)
-        elif isinstance(wanted, FromList) and all(isinstance(item, FromConstant) for item in wanted.items):
-            lists[name] = Value([item.value for item in wanted.items if isinstance(item, FromConstant)])
-        else:
-            return None
-    found = mapping.expand(path, node.mapping, lists, lambda _: None)
-    return [{"element": index, "label": each.label} for index, each in enumerate(found)]
 
 
 def _place(node: TaskNode, settings: Airflow) -> dict[str, Any]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from firnflow.engine.run import params_of
-from firnflow.errors import ConfigError, DeployConflictError
-from firnflow.project.settings import FILE
+from firnflow.errors import DeployConflictError
 from firnflow.stores.state.deployments import Address
 from firnflow.targets.airflow import checks, presence
 from firnflow.targets.airflow.compile import compile_graph
@@ -15,6 +13,7 @@ from firnflow.targets.airflow.files import Bundle, Folder, bundle
 from firnflow.targets.airflow.references import references
 from firnflow.targets.airflow.schedule import weak_points
 from firnflow.targets.base import Found, Resource
+from firnflow.targets.params import defaults
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -89,27 +88,12 @@ class AirflowTarget:
         graph = pipeline.build()
         settings = self._project.settings.airflow
         self.warnings += weak_points(graph.pipeline, graph.schedule, settings.prefix)
-        return graph, compile_graph(graph, settings, self._defaults(pipeline, graph))
+        return graph, compile_graph(graph, settings, defaults(self._project, pipeline, graph))
 
     def _dag(self, graph: Graph, compiled: dict[str, Any]) -> Resource:
         address = Address(DAG, graph.pipeline)
         made = self._bundles[address] = bundle(compiled, graph.model_dump_json(indent=1), self._call, self._mark)
         return Resource(address, made.text, facts(graph, compiled, self._call))
-
-    def _defaults(self, pipeline: Pipeline, graph: Graph) -> dict[str, Any]:
-        """Return the parameters that the environment has values for; Airflow asks people for the others."""
-        layers = [values for _, values in self._project.settings.params.get(graph.pipeline, ())]
-        given = {name.partition(".")[0] for values in layers for name in values}
-        missing = sorted(name for name, field in graph.params.items() if field.required and name not in given)
-        if not missing:
-            return params_of(self._project, pipeline, ())
-        if graph.schedule is not None:
-            raise ConfigError(
-                f"{self._project.root / FILE}: pipeline {graph.pipeline!r} has a schedule, but nobody says what "
-                f"{', '.join(missing)} is then. Mend: {missing[0]} = … in [pipelines.{graph.pipeline}.params], or a "
-                "default"
-            )
-        return {name: value for values in layers for name, value in values.items() if name in graph.params}
 
     def _found(self, address: Address, text: str) -> Found:
         ours = f"# {self._mark}\n" in text

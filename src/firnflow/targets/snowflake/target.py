@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.fingerprint import Fingerprinter
-from firnflow.engine.run import params_of
-from firnflow.errors import ConfigError, DeployConflictError, UsageError
-from firnflow.project.settings import FILE
+from firnflow.errors import DeployConflictError, UsageError
 from firnflow.stores.state.deployments import Address
 from firnflow.targets.base import Found, Resource
+from firnflow.targets.params import defaults
 from firnflow.targets.snowflake import checks, grants
 from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.compile.jobs import Jobs
@@ -148,26 +147,11 @@ class SnowflakeTarget:
     def _graph(
         self, pipeline: Pipeline, graph: Graph, jobs: Jobs, fingerprints: Fingerprinter, waiting: Waiting
     ) -> Resource:
-        defaults = self._defaults(pipeline, graph)
+        given = defaults(self._project, pipeline, graph)
         address = Address(GRAPH, graph.pipeline)
-        compiled = self._compiled[address] = compile_graph(graph, self._place, jobs, defaults, waiting)
-        facts = Facts(jobs, fingerprints, pipeline.tasks).of(graph, compiled, defaults)
+        compiled = self._compiled[address] = compile_graph(graph, self._place, jobs, given, waiting)
+        facts = Facts(jobs, fingerprints, pipeline.tasks).of(graph, compiled, given)
         return Resource(address, wanted_text(compiled, self._place), facts)
-
-    def _defaults(self, pipeline: Pipeline, graph: Graph) -> dict[str, Any]:
-        """Return the parameters that have a value; whoever starts a run gives the others."""
-        layers = [values for _, values in self._project.settings.params.get(graph.pipeline, ())]
-        given = {name.partition(".")[0] for values in layers for name in values}
-        missing = sorted(name for name, field in graph.params.items() if field.required and name not in given)
-        if not missing:
-            return params_of(self._project, pipeline, ())
-        if graph.schedule is not None:
-            raise ConfigError(
-                f"{self._project.root / FILE}: pipeline {graph.pipeline!r} has a schedule, but nobody says what "
-                f"{', '.join(missing)} is then. Mend: {missing[0]} = … in [pipelines.{graph.pipeline}.params], or a "
-                "default"
-            )
-        return {name: value for values in layers for name, value in values.items() if name in graph.params}
 
     def _pools(self) -> Iterator[Resource]:
         """Yield the compute pools that we make."""
