@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+import psutil
+
 from airflow_rest import Rest
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Airflow:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     rest: Rest = field(init=False)
     _starts: dict[str, int] = field(default_factory=dict)
+    _groups: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.dags.mkdir(parents=True, exist_ok=True)
@@ -93,6 +96,7 @@ class Airflow:
                 start_new_session=True,
                 cwd=self.home,
             )
+        self._groups.append(self.pid_of(service))
 
     def pid_of(self, service: str) -> int:
         return self.processes[service].pid
@@ -101,6 +105,16 @@ class Airflow:
     def workers(self) -> set[int]:
         """The processes of Celery's workers."""
         return {self.pid_of(name) for name in (self.celery.workers if self.celery is not None else ())}
+
+    @property
+    def left(self) -> list[int]:
+        """The processes that are in the group of any service, also of one that was killed."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(OSError, psutil.Error):
+                if os.getpgid(process.pid) in self._groups and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process.pid)
+        return found
 
     def revive(self) -> None:
         """Start again what has ended. Raises RuntimeError where that happens too often."""
@@ -111,11 +125,11 @@ class Airflow:
                 self.start(service)
 
     def stop(self) -> None:
-        """Stop all services, and whatever is left of their groups."""
+        """Stop all services, and whatever is left of their groups: a killed scheduler leaves its workers behind."""
         for how, seconds in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
-            for process in self.processes.values():
+            for group in self._groups:
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, how)
+                    os.killpg(group, how)
             for process in self.processes.values():
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(seconds)

@@ -5,18 +5,24 @@ Airflow's services start tasks in process groups of their own: no signal to a gr
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
 import subprocess
 import sys
 import uuid
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 import psutil
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import TracebackType
 
 MARK = "STARTED_BY_DEMO"
 """The variable that holds the mark."""
+_PACE = 0.5
+"""Seconds between two looks at who leads a session: far less than a program of Python takes until it renames itself."""
 
 
 class Guard:
@@ -43,26 +49,55 @@ class Guard:
 
 def marked(mark: str) -> list[psutil.Process]:
     """Return the processes that bear a mark."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark:
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
+    return [process for process in psutil.process_iter() if _bears(process, mark)]
 
 
-def end(mark: str, grace: float) -> None:
-    """End the marked processes: the servers of databases, which wait for their clients, among them."""
-    processes = marked(mark)
+def watch(mark: str, stream: IO[str]) -> set[int]:
+    """Return the sessions that marked processes have led, once a stream is at its end.
+
+    Some of Airflow's processes write their title over their environment, and so over the mark; their session stays.
+    """
+    sessions: set[int] = set()
+    while not select.select([stream], [], [], _PACE)[0]:
+        sessions |= {process.pid for process in _of_sessions(None) if _bears(process, mark)}
+    return sessions
+
+
+def end(mark: str, grace: float, sessions: Collection[int] = ()) -> None:
+    """End the marked processes: the servers of databases, which wait for their clients, among them.
+
+    Args:
+        mark: what they bear.
+        grace: seconds that they have after SIGTERM.
+        sessions: whose processes end too.
+    """
+    processes = marked(mark) + _of_sessions(sessions)
     for process in processes:
         _quietly(process.terminate)
     psutil.wait_procs(processes, grace)
-    while left := marked(mark):
+    while left := marked(mark) + _of_sessions(sessions):
         for process in left:
             _quietly(process.kill)
         psutil.wait_procs(left, 1)
+
+
+def _bears(process: psutil.Process, mark: str) -> bool:
+    try:
+        return bool(process.environ().get(MARK) == mark)
+    except (psutil.Error, OSError):
+        return False
+
+
+def _of_sessions(sessions: Collection[int] | None) -> list[psutil.Process]:
+    """Return the processes of some sessions; None: those that lead one. One that is only not yet waited for is none."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            session = os.getsid(process.pid)
+            is_meant = session == process.pid if sessions is None else session in sessions
+            if is_meant and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def _quietly(act: object) -> None:
@@ -73,5 +108,4 @@ def _quietly(act: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdin.read()
-    end(sys.argv[1], float(sys.argv[2]))
+    end(sys.argv[1], float(sys.argv[2]), watch(sys.argv[1], sys.stdin))

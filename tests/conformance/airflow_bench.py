@@ -127,6 +127,7 @@ def running(
         (mark,) = guard.variables.values()
         left = psutil.wait_procs(marked(mark), 60)[1]  # what sends alerts may need a moment more
         assert [process.cmdline() for process in left] == []
+        assert airflow.left == []
 
 
 os.environ.setdefault("NO_PROXY", "127.0.0.1")
