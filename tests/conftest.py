@@ -39,11 +39,28 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         # Where PYTHONDONTWRITEBYTECODE is set, each of the thousand processes that tests start would compile us anew.
         compileall.compile_dir(SOURCE, quiet=2)
+        config.pluginmanager.register(AtOnce(config), "at-once")
     # Ibis 12 calls methods of DuckDB's that DuckDB 1.5 has renamed.
     for method in ("fetch_arrow_table", "fetch_record_batch"):
         config.addinivalue_line("filterwarnings", rf"ignore:{method}\(\) is deprecated:DeprecationWarning")
     # apprise asks the standard library what kind a picture is.
     config.addinivalue_line("filterwarnings", r"ignore:'imghdr' is deprecated:DeprecationWarning")
+
+
+class AtOnce:
+    """Says of a test that fails which it is and why, when it fails: a run that is ended from outside has no summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._began = time.monotonic()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            reason = report.longreprtext.strip().splitlines() or [""]
+            minutes = (time.monotonic() - self._began) / 60
+            terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+            terminal.write_line(f"\n{minutes:.0f} min: {report.nodeid}, {report.when}: {report.duration:.0f} s")
+            terminal.write_line("\n".join(reason[-12:]))
 
 
 @pytest.hookimpl(trylast=True)
