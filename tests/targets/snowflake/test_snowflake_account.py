@@ -1,4 +1,4 @@
-"""How an account is spoken to: connections that are cut, what is refused, what is weak about a login."""
+"""How an account is spoken to: connections that are cut, what is refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 
 from firnflow.errors import StoreError
 from firnflow.targets.snowflake.account import Account
-from firnflow.targets.snowflake.connection import _warnings
 from firnflow.targets.snowflake.grammar.statements import ListFiles
 from firnflow.targets.snowflake.grammar.values import Location, Name
 from firnflow.targets.snowflake.grants import Need, missing
@@ -75,14 +74,6 @@ def test_what_is_not_there_is_nothing_and_another_error_is_one(errors):
     assert account_of(Connection(gone)).files(LISTING.stage) == {}
     with pytest.raises(StoreError, match="Snowflake refuses"):
         account_of(Connection(errors.ProgrammingError("no", errno=1003))).files(LISTING.stage)
-
-
-def test_a_password_is_noted_and_a_key_pair_is_not():
-    by_password = type("Connection", (), {"_authenticator": "SNOWFLAKE"})
-    assert _warnings(by_password, "shop") == [
-        "connection 'shop' logs in by a password; a key pair is safer: private_key_file in connections.toml"
-    ]
-    assert _warnings(type("Connection", (), {"_authenticator": "SNOWFLAKE_JWT"}), "shop") == []
 
 
 def grants_of(*rows):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.fingerprint import Fingerprinter
 from firnflow.errors import DeployConflictError, UsageError
+from firnflow.stores.snowflake.connection import connect
 from firnflow.stores.state.deployments import Address
 from firnflow.targets.base import Found, Resource
 from firnflow.targets.params import defaults
@@ -16,7 +17,6 @@ from firnflow.targets.snowflake.compile.payload import payload_of
 from firnflow.targets.snowflake.compile.place import parsed, place_of, pool_name
 from firnflow.targets.snowflake.compile.schedule import waits_for, weak_points
 from firnflow.targets.snowflake.compile.tasks import compile_graph
-from firnflow.targets.snowflake.connection import connect
 from firnflow.targets.snowflake.facts import Facts
 from firnflow.targets.snowflake.grammar import render_name
 from firnflow.targets.snowflake.graphs import Graphs
@@ -225,7 +225,7 @@ class SnowflakeTarget:
     # -- who may
 
     def _connect(self) -> Any:
-        connection, self._weak = connect(self._project)
+        connection, self._weak = connect(self._project.settings, self._project.root)
         return connection
 
     def _check_grants(self) -> None:

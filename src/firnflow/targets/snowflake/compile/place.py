@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from firnflow.errors import ConfigError, UsageError
-from firnflow.project.settings import FILE
+from firnflow.stores.snowflake import connection
 from firnflow.targets.snowflake.grammar import ParseError, read_name
 from firnflow.targets.snowflake.grammar.values import Location, Name
 from firnflow.targets.snowflake.names import LONGEST
@@ -151,4 +151,4 @@ def pool_name(project: Project, key: str, pool: Pool) -> Name:
 
 def where(project: Project) -> str:
     """Return the place of the section, for messages."""
-    return f"{project.root / FILE}: environment {project.settings.environment}"
+    return connection.where(project.settings, project.root)

@@ -1,4 +1,4 @@
-"""How Snowflake is reached: by a connection of connections.toml, or from a container by the token that it is given.
+"""How Snowflake is reached: from a container by the token that it is given, else by a connection of connections.toml.
 
 https://docs.snowflake.com/en/developer-guide/python-connector/python-connector-connect (connections.toml, key pairs)
 https://docs.snowflake.com/en/developer-guide/snowpark-container-services/additional-considerations-services-jobs
@@ -13,21 +13,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import ConfigError, MissingExtraError, StoreError
-from firnflow.targets.snowflake.compile.place import where
+from firnflow.project.settings import FILE
 
 if TYPE_CHECKING:
-    from firnflow.project import Project
+    from firnflow.project.settings import Settings
+    from firnflow.project.snowflake import Snowflake
 
 TOKEN = Path("/snowflake/session/token")
-"""Where a container of Snowflake's finds its token."""
+"""Where a container of Snowflake's finds its token; the file is written anew before the token ends."""
 _PATIENCE = {"login_timeout": 60, "network_timeout": 300}
 """Seconds that a login, and a statement with all its repetitions, may take when the network fails."""
 _PASSWORDS = ("SNOWFLAKE", "USERNAME_PASSWORD_MFA")
 """How the connector names logins by a password; it forgets the password itself."""
+_FROM_CONTAINER = ("account", "host", "port", "protocol", "database", "schema", "warehouse")
 
 
-def connect(project: Project) -> tuple[Any, list[str]]:
+def connect(settings: Settings, root: Path) -> tuple[Any, list[str]]:
     """Return a connection of Snowflake's connector, and what people should know of it.
+
+    Its current database, schema and warehouse are those of the environment's section, where it names them. In a
+    container the connection has the rights of its service's role: no other connection is there, whatever the section
+    says.
+
+    Args:
+        settings: the environment.
+        root: the project's folder, for messages.
 
     Raises:
         MissingExtraError: the connector is not installed.
@@ -39,23 +49,40 @@ def connect(project: Project) -> tuple[Any, list[str]]:
     except ImportError:
         raise MissingExtraError("snowflake-connector-python", "snowflake") from None
     logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # what goes wrong is said by errors
-    section = project.settings.snowflake
-    common: dict[str, Any] = {**_PATIENCE, **({"role": section.role} if section.role is not None else {})}
+    section = settings.snowflake
     try:
-        if section.connection is None and TOKEN.is_file():
-            return snowflake.connect(**_from_container(), **common), []
+        if (token := _container_token()) is not None:
+            return snowflake.connect(**{**_from_container(token), **_PATIENCE, **_place(section)}), []
         named = {"connection_name": section.connection} if section.connection is not None else {}
-        connection = snowflake.connect(**named, **common)
+        role = {"role": section.role} if section.role is not None else {}
+        connection = snowflake.connect(**named, **role, **_place(section), **_PATIENCE)
     except (snowflake.Error, OSError, KeyError, ValueError, TypeError) as error:
-        raise _told(project, error) from error
+        raise _told(settings, root, error) from error
     return connection, _warnings(connection, section.connection or "default")
 
 
-def _from_container() -> dict[str, Any]:
+def where(settings: Settings, root: Path) -> str:
+    """Return the place of the section, for messages."""
+    return f"{root / FILE}: environment {settings.environment}"
+
+
+def _place(section: Snowflake) -> dict[str, Any]:
+    """Return what a session begins in."""
+    given = {"database": section.database, "schema": section.schema_, "warehouse": section.warehouse}
+    return {key: name for key, name in given.items() if name is not None}
+
+
+def _container_token() -> str | None:
+    """Return the token of the container that this process runs in; None: it runs in none."""
+    if TOKEN.is_file():
+        return TOKEN.read_text(encoding="utf-8").strip()
+    return os.environ.get("SNOWFLAKE_TOKEN") if {"SNOWFLAKE_HOST", "SNOWFLAKE_ACCOUNT"} <= os.environ.keys() else None
+
+
+def _from_container(token: str) -> dict[str, Any]:
     """Return how a container logs in."""
-    names = ("account", "host", "port", "protocol", "database", "schema")
-    given = {name: value for name in names if (value := os.environ.get(f"SNOWFLAKE_{name.upper()}"))}
-    return {**given, "authenticator": "oauth", "token": TOKEN.read_text(encoding="utf-8").strip()}
+    given = {name: value for name in _FROM_CONTAINER if (value := os.environ.get(f"SNOWFLAKE_{name.upper()}"))}
+    return {**given, "authenticator": "oauth", "token": token}
 
 
 def _warnings(connection: Any, name: str) -> list[str]:
@@ -65,9 +92,9 @@ def _warnings(connection: Any, name: str) -> list[str]:
     return [f"connection {name!r} logs in by a password; a key pair is safer: private_key_file in connections.toml"]
 
 
-def _told(project: Project, error: Exception) -> Exception:
+def _told(settings: Settings, root: Path, error: Exception) -> Exception:
     """Return what has gone wrong as ours."""
-    name = project.settings.snowflake.connection
+    name = settings.snowflake.connection
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     with contextlib.suppress(ImportError):
         from snowflake.connector.errors import OperationalError
@@ -76,6 +103,6 @@ def _told(project: Project, error: Exception) -> Exception:
             return StoreError(f"Snowflake cannot be reached: {text}. Mend: see account, host and network, then again")
     if "connection" in text.lower() and name is not None and name in text:
         return ConfigError(
-            f"{where(project)}: connection = {name!r}: {text}. Mend: [{name}] in Snowflake's connections.toml"
+            f"{where(settings, root)}: connection = {name!r}: {text}. Mend: [{name}] in Snowflake's connections.toml"
         )
     return StoreError(f"Snowflake does not let us in: {text}. Mend: user, key and role of connection {name!r}")
