@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-from firnflow.targets.snowflake.names import literal
+from firnflow.stores.snowflake.names import literal
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from firnflow.targets.snowflake.names import identifier
+from firnflow.stores.snowflake.names import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

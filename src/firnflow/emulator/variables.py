@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.reader import tokens_of
+from firnflow.stores.snowflake.names import literal
 from firnflow.targets.snowflake.grammar.tokens import Sort
-from firnflow.targets.snowflake.names import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from firnflow.errors import UsageError
+from firnflow.stores.snowflake.names import LONGEST, identifier
 from firnflow.targets.snowflake.grammar import ParseError, covers, kinds, parse, render, rules
 from firnflow.targets.snowflake.grammar import statements as st
 from firnflow.targets.snowflake.grammar import values as v
 from firnflow.targets.snowflake.grammar.actions import ACTIONS
 from firnflow.targets.snowflake.grammar.kinds import KINDS
-from firnflow.targets.snowflake.names import LONGEST, identifier
 
 # -- any statement ----------------------------------------------------------------------------------------------------
 

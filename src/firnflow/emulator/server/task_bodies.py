@@ -15,7 +15,7 @@ from firnflow.emulator.objects.show import created
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.tasks.graph import finalized, parents
 from firnflow.emulator.tasks.listings import moment, relations
-from firnflow.targets.snowflake.names import literal
+from firnflow.stores.snowflake.names import literal
 
 if TYPE_CHECKING:
     from firnflow.emulator.catalog import FullName, Object

@@ -19,7 +19,7 @@ from firnflow.emulator.reader import Reader
 from firnflow.emulator.server.requests import account_of, body_of, session_of
 from firnflow.emulator.server.task_bodies import shown, statement, told_run
 from firnflow.emulator.tasks.history import dependents
-from firnflow.targets.snowflake.names import literal
+from firnflow.stores.snowflake.names import literal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -12,7 +12,7 @@ from firnflow.emulator.result import Result, rows
 from firnflow.emulator.stages import formats
 from firnflow.emulator.stages.places import place
 from firnflow.emulator.stages.reading import source
-from firnflow.targets.snowflake.names import identifier
+from firnflow.stores.snowflake.names import identifier
 
 if TYPE_CHECKING:
     from firnflow.emulator.session import Session

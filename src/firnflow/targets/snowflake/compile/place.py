@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from firnflow.errors import ConfigError, UsageError
 from firnflow.stores.snowflake import connection
+from firnflow.stores.snowflake.names import LONGEST
 from firnflow.targets.snowflake.grammar import ParseError, read_name
 from firnflow.targets.snowflake.grammar.values import Location, Name
-from firnflow.targets.snowflake.names import LONGEST
 
 if TYPE_CHECKING:
     from firnflow.project import Project

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NoReturn
 
+from firnflow.stores.snowflake.names import LONGEST
 from firnflow.targets.snowflake.grammar.tokens import ParseError, Sort, Token, next_token
 from firnflow.targets.snowflake.grammar.values import Location, Name, Uri
-from firnflow.targets.snowflake.names import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable

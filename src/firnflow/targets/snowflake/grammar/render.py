@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from firnflow.stores.snowflake.names import dollars, identifier, literal
 from firnflow.targets.snowflake.grammar import others
 from firnflow.targets.snowflake.grammar import statements as st
 from firnflow.targets.snowflake.grammar import values as v
@@ -13,7 +14,6 @@ from firnflow.targets.snowflake.grammar.actions import ACTIONS
 from firnflow.targets.snowflake.grammar.expressions import LEVELS
 from firnflow.targets.snowflake.grammar.kinds import KINDS, SESSION
 from firnflow.targets.snowflake.grammar.objects import split_version
-from firnflow.targets.snowflake.names import dollars, identifier, literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
