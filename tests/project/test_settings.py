@@ -318,6 +318,27 @@ def test_tracking_is_inherited_key_by_key_until_a_backend_is_named(
     assert load_settings(root, "prod").tracking.experiment == "mine"
 
 
+def test_nobody_is_told_where_alerts_are_none(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make(
+        BASE
+        + """
+        [environments.prod.alerts.channels]
+        team = "env:SLACK_URL"
+        [environments.trial]
+        inherits = "prod"
+        alerts = "none"
+        [environments.louder]
+        inherits = "trial"
+        [environments.louder.alerts.channels]
+        me = "env:MINE"
+        """
+    )
+    channels = {name: [*load_settings(root, name).alerts.channels] for name in ("prod", "trial", "louder")}
+    assert channels == {"prod": ["team"], "trial": [], "louder": ["me"]}
+    monkeypatch.setenv("FIRNFLOW_ALERTS", "none")
+    assert not load_settings(root, "prod").alerts.channels
+
+
 def test_what_is_wrong_with_tracking_is_said_where_it_stands(make: Callable[..., Path]) -> None:
     with pytest.raises(ConfigError, match=r"firnflow.toml:4: \[environments.local.tracking\] uri is not known. Did"):
         load_settings(make(BASE + "[environments.local.tracking]\nuri = 'http://here'\n"))

@@ -113,10 +113,17 @@ class Channel(BaseModel):
     on: tuple[AlertKind, ...] = ALERT_KINDS
 
 
+def _muted(value: Any) -> Any:
+    """Return the section that `alerts = "none"` is short for."""
+    return {"muted": True} if value == "none" else value
+
+
 class Alerts(BaseModel):
     """`[environments.NAME.alerts]`: who is told what; at most one message in `every` seconds about one thing."""
 
     model_config = STRICT
+    muted: Switch = False
+    """Nobody is told anything: the channels of the environments that this one inherits count for nothing."""
     channels: dict[Label, Annotated[Channel, BeforeValidator(_address)]] = {}
     every: Seconds = 600.0
 
@@ -148,7 +155,7 @@ class Environment(BaseModel):
     lease: Seconds | None = None
     cache: Switch | None = None
     tracking: Annotated[Tracking | None, BeforeValidator(_backend)] = None
-    alerts: Alerts | None = None
+    alerts: Annotated[Alerts | None, BeforeValidator(_muted)] = None
     ray: Annotated[Ray | None, BeforeValidator(_cluster)] = None
     orchestrator: Orchestrator | None = None
     airflow: Airflow | None = None
@@ -313,9 +320,9 @@ def _with_given(below: Section, above: Section | None) -> Section:
 
 
 def _all_channels(below: Alerts, above: Alerts | None) -> Alerts:
-    """Return both, `above` winning; channels of both are told."""
-    if above is None:
-        return below
+    """Return both, `above` winning; channels of both are told, unless it says that nobody is."""
+    if above is None or above.muted:
+        return above or below
     given = {name: getattr(above, name) for name in above.model_fields_set}
     return below.model_copy(update={**given, "channels": {**below.channels, **above.channels}})
 
