@@ -131,9 +131,10 @@ def test_files_in_a_bucket_bring_predictions(tmp_path: Path, s3_url: str, kill, 
 
 
 def data_is_settled(project: Path) -> bool:
-    """Return whether the predictions are those of all days: `up` looks at tables every three seconds."""
+    """Return whether the predictions are those of all days, by the model of all: `up` looks every three seconds."""
     try:
         model, predictions = (data.read(name, project=project) for name in ("model", "predictions"))
     except NotFoundError:  # not published yet
         return False
-    return model["days"][0].as_py() == DAYS and predictions.num_rows == 2 * DAYS
+    by_model = set(predictions["prediction"].to_pylist()) == set(model["mean"].to_pylist())
+    return by_model and model["days"][0].as_py() == DAYS and predictions.num_rows == 2 * DAYS
