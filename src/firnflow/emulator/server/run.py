@@ -44,7 +44,7 @@ def serve(port: int, data: Path | None, ready: Callable[[int], None]) -> None:
     from firnflow.emulator.server.app import app_of
 
     listening = _listen(port)
-    folder = data or Path(tempfile.mkdtemp(prefix="firnflow-emulator-"))
+    folder = (data or Path(tempfile.mkdtemp(prefix="firnflow-emulator-"))).absolute()  # clients are told paths in it
     try:
         account = _opened(folder)
         account.port = listening.getsockname()[1]
