@@ -11,7 +11,7 @@ from firnflow.errors import UsageError
 from firnflow.graph.units import parse_duration
 
 
-def _duration(text: str) -> float:
+def duration(text: str) -> float:
     """Return a duration in seconds. Raises BadParameter where it is none."""
     try:
         return parse_duration(text)
@@ -50,6 +50,6 @@ WORKERS: Any = typer.Option(None, "--workers", "-w", metavar="N", min=1, help="H
 INLINE: Any = typer.Option(False, "--inline", help="Run all in this process, for a debugger.")  # noqa: FBT003 - likewise
 WAIT: Any = typer.Option(True, "--wait/--no-wait", help="Where it runs elsewhere: wait until it has ended.")  # noqa: FBT003
 TIMEOUT: Any = typer.Option(
-    None, "--timeout", metavar="DURATION", parser=_duration, help="Where it runs elsewhere: wait no longer, e.g. 2h."
+    None, "--timeout", metavar="DURATION", parser=duration, help="Where it runs elsewhere: wait no longer, e.g. 2h."
 )
 YES: Any = typer.Option(False, "--yes", "-y", help="Do not ask.")  # noqa: FBT003 - likewise

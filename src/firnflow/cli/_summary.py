@@ -45,23 +45,24 @@ def print_result_json(result: RunResult, stores: Stores) -> None:
     print_json(data)
 
 
-def print_failure(result: RunResult, option: str) -> None:
+def print_failure(result: RunResult, option: str | None) -> None:
     """Print on stderr why a run failed: the user's own traceback first, then where to look and how to go on.
 
     Args:
         result: how it went.
-        option: what to write after a command for the same environment.
+        option: what to write after a command for the same environment; None: nobody can look or go on.
     """
     failed = {name: task for name, task in result.tasks.items() if task.state == TaskStatus.FAILED and task.error}
     for name, task in failed.items():
-        _print_error(name, task, f"{result.run} {name}{option}", full=name == next(iter(failed)))
+        which = f"{result.run} {name}{option}" if option is not None else None
+        _print_error(name, task, which, full=name == next(iter(failed)))
     if not failed and result.error:
         say(f"Error: {result.status}: {redact(result.error)}", "red", stderr=True)
-    if result.status != RunStatus.SUCCEEDED:
+    if result.status != RunStatus.SUCCEEDED and option is not None:
         say(f"To go on from what is done: firnflow resume {result.run}{option}", stderr=True)
 
 
-def _print_error(name: str, task: TaskResult, which: str, *, full: bool) -> None:
+def _print_error(name: str, task: TaskResult, which: str | None, *, full: bool) -> None:
     """Print why a task failed; `full`: with its traceback, or where it has none, all lines of its message."""
     error = task.error or {}
     traceback = redact(error.get("traceback") or "").rstrip() if full else ""
@@ -71,7 +72,8 @@ def _print_error(name: str, task: TaskResult, which: str, *, full: bool) -> None
     message = redact(f"{error.get('type')}: {error.get('message')}")
     shown = message if full and not traceback else message.partition("\n")[0]
     say(f"Error: task {name} failed{again}: {shown}", "red", stderr=True)
-    say(f"Its log: firnflow logs {which}", stderr=True)
+    if which is not None:
+        say(f"Its log: firnflow logs {which}", stderr=True)
 
 
 def print_summary(result: RunResult, artifacts: ArtifactStore, option: str) -> None:

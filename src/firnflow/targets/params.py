@@ -26,14 +26,20 @@ def defaults(project: Project, pipeline: Pipeline, graph: Graph) -> dict[str, An
         ConfigError: a schedule starts the pipeline, and a parameter has no value then.
         ParameterError: a value does not fit.
     """
-    layers = [values for _, values in project.settings.params.get(graph.pipeline, ())]
-    given = {name.partition(".")[0] for values in layers for name in values}
-    missing = sorted(name for name, field in graph.params.items() if field.required and name not in given)
-    if not missing:
+    lacking = missing(project, graph)
+    if not lacking:
         return params_of(project, pipeline, ())
     if graph.schedule is not None:
         raise ConfigError(
             f"{project.root / FILE}: pipeline {graph.pipeline!r} has a schedule, but nobody says what "
-            f"{', '.join(missing)} is then. Mend: {missing[0]} = … in [pipelines.{graph.pipeline}.params], or a default"
+            f"{', '.join(lacking)} is then. Mend: {lacking[0]} = … in [pipelines.{graph.pipeline}.params], or a default"
         )
+    layers = [values for _, values in project.settings.params.get(graph.pipeline, ())]
     return {name: value for values in layers for name, value in values.items() if name in graph.params}
+
+
+def missing(project: Project, graph: Graph) -> list[str]:
+    """Return the parameters of a pipeline that have no value before somebody gives one."""
+    layers = [values for _, values in project.settings.params.get(graph.pipeline, ())]
+    given = {name.partition(".")[0] for values in layers for name in values}
+    return sorted(name for name, field in graph.params.items() if field.required and name not in given)

@@ -34,6 +34,11 @@ class Need(NamedTuple):
         return f"{self.privilege} on {self.on.lower()}{' ' + render_name(self.name) if self.name is not None else ''}"
 
 
+def default_role(environment: str) -> str:
+    """Return the role that deploys where the section names none, as it is written in SQL."""
+    return f'"FIRNFLOW_{environment.upper()}"'
+
+
 def script(needs: Sequence[Need], role: Name) -> list[str]:
     """Return the statements that make a role which may do just this."""
     statements: list[Statement] = [Create("ROLE", role, if_not_exists=True)]

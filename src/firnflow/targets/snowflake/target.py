@@ -79,11 +79,8 @@ class SnowflakeTarget:
 
     def grants(self) -> list[str]:
         """Return the script that makes a role which may do just what this environment needs."""
-        section = self._project.settings.snowflake
-        default = f'"FIRNFLOW_{self._place.environment.upper()}"'
-        return grants.script(
-            needs_of(self._project, self._place), parsed(self._project, "role", section.role or default)
-        )
+        role = self._project.settings.snowflake.role or grants.default_role(self._place.environment)
+        return grants.script(needs_of(self._project, self._place), parsed(self._project, "role", role))
 
     def found(self, addresses: Collection[Address]) -> dict[Address, Found]:
         """Return what is there of these. Raises StoreError where the account cannot be read."""
