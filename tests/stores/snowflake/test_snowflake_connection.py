@@ -41,7 +41,7 @@ def connector(monkeypatch):
 
 def test_the_section_says_which_connection_and_where_its_sessions_begin(settings, connector, tmp_path):
     _, notes = connection.connect(settings, tmp_path)
-    waits = {"login_timeout": 60, "network_timeout": 300}
+    waits = {"login_timeout": 60, "backoff_policy": connection.waits}
     assert connector.asked == {
         "connection_name": "shop",
         "role": "deployer",

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,10 +24,12 @@ from firnflow.targets.snowflake.grammar import values as v
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    from ground import Ground
 
     from firnflow.targets.snowflake.compile.tasks import TaskGraph
 
+sys.path.insert(0, str(Path(__file__).parent))
 SECTION = """
 [project]
 name = "shop"
@@ -232,3 +235,19 @@ def connect(port: int) -> Iterator[Callable[..., Any]]:
     for each in opened:
         with contextlib.suppress(Exception):
             each.close()
+
+
+@pytest.fixture
+def ground(port: int, tmp_path: Path) -> Iterator[Callable[..., Ground]]:
+    """Return what makes a ground."""
+    from ground import Ground
+
+    made: list[Ground] = []
+
+    def make(**more: Any) -> Ground:
+        made.append(Ground(tmp_path / f"ground{len(made)}", port, SECTION, **more))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

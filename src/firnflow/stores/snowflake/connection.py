@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import ConfigError, MissingExtraError, StoreError
 from firnflow.project.settings import FILE
+from firnflow.stores.snowflake.patience import waits
 
 if TYPE_CHECKING:
     from firnflow.project.settings import Settings
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 TOKEN = Path("/snowflake/session/token")
 """Where a container of Snowflake's finds its token; the file is written anew before the token ends."""
-_PATIENCE = {"login_timeout": 60, "network_timeout": 300}
-"""Seconds that a login, and a statement with all its repetitions, may take when the network fails."""
+_PATIENCE: dict[str, Any] = {"login_timeout": 60, "backoff_policy": waits}
+"""Seconds that a login may take, and how long anything else is sent again when the network fails."""
 _PASSWORDS = ("SNOWFLAKE", "USERNAME_PASSWORD_MFA")
 """How the connector names logins by a password; it forgets the password itself."""
 _FROM_CONTAINER = ("account", "host", "port", "protocol", "database", "schema", "warehouse")
