@@ -129,12 +129,17 @@ class Predictor:
         """The raw columns that the model reads."""
         return tuple(self.signature.inputs) if self.signature else self._estimator.features
 
+    @property
+    def says(self) -> dict[str, str]:
+        """The columns that the model adds → their types: `int8`, `float32`, `float64`."""
+        return {name: "int8" if name == "predicted" else self._estimator.dtype for name in self.output.columns}
+
     @cached_property
     def _said(self) -> dict[str, pa.DataType]:
         import pyarrow as pa
 
-        number = {"float32": pa.float32(), "float64": pa.float64()}[self._estimator.dtype]
-        return {name: pa.int8() if name == "predicted" else number for name in self.output.columns}
+        kinds: dict[str, pa.DataType] = {"int8": pa.int8(), "float32": pa.float32(), "float64": pa.float64()}
+        return {name: kinds[kind] for name, kind in self.says.items()}
 
     @cached_property
     def _sql(self) -> str:

@@ -17,8 +17,9 @@ import pytest
 
 import firnflow as ff
 from firnflow.errors import ConfigError
+from firnflow.stores.snowflake.code import archive
 from firnflow.targets.snowflake.beside import launcher, procedure
-from firnflow.targets.snowflake.compile.payload import MANIFEST, archive, payload_of
+from firnflow.targets.snowflake.compile.payload import MANIFEST, payload_of
 from firnflow.targets.snowflake.grammar import parse
 from firnflow.targets.snowflake.grammar import statements as st
 from firnflow.targets.snowflake.grammar import values as v

@@ -7,9 +7,10 @@ A plug-in adds one under the entry point group `firnflow.trackers`: a callable t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from firnflow.context import Point
@@ -111,9 +112,13 @@ class Version:
     Attributes:
         version: its number.
         status: `registered`, `archived` or `deleted`.
-        location: what `tell` has said of its file; None where it is deleted and was never told.
+        location: what `tell` has said of its file; None where it is deleted and was never told, and for a registry
+            that stores models itself.
         description: in Markdown.
         tags: name → text.
+        digest: hex SHA-256 of its file.
+        metrics: what is known of it, as JSON.
+        file: fetches the model's file, checked, for a registry that stores models itself.
     """
 
     version: int
@@ -121,6 +126,9 @@ class Version:
     location: str | None
     description: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    digest: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    file: Callable[[], Path] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +168,13 @@ class Tracker(Protocol):
 
 @runtime_checkable
 class Registering(Tracker, Protocol):
-    """A tracker that has a registry of models."""
+    """A tracker that has a registry of models.
+
+    Attributes:
+        stores_models: the registry holds files itself, and waits for no run; else it points to what `tell` has said.
+    """
+
+    stores_models: bool
 
     def mirror(self, model: Model, known: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
         """Make the service's registry say the same.

@@ -6,16 +6,19 @@ What somebody changes there by hand is noticed when a sender starts, said, and s
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.binding import hash_json
-from firnflow.errors import DamagedArtifactError
+from firnflow.errors import DamagedArtifactError, FirnflowError, StoreError
 from firnflow.models.tracking.base import File, Model, Story, Version
 from firnflow.project import redact
 from firnflow.status import RunStatus
 from firnflow.stores.state.tracked import Told
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from firnflow.models.tracking.base import Registering
     from firnflow.stores.artifacts import ArtifactStore
     from firnflow.stores.state.models import Models, ModelVersion, Promotion
@@ -47,21 +50,35 @@ class Mirror:
         return [name for name in self._models.names() if self._is_changed(name)]
 
     def deliver(self) -> list[str]:
-        """Tell of what has changed, and look once whether somebody else has changed something there."""
+        """Tell of what has changed, and look once whether somebody else has changed something there.
+
+        Raises:
+            StoreError: a model was not taken; the others were told.
+        """
         said: list[str] = []
+        error = ""
         for name in self._models.names():
             if name in self._looked_at and not self._is_changed(name):
                 continue
-            wanted = self._read(name)
-            model = self._located(name, wanted)
-            if model is None:
-                continue
-            told = self._tracked.get(_key(name))
-            remote, noticed = self._tracker.mirror(model, told.remote)
-            self._tracked.put(_key(name), Told(remote, {"digest": _digest(wanted)}))
-            self._looked_at.add(name)
-            said += noticed
+            try:
+                said += self._tell(name)
+            except Exception as broken:  # noqa: BLE001 - the libraries of services raise anything; others may be taken
+                error = error or f"model {name}: {first_line(broken)}"
+                self._tracker.check()  # raises where the service is away: then no other model is tried
+        if error:
+            raise StoreError("\n".join([*said, error]))
         return said
+
+    def _tell(self, name: str) -> tuple[str, ...]:
+        wanted = self._read(name)
+        model = self._located(name, wanted)
+        if model is None:
+            return ()
+        told = self._tracked.get(_key(name))
+        remote, noticed = self._tracker.mirror(model, told.remote)
+        self._tracked.put(_key(name), Told(remote, {"digest": _digest(wanted)}))
+        self._looked_at.add(name)
+        return noticed
 
     def _is_changed(self, name: str) -> bool:
         return self._tracked.get(_key(name)).sent.get("digest") != _digest(self._read(name))
@@ -71,21 +88,36 @@ class Mirror:
         versions = sorted(self._models.versions(name), key=lambda version: version.version)
         return Model(
             name=name,
-            versions=tuple(Version(v.version, v.status, None, _about(v), _tags(v)) for v in versions),
+            versions=tuple(self._version(version) for version in versions),
             aliases=self._models.aliases(name),
             description=_story(self._models.history(name)[:_MOST_AUDIT]),
         )
 
+    def _version(self, version: ModelVersion) -> Version:
+        figures = version.metadata.get("metrics")
+        return Version(
+            version=version.version,
+            status=version.status,
+            location=None,
+            description=_about(version),
+            tags=_tags(version),
+            digest=version.digest,
+            metrics=figures if isinstance(figures, dict) else {},
+            file=lambda: self._file(version),
+        )
+
     def _located(self, name: str, model: Model) -> Model | None:
         """Return the model with where its versions lie there; None where a run that made one is still to be told."""
+        if self._tracker.stores_models:
+            return model
         made = {version.version: version for version in self._models.versions(name)}
         found = []
         for version in model.versions:
             location = self._location(made[version.version])
             if location is None and version.status != "deleted":
                 return None
-            found.append(Version(version.version, version.status, location, version.description, version.tags))
-        return Model(name, tuple(found), model.aliases, model.description)
+            found.append(replace(version, location=location))
+        return replace(model, versions=tuple(found))
 
     def _location(self, version: ModelVersion) -> str | None:
         key = f"model:{version.digest}"
@@ -99,9 +131,7 @@ class Mirror:
 
     def _tell_alone(self, version: ModelVersion, key: str) -> str | None:
         """Tell of the model's file, which is of no run that the tracker knows, as of a run of its own."""
-        path = self._artifacts.local(str(version.ref.get("where")))
-        if path.stem != version.digest:
-            raise DamagedArtifactError(f"model {version.place}: its file is not the one that was registered")
+        path = self._file(version)
         story = Story(
             key=f"model/{version.place}",
             name=version.place,
@@ -115,6 +145,19 @@ class Mirror:
         remote = self._tracker.tell(story, {})
         self._tracked.put(f"file:{version.place}", Told(remote))
         return remote.get(key)
+
+    def _file(self, version: ModelVersion) -> Path:
+        """Return the model's file, on this machine."""
+        path = self._artifacts.local(str(version.ref.get("where")))
+        if path.stem != version.digest:
+            raise DamagedArtifactError(f"model {version.place}: its file is not the one that was registered")
+        return path
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says first, with its kind where it is none of ours."""
+    said = str(error).strip().partition("\n")[0]
+    return said if isinstance(error, FirnflowError) else f"{type(error).__name__}: {said}"
 
 
 def _key(name: str) -> str:

@@ -71,6 +71,7 @@ class MLflowTracker:
     """
 
     live = True
+    stores_models = False
 
     def __init__(self, place: Place) -> None:
         self._url = _with_schema(place.url, place.schema) or f"sqlite:///{place.root}/.firnflow/mlflow.db"

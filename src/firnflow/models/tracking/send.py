@@ -12,7 +12,7 @@ from firnflow.context import Point
 from firnflow.errors import NotFoundError, StoreError
 from firnflow.graph.check import read_graph
 from firnflow.models.tracking.base import PAGE, Registering
-from firnflow.models.tracking.mirror import Mirror
+from firnflow.models.tracking.mirror import Mirror, first_line
 from firnflow.models.tracking.story import Source, story_of, to_tell
 from firnflow.status import RunStatus, TaskStatus
 from firnflow.stores.state import metrics
@@ -77,7 +77,7 @@ class TrackingDeliverer:
                 self._tell(self._state.run(run))
                 failures = 0
             except Exception as broken:  # noqa: BLE001 - the libraries of services raise anything; others may be taken
-                error, failures = f"run {run}: {_first_line(broken)}", failures + 1
+                error, failures = f"run {run}: {first_line(broken)}", failures + 1
                 self._tracker.check()  # raises where the service is away: then no other run is tried
         said = self._mirror.deliver() if self._mirror and failures < _FAILURES else []
         if error:
@@ -162,8 +162,3 @@ def _whole(run: Run, remote: dict[str, str], attempts: list[int]) -> Told:
 def _batches(items: list[Attempt], most: int) -> list[list[Attempt]]:
     """Return the items in lists of so many; one empty list where there are none: a run without news may have ended."""
     return [items[start : start + most] for start in range(0, len(items), most)] or [[]]
-
-
-def _first_line(error: Exception) -> str:
-    said = str(error).strip().partition("\n")[0]
-    return said if isinstance(error, StoreError) else f"{type(error).__name__}: {said}"

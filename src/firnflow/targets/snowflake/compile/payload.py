@@ -7,19 +7,16 @@ Firnflow that compiles. Data, tests, environments and hidden files stay here; so
 from __future__ import annotations
 
 import fnmatch
-import functools
 import hashlib
-import io
 import json
-import zipfile
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import firnflow
 from firnflow.errors import ConfigError
 from firnflow.project.settings import FILE
+from firnflow.stores.snowflake.code import archive, this_firnflow
 from firnflow.targets.snowflake.compile.place import where
 
 if TYPE_CHECKING:
@@ -32,7 +29,6 @@ MANIFEST = "payload.json"
 _OWN = (FILE, "catalog.toml")
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "tests", "build", "dist"}
 _SECRET = ("*.pem", "*.p8", "*.key", "*.p12", "*.pfx", "*.env", ".env*", "id_rsa*", "connections.toml")
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -68,24 +64,13 @@ def payload_of(project: Project, graphs: Mapping[str, str]) -> Payload:
     own = {str(path.relative_to(project.root)): path for path in sorted({*_code(project.root), *_named(project)})}
     found = {
         "project.zip": archive({name: path.read_bytes() for name, path in own.items()}),
-        "firnflow.zip": _firnflow(),
+        "firnflow.zip": this_firnflow(),
         "launcher.py": (package_files("firnflow.targets.snowflake") / "beside" / "launcher.py").read_bytes(),
         **{f"{name}.graph.json": text.encode() for name, text in sorted(graphs.items())},
     }
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
     manifest = json.dumps({"version": 1, "files": digests}, indent=1, sort_keys=True).encode()
     return Payload(hashlib.sha256(manifest).hexdigest()[:16], {**found, MANIFEST: manifest}, len(own))
-
-
-def archive(entries: Mapping[str, bytes]) -> bytes:
-    """Return a ZIP archive that depends on names and contents only: not on times, owners or the order."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as file:
-        for name, data in sorted(entries.items()):
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.compress_type, info.external_attr, info.create_system = zipfile.ZIP_DEFLATED, 0o644 << 16, 3
-            file.writestr(info, data)
-    return buffer.getvalue()
 
 
 def _code(root: Path) -> Iterator[Path]:
@@ -120,11 +105,3 @@ def _named(project: Project) -> Iterator[Path]:
                     "to a stage. Mend: a SECRET in Snowflake, and secrets = {VARIABLE = 'name'}"
                 )
             yield path
-
-
-@functools.cache
-def _firnflow() -> bytes:
-    """Return this Firnflow, packed: what has compiled a graph is what executes it."""
-    root = Path(firnflow.__file__).parent
-    paths = [path for path in sorted(root.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
-    return archive({f"firnflow/{path.relative_to(root)}": path.read_bytes() for path in paths})
