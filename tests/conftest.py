@@ -6,6 +6,7 @@ import compileall
 import contextlib
 import functools
 import gc
+import json
 import os
 import re
 import shutil
@@ -115,6 +116,51 @@ def redis_url() -> Iterator[str]:
     pytest.importorskip("redis", reason="redis is not installed")
     with _server(Redis) as server:
         yield f"unix://{server.socket}?db=0"
+
+
+@pytest.fixture(scope="session")
+def _emulator() -> Iterator[int]:
+    """The port of an emulated Snowflake that this session starts."""
+    pytest.importorskip("fakesnow", reason="fakesnow is not installed")
+    command = [sys.executable, "-m", "firnflow", "emulate", "snowflake", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            found = re.search(r"http://127\.0\.0\.1:(\d+)", said := process.stderr.readline())
+            assert found, said
+            yield int(found[1])
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def _emulated_database(_emulator: int) -> str:
+    """The name of a database in the emulated Snowflake, for schemas of single tests."""
+    import snowflake.connector
+
+    with snowflake.connector.connect(**_emulated(_emulator)) as connection:
+        connection.cursor().execute("CREATE DATABASE TESTS")
+    return "TESTS"
+
+
+@pytest.fixture
+def snowflake_url(_emulator: int, _emulated_database: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of an empty schema, with the stage FIRNFLOW, in an emulated Snowflake; the environment has the connection."""
+    import snowflake.connector
+
+    schema = f"S{uuid.uuid4().hex[:12].upper()}"
+    known = _emulated(_emulator)
+    with snowflake.connector.connect(**known) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA {_emulated_database}.{schema}")
+        cursor.execute(f"CREATE STAGE {_emulated_database}.{schema}.FIRNFLOW")
+    lines = [f"{key} = {json.dumps(value)}" for key, value in known.items()]
+    monkeypatch.setenv("SNOWFLAKE_CONNECTIONS", "\n".join(["[emulated]", *lines]))
+    return f"snowflake://emulated/{_emulated_database}/{schema}"
+
+
+def _emulated(port: int) -> dict[str, Any]:
+    server = {"protocol": "http", "host": "127.0.0.1", "port": port, "account": "emulator"}
+    return {**server, "user": "EMULATOR", "password": "any", "warehouse": "COMPUTE_WH"}
 
 
 @contextlib.contextmanager

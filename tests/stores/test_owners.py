@@ -14,11 +14,19 @@ if TYPE_CHECKING:
 ID, OTHER = "a" * 32, "b" * 32
 
 
-@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.server)])
+@pytest.fixture(
+    params=[
+        "folder",
+        pytest.param("s3", marks=pytest.mark.server),
+        pytest.param("snowflake", marks=[pytest.mark.server, pytest.mark.slow]),
+    ]
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
     if request.param == "folder":
         return ArtifactStore(str(tmp_path / "store"))
-    return ArtifactStore(f"{request.getfixturevalue('s3_url')}/prefix", tmp_path / "cache")
+    if request.param == "s3":
+        return ArtifactStore(f"{request.getfixturevalue('s3_url')}/prefix", tmp_path / "cache")
+    return ArtifactStore(f"{request.getfixturevalue('snowflake_url')}/FIRNFLOW/prefix", tmp_path / "cache")
 
 
 def test_marks_are_left_once_found_and_removed(store: ArtifactStore) -> None:

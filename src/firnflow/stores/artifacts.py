@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from firnflow._crash import crash_point
 from firnflow._disk import sync, writing
 from firnflow.errors import ConfigError, DamagedArtifactError, StoreError
-from firnflow.stores.remote import PROTOCOLS, ObjectStore, is_remote
+from firnflow.stores.remote import PROTOCOLS, ObjectStore, is_remote, object_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ class ArtifactStore:
 
     @cached_property
     def _remote(self) -> ObjectStore | None:
-        return ObjectStore(self.url) if is_remote(self.url) else None
+        return object_store(self.url) if is_remote(self.url) else None
 
     @cached_property
     def folder(self) -> Path:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow._disk import writing
 from firnflow.stores.artifacts import settle
-from firnflow.stores.remote import ObjectStore, is_remote
+from firnflow.stores.remote import is_remote, object_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ def register(store: ArtifactStore, identity: str, about: Callable[[], dict[str, 
     with writing(scratch):
         scratch.write_text(json.dumps(about()), encoding="utf-8")
         if is_remote(store.url):
-            ObjectStore(store.url).upload(scratch, name)
+            object_store(store.url).upload(scratch, name)
             scratch.unlink()
         else:
             settle(scratch, store.folder / name)
@@ -62,7 +62,7 @@ def read(store: ArtifactStore, identity: str) -> Owner | None:
     """Return the mark of a state database, or None where it has left none."""
     name = f"{_FOLDER}/{identity}.json"
     try:
-        text = ObjectStore(store.url).read(name) if is_remote(store.url) else (store.folder / name).read_bytes()
+        text = object_store(store.url).read(name) if is_remote(store.url) else (store.folder / name).read_bytes()
     except FileNotFoundError:
         return None
     return Owner(identity, _parsed(text))
@@ -109,7 +109,7 @@ def find(store: ArtifactStore) -> list[Owner]:
         files = sorted((store.folder / _FOLDER).glob("*.json"))
         marks = {path.relative_to(store.folder).as_posix(): path.read_bytes() for path in files}
     else:
-        remote = ObjectStore(store.url)
+        remote = object_store(store.url)
         marks = {each.name: remote.read(each.name) for each in remote.find(_FOLDER)}
     return [Owner(match[1], _parsed(text)) for name, text in marks.items() if (match := _NAME.fullmatch(name))]
 
@@ -118,7 +118,7 @@ def forget(store: ArtifactStore, identity: str) -> None:
     """Remove a mark: its database is gone, and what only that needed is garbage."""
     name = f"{_FOLDER}/{identity}.json"
     if is_remote(store.url):
-        ObjectStore(store.url).delete(name)
+        object_store(store.url).delete(name)
     else:
         (store.folder / name).unlink(missing_ok=True)
 

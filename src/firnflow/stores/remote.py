@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firnflow._disk import DISK_FULL
 from firnflow.errors import MissingExtraError, StoreError
+from firnflow.project.account_url import is_account_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +47,17 @@ class RemoteObject(NamedTuple):
 
 
 def is_remote(url: str) -> bool:
-    """Return whether `url` is a URL of an object store and not a path."""
-    return url.partition("://")[0] in PROTOCOLS and "://" in url
+    """Return whether `url` is a URL of an object store, or of a stage of Snowflake's, and not a path."""
+    return (url.partition("://")[0] in PROTOCOLS and "://" in url) or is_account_url(url)
+
+
+def object_store(url: str) -> ObjectStore:
+    """Return what reads and writes the objects below a URL."""
+    if not is_account_url(url):
+        return ObjectStore(url)
+    from firnflow.stores.snowflake.stage import StageStore
+
+    return StageStore(url)
 
 
 @dataclass(frozen=True)

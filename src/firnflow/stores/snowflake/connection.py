@@ -30,15 +30,27 @@ _FROM_CONTAINER = ("account", "host", "port", "protocol", "database", "schema", 
 
 
 def connect(settings: Settings, root: Path) -> tuple[Any, list[str]]:
-    """Return a connection of Snowflake's connector, and what people should know of it.
-
-    Its current database, schema and warehouse are those of the environment's section, where it names them. In a
-    container the connection has the rights of its service's role: no other connection is there, whatever the section
-    says.
+    """Return a connection of Snowflake's connector to an environment's account, and what people should know of it.
 
     Args:
         settings: the environment.
         root: the project's folder, for messages.
+
+    Raises:
+        MissingExtraError, ConfigError, StoreError: as `connect_to`.
+    """
+    return connect_to(settings.snowflake, where(settings, root))
+
+
+def connect_to(section: Snowflake, place: str) -> tuple[Any, list[str]]:
+    """Return a connection of Snowflake's connector, and what people should know of it.
+
+    Its current database, schema and warehouse are those of the section, where it names them. In a container the
+    connection has the rights of its service's role: no other connection is there, whatever the section says.
+
+    Args:
+        section: the account, and where in it.
+        place: of the section, for messages.
 
     Raises:
         MissingExtraError: the connector is not installed.
@@ -50,7 +62,6 @@ def connect(settings: Settings, root: Path) -> tuple[Any, list[str]]:
     except ImportError:
         raise MissingExtraError("snowflake-connector-python", "snowflake") from None
     logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # what goes wrong is said by errors
-    section = settings.snowflake
     try:
         if (token := _container_token()) is not None:
             return snowflake.connect(**{**_from_container(token), **_PATIENCE, **_place(section)}), []
@@ -58,7 +69,7 @@ def connect(settings: Settings, root: Path) -> tuple[Any, list[str]]:
         role = {"role": section.role} if section.role is not None else {}
         connection = snowflake.connect(**named, **role, **_place(section), **_PATIENCE)
     except (snowflake.Error, OSError, KeyError, ValueError, TypeError) as error:
-        raise _told(settings, root, error) from error
+        raise _told(section.connection, place, error) from error
     return connection, _warnings(connection, section.connection or "default")
 
 
@@ -93,9 +104,8 @@ def _warnings(connection: Any, name: str) -> list[str]:
     return [f"connection {name!r} logs in by a password; a key pair is safer: private_key_file in connections.toml"]
 
 
-def _told(settings: Settings, root: Path, error: Exception) -> Exception:
+def _told(name: str | None, place: str, error: Exception) -> Exception:
     """Return what has gone wrong as ours."""
-    name = settings.snowflake.connection
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     with contextlib.suppress(ImportError):
         from snowflake.connector.errors import OperationalError
@@ -103,7 +113,5 @@ def _told(settings: Settings, root: Path, error: Exception) -> Exception:
         if isinstance(error, OperationalError):
             return StoreError(f"Snowflake cannot be reached: {text}. Mend: see account, host and network, then again")
     if "connection" in text.lower() and name is not None and name in text:
-        return ConfigError(
-            f"{where(settings, root)}: connection = {name!r}: {text}. Mend: [{name}] in Snowflake's connections.toml"
-        )
+        return ConfigError(f"{place}: connection = {name!r}: {text}. Mend: [{name}] in Snowflake's connections.toml")
     return StoreError(f"Snowflake does not let us in: {text}. Mend: user, key and role of connection {name!r}")

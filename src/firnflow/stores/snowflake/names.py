@@ -15,6 +15,7 @@ from firnflow.errors import UsageError
 LONGEST = 255
 """Characters of an identifier."""
 _PLAIN = re.compile(r"[A-Z_][A-Z0-9_$]*")
+_NAME = re.compile(r'(?:[A-Za-z_][\w$]*|"(?:[^"\x00-\x1f\x7f]|"")+")(?:\.|$)', re.ASCII)
 _RESERVED_WORDS = """
     ACCOUNT ALL ALTER AND ANY AS BETWEEN BY CASE CAST CHECK COLUMN CONNECT CONNECTION CONSTRAINT CREATE CROSS CURRENT
     CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER DATABASE DELETE DISTINCT DROP ELSE EXISTS FALSE FOLLOWING
@@ -40,6 +41,25 @@ def identifier(name: str) -> str:
             f"{shown} cannot be a name in Snowflake. Mend: 1 to {LONGEST} characters, none of them a control character"
         )
     return name if _PLAIN.fullmatch(name) and name not in RESERVED else _sql.identifier(name)
+
+
+def full_name(name: str, *above: str) -> str:
+    """Return a name as it is written in SQL, with what it lies in where it does not say so.
+
+    Args:
+        name: `stage`, `"My Stage"` or `db.schema.stage`.
+        above: the database and the schema, written likewise.
+
+    Raises:
+        UsageError: one of them is no name.
+    """
+    for text in (*above, name):
+        found = _NAME.findall(text)
+        if not 0 < len(found) <= len(above) + 1 or "".join(found) != text or text.endswith("."):
+            raise UsageError(
+                f"{text!r} is no name in Snowflake. Mend: put it in double quotes, '{_sql.identifier(text)}'"
+            )
+    return ".".join((*above[: max(len(above) + 1 - len(found), 0)], name))
 
 
 def literal(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from firnflow._disk import writing
 from firnflow._text import nearest
 from firnflow.errors import ConfigError, DataError, NotFoundError, StoreError
-from firnflow.stores.remote import PROTOCOLS, ObjectStore, RemoteObject, is_remote
+from firnflow.stores.remote import PROTOCOLS, ObjectStore, RemoteObject
 from firnflow.stores.sources import dvc
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _bucket(spec: Source) -> tuple[ObjectStore, str]:
     url = spec.url.reveal() if spec.url is not None else ""
     protocol, _, place = url.partition("://")
     bucket, _, pattern = place.partition("/")
-    if not is_remote(url) or not bucket or not pattern:
+    if protocol not in PROTOCOLS or not bucket or not pattern:
         raise ConfigError(f"{spec.name}: the URL is of no object in a store that is known: {', '.join(PROTOCOLS)}")
     return ObjectStore(f"{protocol}://{bucket}"), pattern
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 
 from firnflow import values
-from firnflow.stores.remote import ObjectStore, is_remote
+from firnflow.stores.remote import is_remote, object_store
 from firnflow.stores.tables import files
 from firnflow.stores.tables.read import ref_of
 from firnflow.stores.tables.versions import Outdated, Version, newest, versions
@@ -161,7 +161,7 @@ def _metadata(table: Table) -> set[str]:
 
 def _listed(folder: str) -> Iterator[tuple[str, float]]:
     if is_remote(folder):
-        for each in ObjectStore(folder).find(""):
+        for each in object_store(folder).find(""):
             yield f"{folder}/{each.name}", each.modified
     elif Path(folder).is_dir():
         for path in Path(folder).iterdir():

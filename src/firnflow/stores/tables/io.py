@@ -14,7 +14,7 @@ from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStrea
 
 from firnflow._disk import sync, writing
 from firnflow.stores.artifacts import settle
-from firnflow.stores.remote import ObjectStore, is_remote
+from firnflow.stores.remote import is_remote, object_store
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -124,4 +124,4 @@ def _split(location: str) -> tuple[Any, str]:
     if not is_remote(location):
         return None, location
     folder, _, name = location.rpartition("/")
-    return ObjectStore(folder), name
+    return object_store(folder), name

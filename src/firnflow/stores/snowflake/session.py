@@ -1,0 +1,109 @@
+"""One connection of a process to each place in an account, opened when it is needed and again where it was cut."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from firnflow.errors import StoreError
+from firnflow.project.account_url import read_account_url
+from firnflow.stores.snowflake.connection import connect_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+PAUSES = (0.5, 2.0, 8.0)
+"""Seconds before a statement is sent again by a new connection; the connector itself has waited before."""
+MISSING = (2003, 2043)
+"""What is not there, or may not be seen. https://docs.snowflake.com/en/user-guide/querying-troubleshooting ."""
+NO_FILE = 253006
+"""What the connector says of a file that is not there, as if it had been cut from it."""
+_ENDED = (390104, 390111, 390112, 390114)
+"""The session, or its token, has ended."""
+
+
+class Session:
+    """Statements by one connection. Every one may be sent twice, so each must do the same when it is.
+
+    Args:
+        connect: opens a connection.
+    """
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._connect = connect
+        self._connection: Any = None
+        self._lock = threading.Lock()
+
+    def send(self, text: str) -> list[dict[str, Any]]:
+        """Send a statement, and return its rows: column, in small letters → value.
+
+        Raises:
+            StoreError: Snowflake refuses it, or cannot be reached.
+        """
+        from snowflake.connector import errors
+
+        for pause in (*PAUSES, None):
+            connection = self._opened()
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute(text)
+                    names = [each.name.lower() for each in cursor.description or ()]
+                    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+            except (errors.Error, OSError) as error:
+                if not is_cut(error):
+                    raise StoreError(f"Snowflake refuses: {said(error)}") from error
+                self._drop(connection)
+                if pause is None:
+                    raise StoreError(f"Snowflake is away: {said(error)}. Mend: the same command goes on") from error
+            time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def looked(self, text: str) -> Sequence[dict[str, Any]]:
+        """Send a statement that only looks; nothing is found of what is not there. Raises as `send`."""
+        try:
+            return self.send(text)
+        except StoreError as error:
+            if getattr(error.__cause__, "errno", None) in MISSING:
+                return []
+            raise
+
+    def _opened(self) -> Any:
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._connect()
+            return self._connection
+
+    def _drop(self, connection: Any) -> None:
+        with self._lock:
+            if self._connection is connection:
+                self._connection = None
+
+
+def session_at(url: str) -> Session:
+    """Return this process's session in the schema of a URL: a fork has one of its own."""
+    server, database, schema, *_ = url.partition("://")[2].split("/")
+    return _session(os.getpid(), f"snowflake://{server}/{database}/{schema}")
+
+
+@functools.cache
+def _session(pid: int, url: str) -> Session:  # noqa: ARG001 - tells a fork's from its parent's
+    return Session(lambda: connect_to(read_account_url(url)[0], url)[0])
+
+
+def is_cut(error: Exception) -> bool:
+    """Return whether the way to Snowflake, or the session there, is what failed; the statement may have been done."""
+    from snowflake.connector import errors
+
+    code = getattr(error, "errno", None)
+    if isinstance(error, errors.OperationalError | errors.InterfaceError | OSError):
+        return code != NO_FILE
+    return code in _ENDED
+
+
+def said(error: Exception) -> str:
+    """Return what an error of the connector says, in one line and without ids of queries."""
+    text = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error
+    return " ".join(str(text).split()).rstrip(".")

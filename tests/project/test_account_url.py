@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from firnflow.errors import ConfigError
+from firnflow.project.account_url import account_url, is_account_url, read_account_url
+from firnflow.project.secrets import has_password
+from firnflow.project.snowflake import Snowflake
+
+HOSTILE = ["ml", '"My/Db"', "a;role=x", "a b", "ü?#%", "x:y@z", '"; drop', "x" * 255]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_url_says_again_what_it_was_made_of(name: str) -> None:
+    section = Snowflake.model_validate(
+        {"connection": name, "database": name, "schema": name, "role": name, "warehouse": name}
+    )
+    url = account_url(section, "prod", "FIRNFLOW", name, "artifacts")
+    assert is_account_url(url)
+    assert not has_password(url)
+    assert read_account_url(url) == (section, ["FIRNFLOW", name, "artifacts"])
+    assert read_account_url(f"{url}/objects/ab")[1][-1] == "ab"
+
+
+def test_the_default_connection_has_no_name() -> None:
+    section = Snowflake.model_validate({"database": "ml", "schema": "s"})
+    assert account_url(section, "prod") == "snowflake:///ml/s"
+    assert read_account_url("snowflake:///ml/s") == (section, [])
+
+
+def test_what_a_section_does_not_say_is_mended_there() -> None:
+    with pytest.raises(ConfigError, match=r"in which schema. Mend: schema = 'ml' in \[environments.prod.snowflake\]"):
+        account_url(Snowflake.model_validate({"database": "ml"}), "prod")
+
+
+@pytest.mark.parametrize(
+    "url", ["snowflake://", "snowflake://a", "snowflake://a/b", "snowflake://a;x=1/b/c", "x://a/b/c"]
+)
+def test_a_url_that_leads_nowhere(url: str) -> None:
+    with pytest.raises(ConfigError, match="leads nowhere in Snowflake"):
+        read_account_url(url)
