@@ -129,8 +129,10 @@ class Graphs:
 
 def leaves_first(rows: Mapping[str, Row], root: str) -> list[str]:
     """Return the names of tasks, each behind all that come after it, the root last: a task without a root is one."""
-    above = {name: [each for each in predecessors(row) if each in rows] for name, row in rows.items() if name != root}
-    above = {name: names or [each for each in (root,) if each in rows] for name, names in above.items()}
+    above = {name: [each for each in predecessors(row) if each in rows] for name, row in rows.items()}
+    for name, names in above.items():
+        if name != root and not names and root in rows:
+            names.append(root)
     return [*TopologicalSorter(above).static_order()][::-1]
 
 

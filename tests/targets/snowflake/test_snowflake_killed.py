@@ -1,0 +1,115 @@
+"""An apply that dies at any of its actions is gone on with; of two at once one wins; what is foreign stays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+import firnflow as ff
+from firnflow.errors import DeployConflictError
+from firnflow.stores.state import State
+from firnflow.stores.state.deployments import Deployments
+from firnflow.targets.apply import apply_plan
+from firnflow.targets.plan import plan_apply, plan_destroy
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+PASSES = {
+    "apply.locked": (1,),
+    "apply.begun": (2, 5),
+    "snowflake.suspended": (1,),
+    "snowflake.made": (2, 4),
+    "snowflake.dropped": (1, 3),
+    "apply.done": (3, 5),
+}
+"""Crash point → at which passes through it an apply dies."""
+FOREIGN = ("SUMS$THEIRS", "SUMSTHEIRS")
+CONFLICT = 3
+
+
+@ff.task
+def one(x: int) -> int:
+    return x
+
+
+def flow(schedule, names):
+    def sums():
+        for name in names:
+            one.options(name=name)(1)
+
+    return ff.pipeline(schedule=ff.Cron(schedule))(sums)
+
+
+FIRST, SECOND = flow("0 6 * * *", ("a", "b")), flow("0 7 * * *", ("b", "c"))
+STATES = ((FIRST,), (SECOND,), ())
+
+
+def in_another(here, *pipelines, crash=None, gate=None):
+    """Plan and apply in another process, which dies at a crash point; return its id."""
+    pid = os.fork()
+    if pid != 0:
+        return pid
+    status = 1
+    with contextlib.suppress(BaseException):
+        if crash:
+            os.environ["FIRNFLOW_CRASH"] = crash
+        deployments = Deployments(State(f"sqlite:///{here.root}/applied.db"), "shop", "prod", "snowflake")
+        target = here.target(*pipelines)
+        plan = (plan_apply if pipelines else plan_destroy)(target, deployments)
+        if gate is not None:
+            os.read(gate, 1)
+        try:
+            apply_plan(plan, target, deployments, "me@here")
+            status = 0
+        except DeployConflictError:
+            status = CONFLICT
+    os._exit(status)
+
+
+def ended(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def foreign(here):
+    rows = here.admin.execute(f"SHOW TASKS IN SCHEMA ML.{here.schema}").fetchall()
+    return [row for row in rows if row[1] in FOREIGN]
+
+
+def ours(here):
+    return {name: row for name, row in here.there().items() if not name.endswith(FOREIGN)}
+
+
+def test_an_apply_that_is_killed_at_any_action_is_gone_on_with_and_touches_nothing_foreign(ground):
+    """Making, changing, and taking away."""
+    here = ground()
+    for name in FOREIGN:
+        here.admin.execute(f"CREATE TASK ML.{here.schema}.{name} SCHEDULE = '60 MINUTES' AS SELECT 1")
+    theirs, calm, deaths = foreign(here), {}, 0
+    for wanted in STATES:
+        here.apply(*wanted)
+        calm[wanted] = ours(here)
+    for crash in (f"{point}:kill@{nth}" for point, passes in PASSES.items() for nth in passes):
+        for wanted in STATES:
+            deaths += ended(in_another(here, *wanted, crash=crash)) == -signal.SIGKILL
+            here.apply(*wanted)
+            assert ours(here) == calm[wanted]
+    assert deaths == 19
+    assert foreign(here) == theirs
+
+
+def test_of_two_applies_at_once_one_wins_and_the_other_is_told(ground):
+    here = ground()
+    here.apply(FIRST)
+    calm = here.there()
+    here.apply()
+    gate, opener = os.pipe()
+    pids = [in_another(here, FIRST, gate=gate) for _ in range(2)]
+    os.write(opener, b"go")
+    assert sorted(map(ended, pids)) == [0, CONFLICT]
+    os.close(gate)
+    os.close(opener)
+    assert here.there() == calm
+    actions = [each["action"] for each in here.deployments.history()]
+    assert actions == ["create"] * 5 + ["remove"] * 5 + ["create"] * 5
