@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VERBS = (
     *("init", "list", "show", "run", "resume", "cancel", "runs", "logs", "output", "sql", "sources"),
     *("up", "next", "trigger", "pause", "unpause", "backfill", "partitions"),
-    *("plan", "apply", "destroy", "emulate"),
+    *("plan", "apply", "destroy", "image", "emulate"),
     *("models", "data", "features", "label", "send", "clean", "doctor", "exec"),
 )
 

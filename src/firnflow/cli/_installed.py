@@ -9,7 +9,7 @@ from firnflow._install import how_to_install
 from firnflow.cli._checks import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 _SUPPORTED = ((3, 11), (3, 14))
 
@@ -60,6 +60,13 @@ def _requirements() -> tuple[list[tuple[str, str | None, bool]], dict[str, list[
         else:
             core.append(entry)
     return core, extras
+
+
+def extras_here(*, without: Collection[str]) -> list[str]:
+    """Return what Firnflow needs, and what those of its extras do that are wholly installed, but for some."""
+    core, extras = _requirements()
+    whole = [needs for extra, needs in extras.items() if extra not in without and all(fits for _, _, fits in needs)]
+    return [text for needs in (core, *whole) for text, _, _ in needs]
 
 
 def _name(requirement: str) -> str:

@@ -13,6 +13,7 @@ SnowflakeName = Annotated[str, Field(min_length=1, max_length=800, pattern=r"^[^
 """A name as it is written in SQL: `ml`, `"My Db"`, `ml.prod.stage`."""
 PoolName = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z][\w-]*$")]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")]
+BaseImage = Annotated[str, Field(max_length=500, pattern=r"^[a-z0-9][a-zA-Z0-9_./:-]*(@sha256:[0-9a-f]{64})?$")]
 
 
 class Pool(BaseModel):
@@ -54,6 +55,8 @@ class Snowflake(BaseModel):
     pools: dict[PoolName, Pool] = {}
     image: Place | None = None
     """The project's image in an image repository: tasks are job services. None: tasks are ML Jobs."""
+    image_base: BaseImage | None = None
+    """What `firnflow image build` builds it on, best by digest; default: the Python that builds it, on Debian."""
     integrations: tuple[SnowflakeName, ...] = ()
     """External access integrations: what jobs may reach outside."""
     variables: dict[Variable, Annotated[str, Field(max_length=10_000)]] = {}
