@@ -24,7 +24,7 @@ _STAGES = ("stages", "moving", "loading", "unloading", "inferring")
 _TASKS = ("context", "statements", "listings", "history")
 _PROGRAMS = ("procedures", "anonymous", "calls")
 _JOBS = ("services", "listings", "ml_jobs")
-_MODELS = ("versions", "statements")
+_MODELS = ("versions", "statements", "experiments")
 """The modules of each package that register what they know."""
 
 

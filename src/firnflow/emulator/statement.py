@@ -46,7 +46,7 @@ class Statement:
     @property
     def text(self) -> str:
         """The statement as it was sent, without the semicolon at its end."""
-        if self.key in ("PUT", "GET"):  # `file://` looks like a comment
+        if self.key in ("PUT", "GET", "LIST", "REMOVE"):  # in `file://` and `snow://` a comment seems to begin
             return self.reader.text.strip().rstrip(";")
         return self.reader.text[: self.reader.tokens[-2].end] if len(self.reader.tokens) > 1 else ""
 

@@ -109,7 +109,7 @@ def test_a_plug_in_brings_a_tracker(
     assert tracker.place == f"paper in {tmp_path.name}"
     with pytest.raises(ConfigError, match="the tracker 'torn' cannot be used: ZeroDivisionError"):
         tracker_of(settings('backend = "torn"'), tmp_path)
-    with pytest.raises(ConfigError, match=r"Known: diary, mlflow, none, torn, wandb"):
+    with pytest.raises(ConfigError, match=r"Known: diary, mlflow, none, snowflake, torn, wandb"):
         tracker_of(settings('backend = "x"'), tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Runs and models told to a tracker: MLflow, Weights & Biases, or a plug-in's."""
+"""Runs and models told to a tracker: MLflow, Snowflake, Weights & Biases, or a plug-in's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NONE = "none"
 SCHEMA = "mlflow"
 """The schema of MLflow's tables in the PostgreSQL that holds the state."""
-_OWN = ("mlflow", "wandb", NONE)
+_OWN = ("mlflow", "snowflake", "wandb", NONE)
 
 
 def backend_of(settings: Settings) -> str:
@@ -44,6 +44,10 @@ def tracker_of(settings: Settings, root: Path) -> Tracker | None:
         from firnflow.models.tracking.wandb import WandbTracker
 
         return WandbTracker(_place(settings, root))
+    if backend == "snowflake":
+        from firnflow.models.tracking.snowflake import SnowflakeTracker
+
+        return SnowflakeTracker(settings, root)
     known = {entry.name: entry for entry in entry_points(group=GROUP)}
     if backend not in known:
         names = [*_OWN, *known]

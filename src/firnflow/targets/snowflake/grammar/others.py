@@ -218,7 +218,7 @@ def put(cursor: Cursor) -> Put:
     """
     file = _uri(cursor)
     stage = cursor.location()
-    if not isinstance(stage, Location):
+    if isinstance(stage, Uri) and not stage.text.lower().startswith("snow://"):
         cursor.fail("a stage")
     return Put(file, stage, rules.read_properties(cursor, PUT))
 

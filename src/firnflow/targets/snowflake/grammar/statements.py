@@ -229,10 +229,10 @@ class AlterSession(_WithProperties):
 
 @dataclass(frozen=True, slots=True)
 class Put(_WithProperties):
-    """PUT; `file` is a URI of the client's."""
+    """PUT; `file` is a URI of the client's, `stage` may be `snow://…`."""
 
     file: Uri
-    stage: Location
+    stage: Location | Uri
     properties: tuple[Property, ...] = ()
 
 
