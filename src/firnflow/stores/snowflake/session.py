@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -69,6 +70,18 @@ class Session:
             if getattr(error.__cause__, "errno", None) in MISSING:
                 return []
             raise
+
+    @property
+    def connection(self) -> Any:
+        """The connection, for Snowflake's clients that want one. Raises as `connect`."""
+        return self._opened()
+
+    def close(self) -> None:
+        """Close the connection; the next statement opens another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):  # one that was cut
+                connection.close()
 
     def _opened(self) -> Any:
         with self._lock:

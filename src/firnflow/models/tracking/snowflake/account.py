@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -10,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from firnflow.errors import ConfigError, StoreError
 from firnflow.stores.snowflake.connection import connect, where
 from firnflow.stores.snowflake.names import RESERVED, identifier, literal
+from firnflow.stores.snowflake.session import MISSING
+from firnflow.stores.snowflake.session import Session as Statements
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from firnflow.project import Settings
 
-_MISSING = (2003, 2043)
-"""Numbers of errors: what is not there, or may not be seen."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -31,7 +30,7 @@ class Account:
 
     def __init__(self, settings: Settings, root: Path) -> None:
         self._settings, self._root = settings, root
-        self._connection: Any = None
+        self._statements = Statements(lambda: connect(settings, root)[0])
         self._session: Any = None
         self._schema: tuple[str, str] | None = None
 
@@ -59,25 +58,14 @@ class Account:
         Raises:
             StoreError: Snowflake refuses it, or cannot be reached.
         """
-        from snowflake.connector import errors
-
-        try:
-            with self.connection.cursor() as cursor:
-                cursor.execute(statement)
-                names = [each.name.lower() for each in cursor.description or ()]
-                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
-        except (errors.OperationalError, errors.InterfaceError, OSError) as error:
-            self.close()
-            raise StoreError(f"Snowflake cannot be reached: {_first(error)}") from error
-        except errors.Error as error:
-            raise StoreError(f"Snowflake refuses: {_first(error)}\n  {statement[:300]}") from error
+        return self._statements.send(statement)
 
     def looked(self, statement: str) -> list[dict[str, Any]] | None:
         """Return the rows of a statement that only looks; None where that of which it asks is not there."""
         try:
             return self.rows(statement)
         except StoreError as error:
-            if getattr(error.__cause__, "errno", None) in _MISSING:
+            if getattr(error.__cause__, "errno", None) in MISSING:
                 return None
             raise
 
@@ -86,18 +74,15 @@ class Account:
         self.rows(f"PUT {literal(f'file://{file}')} {literal(place)} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
 
     @property
-    def connection(self) -> Any:
-        """The connection of Snowflake's connector. Raises as `stores.snowflake.connection.connect` does."""
-        if self._connection is None or self._connection.is_closed():
-            self._connection, _ = connect(self._settings, self._root)
-            self._session = None
-        return self._connection
+    def host(self) -> str:
+        """Where the account is."""
+        return str(self._statements.connection.host)
 
     @property
     def session(self) -> Any:
         """A session of Snowpark over the connection, for Snowflake's clients that want one."""
-        connection = self.connection
-        if self._session is None:
+        connection = self._statements.connection
+        if self._session is None or self._session.connection is not connection:
             from snowflake.snowpark import Session
 
             self._session = Session.builder.configs({"connection": connection}).create()
@@ -105,10 +90,8 @@ class Account:
 
     def close(self) -> None:
         """Close the connection."""
-        connection, self._connection, self._session = self._connection, None, None
-        if connection is not None:
-            with contextlib.suppress(Exception):  # one that is cut
-                connection.close()
+        self._session = None
+        self._statements.close()
 
 
 def kept(name: str) -> str:
@@ -122,9 +105,3 @@ def kept(name: str) -> str:
 def text_of(data: Any) -> str:
     """Return JSON as a string of SQL."""
     return literal(json.dumps(data, ensure_ascii=True, sort_keys=True, allow_nan=False))
-
-
-def _first(error: Exception) -> str:
-    """Return what an error of the connector says, without ids of queries."""
-    said = str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error)
-    return " ".join(said.split())[:500]

@@ -154,7 +154,7 @@ def _plain(text: str) -> str:
 
 def _page(account: Account, experiment: str, run: str) -> dict[str, str]:
     """Return the address of Snowflake's page of a run; a server of one's own has none."""
-    if not str(account.connection.host).endswith((".snowflakecomputing.com", ".snowflakecomputing.cn")):
+    if not account.host.endswith((".snowflakecomputing.com", ".snowflakecomputing.cn")):
         return {}
     database, schema = map(quote, account.schema)
     place = f"databases/{database}/schemas/{schema}/experiments/{quote(experiment)}/runs/{quote(run)}"
