@@ -9,9 +9,12 @@ import typer
 _WHAT = typer.Argument("snowflake", metavar="[snowflake]", help="What to emulate.")
 _PORT = typer.Option(8084, "--port", min=0, max=65535, help="The port on this machine; 0 is a free one.")
 _DATA = typer.Option(None, "--data", metavar="DIR", help="Where the account is kept. Default: nowhere.")
+_IDLE = typer.Option(
+    300.0, "--idle", min=0.0, help="Seconds after which a transaction is undone that others wait for, left alone."
+)
 
 
-def command(what: str = _WHAT, port: int = _PORT, data: Path | None = _DATA) -> None:
+def command(what: str = _WHAT, port: int = _PORT, data: Path | None = _DATA, idle: float = _IDLE) -> None:
     """Serve a local Snowflake for tests and rehearsals, until Ctrl-C."""
     from firnflow._text import nearest
     from firnflow.emulator.server.run import LOOPBACK, serve
@@ -30,4 +33,4 @@ def command(what: str = _WHAT, port: int = _PORT, data: Path | None = _DATA) -> 
         )
         typer.echo(f"Kept in {data}" if data else "Nothing is kept: --data DIR keeps it", err=True)
 
-    serve(port, data, ready)
+    serve(port, data, ready, idle)

@@ -16,6 +16,7 @@ from firnflow.emulator.programs.workers import Workers
 from firnflow.emulator.queries import Queries
 from firnflow.emulator.session import Session
 from firnflow.emulator.tasks.runner import Runner
+from firnflow.emulator.transactions import IDLE, Locks
 from firnflow.errors import RunConflictError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Account:
 
     Args:
         folder: where all of it lies; made if it is not there.
+        idle: seconds after which a transaction is undone that others wait for, and that nobody goes on with.
 
     Attributes:
         port: of the server that answers for it; None: there is none.
@@ -43,7 +45,7 @@ class Account:
         RunConflictError: another server holds the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, idle: float = IDLE) -> None:
         registry.load()
         folder.mkdir(parents=True, exist_ok=True)
         self._held = (folder / "lock").open("a")
@@ -61,6 +63,7 @@ class Account:
         self.databases = Databases(folder / "databases")
         self.queries = Queries()
         self.workers = Workers()
+        self.locks = Locks(idle)
         self.port: int | None = None
         self._tokens: dict[str, tuple[str, str, Context | None, list[str]]] = {}
         self._sessions: dict[str, Session] = {}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _COMMITS = frozenset({"CREATE", "ALTER", "DROP", "UNDROP", "GRANT", "REVOKE", "COMMENT", "TRUNCATE", "EXECUTE"})
 """First words of statements that commit what is open: https://docs.snowflake.com/en/sql-reference/transactions#ddl"""
 
+_ENDS = frozenset({"COMMIT", "ROLLBACK"})
+
 
 def run(session: Session, text: str, binds: Sequence[Any]) -> Result:
     """Run one statement.
@@ -27,9 +29,10 @@ def run(session: Session, text: str, binds: Sequence[Any]) -> Result:
         SnowflakeError: it is unknown, not allowed, or failed.
     """
     statement = classify(variables.inlined(text, session.variables), binds, STATEMENTS)
-    if session.in_transaction and statement.key.split()[0] in _COMMITS:
-        session.engine.raw("COMMIT")
-        session.in_transaction = False
+    if statement.key not in _ENDS:
+        session.transaction.check()
+    if session.transaction.is_open and statement.key.split()[0] in _COMMITS:
+        session.transaction.end("COMMIT")
     try:
         return STATEMENTS[statement.key].run(session, statement)
     finally:

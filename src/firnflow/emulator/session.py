@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import dispatch, errors
 from firnflow.emulator.catalog import full
 from firnflow.emulator.engine.connection import Connection
 from firnflow.emulator.kinds import KINDS
+from firnflow.emulator.transactions import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +38,7 @@ class Session:
         secondary: whether the user's other roles count too.
         parameters: what ALTER SESSION has set.
         variables: what SET has set.
-        in_transaction: whether BEGIN is open.
+        transaction: what has begun and not ended.
         query_ids: of the statements so far.
         user_body: the user as the catalog has it.
         task: the task that runs in it, or None.
@@ -52,13 +54,15 @@ class Session:
         self.schema: str | None = None
         self.parameters: dict[str, Any] = {}
         self.variables: dict[str, Any] = {}
-        self.in_transaction = False
+        self.transaction = Transaction(self)
         self.query_ids: list[str] = []
         self.user_body = user.body
         self.task: Context | None = None
         self.is_serverless = False
         self.engine = Connection(account.databases.connect())
         self._lock = threading.RLock()
+        self._last = time.monotonic()
+        self._is_closed = False
 
     def execute(self, text: str, binds: Sequence[Any] = (), *, describe: bool = False) -> Result:
         """Run one statement, after those that this session runs already.
@@ -72,17 +76,39 @@ class Session:
             SnowflakeError: it failed.
         """
         with self._lock:
-            return dispatch.describe(self, text, binds) if describe else dispatch.run(self, text, binds)
+            try:
+                return dispatch.describe(self, text, binds) if describe else dispatch.run(self, text, binds)
+            finally:
+                self._last = time.monotonic()
 
     def close(self) -> None:
         """End the session."""
+        self._is_closed = True
         self.engine.interrupt()
         with self._lock:
+            self.transaction.end("ROLLBACK")
             for kind in KINDS.values():
                 for thing in self.account.catalog.all(kind.word):
                     if thing.body.get("session") == self.token:
                         dispatch.run(self, f"DROP {kind.word} IF EXISTS {full(thing.path)}", ())
             self.engine.close()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether what it runs is to stop."""
+        if self._is_closed or not self.query_ids:
+            return self._is_closed
+        return self.account.queries.get(self.query_ids[-1]).cancelled.is_set()
+
+    def undo_if_idle(self, seconds: float) -> bool:
+        """Undo what it has begun where it has done nothing for so long; return whether it was."""
+        if time.monotonic() - self._last < seconds or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            self.transaction.undo(f"it was idle for {seconds:g} s, and another one waited for it")
+        finally:
+            self._lock.release()
+        return True
 
     def own_roles(self) -> frozenset[str]:
         """Return the roles that the user can take."""

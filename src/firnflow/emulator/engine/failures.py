@@ -29,6 +29,12 @@ _WORDS = (
         "22018",
         "Numeric value '{}' is not recognized",
     ),
+    (
+        r"(?:[Dd]uplicate key .*|PRIMARY KEY or UNIQUE) (?:violates (?:primary key|unique) )?constraint()",
+        200001,
+        "22000",
+        "A primary key already exists, or a duplicate key value violates a unique constraint.{}",
+    ),
     (r"NOT NULL constraint failed: \S+?\.(\S+)", 100072, "22000", "NULL result in a non-nullable column: {}"),
 )
 """What DuckDB says, and the code, state and message that Snowflake has for it."""

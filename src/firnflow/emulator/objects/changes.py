@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
-from firnflow.emulator.objects import history, relations
+from firnflow.emulator.objects import history, hybrid, relations
 from firnflow.emulator.objects.selects import prepared
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, done
@@ -70,21 +70,21 @@ def _overwrite(session: Session, tree: Any, target: Any, binds: list[Any]) -> Re
     from sqlglot import exp
 
     path = session.path("TABLE", trees.name_of(target))
-    relations.need(session, path, "DELETE")
-    own = not session.in_transaction
+    thing = relations.need(session, path, "DELETE")
+    own = not session.transaction.is_open
     made = exp.Delete(this=trees.table(path))
     history.keep(session, path)
-    if own:
-        session.engine.raw("BEGIN")
+    session.transaction.begin()
     try:
+        hybrid.lock(session, thing)
         session.engine.run(made)
         found = _run(session, tree, {id(target): ("INSERT",)}, binds)
     except errors.SnowflakeError:
         if own:
-            session.engine.raw("ROLLBACK")
+            session.transaction.end("ROLLBACK")
         raise
     if own:
-        session.engine.raw("COMMIT")
+        session.transaction.end("COMMIT")
     return found
 
 
@@ -136,9 +136,7 @@ def _begin(session: Session, given: Statement) -> Result:
     if given.reader.take("NAME"):
         given.reader.part()
     given.reader.end()
-    if not session.in_transaction:
-        session.engine.raw("BEGIN")
-        session.in_transaction = True
+    session.transaction.begin()
     return done()
 
 
@@ -155,9 +153,7 @@ def _rollback(session: Session, given: Statement) -> Result:
 def _ended(session: Session, given: Statement, word: str) -> Result:
     given.reader.take("WORK")
     given.reader.end()
-    if session.in_transaction:
-        session.in_transaction = False
-        session.engine.raw(word)
+    session.transaction.end(word)
     return done()
 
 
@@ -169,19 +165,43 @@ def _target(node: Any) -> Any:
 
 
 def _run(session: Session, tree: Any, writes: dict[int, tuple[str, ...]], binds: list[Any]) -> Result:
-    """Run a change, again and again as long as another session changes the same rows: Snowflake waits for a lock.
+    """Run a change, once no other transaction has changed the same.
 
-    https://docs.snowflake.com/en/sql-reference/transactions#resource-locking
+    https://docs.snowflake.com/en/sql-reference/transactions#resource-locking: INSERTs into standard tables wait for
+    nobody.
     """
     from sqlglot import exp
 
     target = _target(tree.this)
     made = prepared(session, tree, binds, dict(writes))
-    history.keep(session, trees.name_of(target), appends=isinstance(tree, exp.Insert))
-    if not session.parameters.get("AUTOCOMMIT", True) and not session.in_transaction:
-        session.engine.raw("BEGIN")
-        session.in_transaction = True
-    for _ in [] if session.in_transaction else range(_TRIES):
+    thing = relations.find(session, trees.name_of(target))
+    appends = isinstance(tree, exp.Insert)
+    own = hybrid.is_hybrid(thing) and not session.transaction.is_open and session.parameters.get("AUTOCOMMIT", True)
+    if own:
+        session.transaction.begin()
+    try:
+        if thing is not None:
+            hybrid.lock(session, thing, appends=appends)
+        history.keep(session, trees.name_of(target), appends=appends)
+        found = _tried(session, made, binds)
+        if thing is not None:
+            hybrid.check(session, thing)
+    except errors.SnowflakeError as error:
+        if own:
+            session.transaction.end("ROLLBACK")
+        elif hybrid.is_hybrid(thing):
+            session.transaction.undo(error.message)
+        raise
+    finally:
+        session.transaction.settled()
+    if own:
+        session.transaction.end("COMMIT")
+    return found
+
+
+def _tried(session: Session, made: Any, binds: list[Any]) -> Result:
+    """Run a change again and again as long as DuckDB does several things to the same rows at once."""
+    for _ in [] if session.transaction.is_open else range(_TRIES):
         try:
             return session.engine.run(made.copy(), list(binds))
         except errors.SnowflakeError as error:

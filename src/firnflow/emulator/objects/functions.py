@@ -40,7 +40,7 @@ _context("CURRENT_CLIENT", lambda session: session.parameters.get("CLIENT_APP_ID
 _context("CURRENT_AVAILABLE_ROLES", lambda session: json.dumps(sorted(session.own_roles())))
 _context("CURRENT_SECONDARY_ROLES", lambda session: json.dumps(_secondary(session)))
 _context("CURRENT_SCHEMAS", lambda session: json.dumps([f"{session.database}.{session.schema}"]))
-_context("CURRENT_TRANSACTION", lambda session: session.token if session.in_transaction else None)
+_context("CURRENT_TRANSACTION", lambda session: session.token if session.transaction.is_open else None)
 
 
 def _secondary(session: Session) -> dict[str, str]:

@@ -18,7 +18,7 @@ from firnflow.emulator import errors
 from firnflow.emulator.catalog import Object, full, key
 from firnflow.emulator.engine import calls, trees
 from firnflow.emulator.engine.databases import KEPT
-from firnflow.emulator.objects import making, relations
+from firnflow.emulator.objects import hybrid, making, relations
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, status
 
@@ -39,7 +39,7 @@ def keep(session: Session, path: FullName, *, appends: bool = False) -> None:
         appends: rows are only added.
     """
     thing = relations.find(session, path)
-    if thing is None or thing.kind != "TABLE":
+    if thing is None or thing.kind != "TABLE" or hybrid.is_hybrid(thing):
         return
     run = session.account.databases.run
     table = trees.table(path).sql(dialect="duckdb")

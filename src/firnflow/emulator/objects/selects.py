@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator.engine import calls, positions, trees
-from firnflow.emulator.objects import history, relations
+from firnflow.emulator.objects import history, hybrid, relations
 from firnflow.emulator.objects.warehouses import need_warehouse
 from firnflow.emulator.registry import statement
 from firnflow.emulator.stages import reading
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 def _select(session: Session, given: Statement) -> Result:
     tree, binds = trees.parsed(given.text), list(given.binds)
     headed(tree)
-    return session.engine.run(prepared(session, tree, binds), binds)
+    try:
+        hybrid.lock_rows(session, tree)
+        return session.engine.run(prepared(session, tree, binds), binds)
+    finally:
+        session.transaction.settled()
 
 
 def columns(session: Session, given: Statement) -> Result:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
-from firnflow.emulator.objects import history, making, relations
+from firnflow.emulator.objects import history, hybrid, making, relations
 from firnflow.emulator.objects.columns import columns_of, declared
 from firnflow.emulator.objects.selects import headed, prepared
 from firnflow.emulator.objects.tags import set_tags
@@ -29,15 +29,25 @@ def _create_table(session: Session, given: Statement) -> Result:
     return _create(session, given, "TABLE")
 
 
+@statement(
+    "CREATE HYBRID TABLE",
+    "sql-reference/sql/create-hybrid-table",
+    partly="no AS SELECT, no LIKE, no time travel; indexes are written down and not used",
+)
+def _create_hybrid(session: Session, given: Statement) -> Result:
+    return _create(session, given, "TABLE", is_hybrid=True)
+
+
 @statement("CREATE VIEW", "sql-reference/sql/create-view", partly="a view reads with the rights of who asks")
 def _create_view(session: Session, given: Statement) -> Result:
     return _create(session, given, "VIEW")
 
 
-def _create(session: Session, given: Statement, kind: str) -> Result:
+def _create(session: Session, given: Statement, kind: str, *, is_hybrid: bool = False) -> Result:
     if "ALTER" in given.modifiers:
         raise errors.unknown(f"CREATE OR ALTER {kind}", [f"CREATE {kind}", f"CREATE OR REPLACE {kind}"])
-    tree, binds = trees.parsed(_without_scoped(given.text)), list(given.binds)
+    text, indexes = hybrid.ordinary(given.text) if is_hybrid else (_without_scoped(given.text), [])
+    tree, binds = trees.parsed(text), list(given.binds)
     from sqlglot import exp
 
     relations.named(tree, binds)
@@ -47,7 +57,13 @@ def _create(session: Session, given: Statement, kind: str) -> Result:
     optional = bool(tree.args.get("exists"))
     if found := making.begin(session, kind, path, replaces=given.replaces, optional=optional):
         return found
+    keys: list[Any] = []
+    if is_hybrid:
+        more, keys = hybrid.declared(session, tree, path)
+        body |= {**more, "indexes": indexes}
     body |= declared(tree)
+    if keys:
+        tree.this.set("expressions", [*tree.this.expressions, *keys])
     if given.temporary:
         body["session"] = session.token
     tags = body.pop("TAG", [])

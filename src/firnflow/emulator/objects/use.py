@@ -105,9 +105,8 @@ def _alter_session(session: Session, given: Statement) -> Result:
     for key in asked.unset:
         session.parameters.pop(key, None)
     session.parameters.update(settings(asked.properties))
-    if session.parameters.get("AUTOCOMMIT", True) and session.in_transaction and asked.get("AUTOCOMMIT") is not None:
-        session.engine.raw("COMMIT")
-        session.in_transaction = False
+    if session.parameters.get("AUTOCOMMIT", True) and asked.get("AUTOCOMMIT") is not None:
+        session.transaction.end("COMMIT")
     return done()
 
 

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 
 
-def serve(port: int, data: Path | None, ready: Callable[[int], None]) -> None:
+def serve(port: int, data: Path | None, ready: Callable[[int], None], idle: float) -> None:
     """Serve an account until SIGINT or SIGTERM.
 
     Args:
         port: to listen on; 0 takes a free one.
         data: the folder of the account; None: a temporary one, which is removed at the end.
         ready: called with the port when clients can connect.
+        idle: seconds after which a transaction is undone that others wait for, and that nobody goes on with.
 
     Raises:
         MissingExtraError: the extra `emulator` is not installed.
@@ -46,7 +47,7 @@ def serve(port: int, data: Path | None, ready: Callable[[int], None]) -> None:
     listening = _listen(port)
     folder = (data or Path(tempfile.mkdtemp(prefix="firnflow-emulator-"))).absolute()  # clients are told paths in it
     try:
-        account = _opened(folder)
+        account = _opened(folder, idle)
         account.port = listening.getsockname()[1]
         with contextlib.closing(listening), contextlib.closing(account):
             config = uvicorn.Config(app_of(account), log_level="warning", timeout_graceful_shutdown=2, lifespan="off")
@@ -56,7 +57,7 @@ def serve(port: int, data: Path | None, ready: Callable[[int], None]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _opened(folder: Path) -> Account:
+def _opened(folder: Path, idle: float) -> Account:
     """Return the account of a folder.
 
     Raises:
@@ -68,7 +69,7 @@ def _opened(folder: Path) -> Account:
     from firnflow.emulator.account import Account
 
     try:
-        return Account(folder)
+        return Account(folder, idle)
     except (OSError, sqlite3.Error, duckdb.Error) as error:
         said = str(error).splitlines()[0]
         raise StoreError(
