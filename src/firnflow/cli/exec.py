@@ -18,6 +18,10 @@ from firnflow.status import COMMITTED, RunStatus, TaskStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firnflow.engine.external.plan import Wish
+    from firnflow.engine.external.task import Hire
+    from firnflow.project import Project
+
 _GRAPH = typer.Option(..., "--graph", metavar="FILE", help="What `firnflow show PIPELINE --format json` wrote.")
 _TASK = typer.Option(..., "--task", metavar="NAME", help="The task; `finalizer` ends the run.")
 _RUN = typer.Option(..., "--run", metavar="ID", help="The run; the first call makes it.")
@@ -31,6 +35,7 @@ _KEEP = typer.Option(False, "--keep", help="A run that is there keeps its parame
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take what is there already.")  # noqa: FBT003 - Typer's way
 _MEMORY = typer.Option(None, "--memory", metavar="SIZE", help="End the task if it holds more, e.g. 2GiB.")
 _GIVEN_UP = typer.Option(None, "--given-up", metavar="WHY", help="Run nothing: end the run as failed, if it goes on.")
+_JOB = typer.Option(False, "--job", help="Execute it in a job of Snowflake, and wait for that.")  # noqa: FBT003 - likewise
 _EXIT_CODES = {"stopped by SIGINT": 130, "stopped by SIGTERM": 143}
 
 
@@ -48,6 +53,7 @@ def command(
     cache: bool = _CACHE,
     memory: str | None = _MEMORY,
     given_up: str | None = _GIVEN_UP,
+    job: bool = _JOB,
     environment: str | None = _options.ENVIRONMENT,
 ) -> int:
     """Execute one task of a run: for schedulers other than Firnflow's own.
@@ -79,7 +85,7 @@ def command(
         if given_up is not None:
             answer = give_up(project, wish, given_up)
         else:
-            answer = execute_task(project, wish, sys.stderr, leave)
+            answer = execute_task(project, wish, sys.stderr, leave, _hired(project, wish) if job else None)
         if task == FINALIZER and answer.get("is_news", True):
             answer["tracked"], said = Sender(project.root, project.settings).tell(answer["run"])
             for line in said:
@@ -91,6 +97,16 @@ def command(
     if answer["state"] in {*COMMITTED, TaskStatus.SKIPPED} and not is_broken:
         return 0
     return _EXIT_CODES.get((answer["error"] or {}).get("message", ""), 1)
+
+
+def _hired(project: Project, wish: Wish) -> Hire:
+    """Return what has a task executed in a job. Raises UsageError for what ends a run, and must reach it."""
+    if wish.task == "finalizer":
+        raise UsageError("--job executes tasks; the finalizer runs here. Mend: leave out --job")
+    from firnflow.cli._print import say
+    from firnflow.targets.snowflake.hired import Hired
+
+    return Hired(project, wish.graph, wish.run, wish.task, lambda line: say(line, stderr=True))
 
 
 def _moment(text: str) -> float:

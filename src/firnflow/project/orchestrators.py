@@ -54,6 +54,8 @@ class Airflow(BaseModel):
     """Of all tasks among others that wait for the same pool; what a task says of its own is added."""
     image: Place | None = None
     """Of the pods that the executor `kubernetes` starts for tasks; default: Airflow's."""
+    jobs: Literal["snowflake"] | None = None
+    """Where Python tasks run: in jobs of Snowflake, as the section `snowflake` says; None: in Airflow's workers."""
     files: Address | None = None
     """Where browsers reach the artifact store, for links from tasks to their reports; None: they have none."""
     tags: tuple[AirflowName, ...] = ()

@@ -15,6 +15,7 @@ from firnflow.project import Project, load_settings
 from firnflow.project.orchestrators import Airflow
 from firnflow.targets.airflow.compile import compile_graph
 from firnflow.targets.airflow.files import Folder, bundle, modules
+from firnflow.targets.airflow.hiring import is_hired
 from firnflow.targets.airflow.references import references
 from firnflow.targets.airflow.schedule import compile_schedule, in_words, weak_points
 
@@ -60,6 +61,21 @@ def everything():
 
 def compiled(pipeline=everything, **settings):
     return compile_graph(pipeline.build(), Airflow(**settings), {})
+
+
+@ff.task
+def rows() -> ibis.Table:
+    raise AssertionError
+
+
+@ff.task(resources=ff.Resources(pool="gpu", memory="1GiB"), priority=2)
+def fitted(rows: ibis.Table) -> float:
+    raise AssertionError
+
+
+@ff.pipeline
+def mixed():
+    fitted(rows().publish("counted"))
 
 
 def by_id(data):
@@ -253,3 +269,25 @@ def test_what_airflow_loads_needs_nothing_but_airflow_and_the_standard_library()
         "kubernetes",
         "openlineage",
     }
+
+
+@pytest.mark.parametrize(
+    ("jobs", "warehouse", "hired"),
+    [
+        (None, "snowflake", set()),
+        ("snowflake", "duckdb", {"rows", "fitted"}),
+        ("snowflake", "snowflake", {"fitted"}),
+    ],
+)
+def test_python_tasks_run_in_jobs_where_the_environment_says_so(jobs, warehouse, hired, tmp_path):
+    (tmp_path / "firnflow.toml").write_text(
+        f'[project]\nname = "shop"\n[environments.prod]\norchestrator = "airflow"\nwarehouse = "{warehouse}"\n'
+        "snowflake = { database = 'ml', schema = 'prod', warehouse = 'wh' }\n"
+        + (f'airflow.jobs = "{jobs}"\n' if jobs else "")
+    )
+    settings = load_settings(tmp_path, "prod")
+    graph = mixed.build()
+    tasks = by_id(compile_graph(graph, settings.airflow, {}, lambda node: is_hired(node, settings)))
+    assert {name for name, each in tasks.items() if each.get("job")} == hired
+    assert {name for name, each in tasks.items() if "queue" in each or "memory" in each} == {"fitted"} - hired
+    assert tasks["fitted"]["priority"] == 3

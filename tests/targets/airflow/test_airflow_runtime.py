@@ -140,6 +140,13 @@ def test_a_task_is_one_call_whose_refs_are_returned_and_whose_words_are_logged(t
     ]
 
 
+def test_a_task_that_runs_in_a_job_elsewhere_says_so(task):
+    made = task("")
+    assert "--job" not in made._command(made.context)
+    made.node |= {"job": True}
+    assert made._command(made.context)[-1] == "--job"
+
+
 def test_a_run_is_for_the_partition_that_was_asked_for_or_for_that_of_its_moment(task):
     made = task("")
     made.call |= {"partitioned": True}

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from firnflow.context import RunSummary
 from firnflow.engine import limits, partitions, peak, sources, tables
@@ -49,9 +49,15 @@ if TYPE_CHECKING:
     from firnflow.project import Project
     from firnflow.stores.state import Run
 
+    Hire: TypeAlias = Callable[[int | None], str | None]
+
 
 def execute_task(
-    project: Project, wish: Wish, echo: Any = None, leave: Callable[[dict[str, Any]], None] = lambda _: None
+    project: Project,
+    wish: Wish,
+    echo: Any = None,
+    leave: Callable[[dict[str, Any]], None] = lambda _: None,
+    hire: Hire | None = None,
 ) -> dict[str, Any]:
     """Execute one task and return what came of it as JSON; a failure is an answer, not an exception.
 
@@ -60,6 +66,8 @@ def execute_task(
         wish: what to execute.
         echo: where the task's output is shown as well as logged.
         leave: ends the process with an answer, where the task has outgrown its memory.
+        hire: has the task, or an element of a map, executed elsewhere by another `firnflow exec`, which commits it, and
+            returns why that has failed; None: it is executed here.
 
     Raises:
         UsageError: the graph does not fit the project's code, or the task's inputs are not committed; nothing was done.
@@ -87,7 +95,7 @@ def execute_task(
         lease = Lease(place.state, run.id, run.epoch, runs.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
         with lease, lease.signals(at_once=True):
             news = written(graph) if alike is not None else None
-            return _Execution(wish, plan, place, tasks, run, lease, leave, news).answer()
+            return _Execution(wish, plan, place, tasks, run, lease, leave, news, hire).answer()
 
 
 def give_up(project: Project, wish: Wish, why: str) -> dict[str, Any]:
@@ -169,10 +177,11 @@ class _Execution:
         lease: Lease,
         leave: Callable[[dict[str, Any]], None],
         news: tuple[str, str] | None,
+        hire: Hire | None,
     ) -> None:
         self._wish, self._plan, self._place, self._tasks = wish, plan, place, tasks
         self._run, self._lease, self._job, self._leave = run, lease, plan.job, leave
-        self._news = news
+        self._news, self._hire = news, hire
 
     def answer(self) -> dict[str, Any]:
         """Return what came of the task."""
@@ -200,6 +209,8 @@ class _Execution:
         if found is not None:
             state.add_attempts(self._run.id, self._run.epoch, [unit.record(TaskStatus.CACHED, found)])
             return self._as_json(TaskStatus.CACHED, unit, _taken(found))
+        if self._hire is not None:
+            return self._elsewhere(unit, self._hire)
         for stale in self._plan.attempts:
             if (stale.task, stale.element, stale.status) == (unit.task, unit.element, TaskStatus.RUNNING):
                 state.fail(
@@ -209,18 +220,44 @@ class _Execution:
         outcome = self._execute(unit)
         return self._as_json(outcome.status, unit, outcome)
 
+    def _elsewhere(self, unit: Unit, hire: Hire) -> dict[str, Any]:
+        """Have a unit executed elsewhere, and return what has been written down of it there."""
+        before = {each.id for each in self._plan.attempts}
+        try:
+            why = hire(unit.element if unit.element >= 0 else None)
+        except KeyboardInterrupt:  # what it had begun is ended, and has written that down
+            return self._as_json(TaskStatus.CANCELLED, unit, self._stopped(unit))
+        there = self._place.state.attempts(self._run.id)
+        new = [
+            each for each in there if each.id not in before and (each.task, each.element) == (unit.task, unit.element)
+        ]
+        if new and new[-1].status != TaskStatus.RUNNING:
+            last = new[-1]
+            unit.number = last.number
+            outputs = outputs_of(last) if last.status in COMMITTED else {}
+            seconds = (last.ended_at or last.started_at) - last.started_at
+            outcome = Outcome(last.status, outputs, last.metrics or {}, last.error, seconds, last.peak_memory)
+            return self._as_json(last.status, unit, outcome)
+        error = limits.explain("worker_lost", unit.node, why or "it has written nothing down", "")
+        return self._as_json(TaskStatus.FAILED, unit, Outcome(TaskStatus.FAILED, error=error))
+
     def _execute(self, unit: Unit) -> Outcome:
         call = unit.call(self._run.id)
         try:
             with MemoryLimit(self._wish.memory, lambda: self._outgrown(unit)):
                 return execute_attempt(call, self._tasks[call.key], self._place)
         except KeyboardInterrupt:
-            if self._lease.lost:
-                raise RunConflictError(f"run {self._run.id} was cancelled, or taken over; this attempt stops") from None
-            error = limits.explain("cancelled", unit.node, f"stopped by {self._lease.cancelled}", "")
-            error["message"] = f"stopped by {self._lease.cancelled}"
-            self._place.state.fail(unit.attempt, TaskStatus.CANCELLED, error)
-            return Outcome(TaskStatus.CANCELLED, error=error)
+            outcome = self._stopped(unit)
+            self._place.state.fail(unit.attempt, TaskStatus.CANCELLED, outcome.error)
+            return outcome
+
+    def _stopped(self, unit: Unit) -> Outcome:
+        """Return what has come of a unit that was stopped. Raises RunConflictError where the run is no more ours."""
+        if self._lease.lost:
+            raise RunConflictError(f"run {self._run.id} was cancelled, or taken over; this attempt stops") from None
+        error = limits.explain("cancelled", unit.node, f"stopped by {self._lease.cancelled}", "")
+        error["message"] = f"stopped by {self._lease.cancelled}"
+        return Outcome(TaskStatus.CANCELLED, error=error)
 
     def _outgrown(self, unit: Unit) -> None:
         """Write down that a unit holds more memory than it may, and leave, unless it has committed meanwhile."""

@@ -13,6 +13,8 @@ from firnflow.graph.table import PUBLISH_KEY, TABLE_KEY
 from firnflow.targets.airflow.schedule import asset, compile_schedule
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firnflow.graph.model import Graph, TaskNode
     from firnflow.project.orchestrators import Airflow
 
@@ -26,20 +28,23 @@ ELEMENTS = "-elements"
 """After the name of a map: the task that finds out which elements it has. No task of a pipeline has a dash in it."""
 
 
-def compile_graph(graph: Graph, settings: Airflow, defaults: dict[str, Any]) -> dict[str, Any]:
+def compile_graph(
+    graph: Graph, settings: Airflow, defaults: dict[str, Any], is_hired: Callable[[TaskNode], bool] = lambda _: False
+) -> dict[str, Any]:
     """Return the DAG of a pipeline as plain data.
 
     Args:
         graph: the graph.
         settings: the environment's section.
         defaults: parameter → the value that the environment gives it.
+        is_hired: whether a task runs in a job elsewhere, for which a worker only waits.
     """
     schedule = graph.schedule
     tasks: list[dict[str, Any]] = []
     for path, node in graph.tasks.items():
         if node.mapping is not None and mapping.written(path, node) is None:
             tasks.append(_elements_task(graph, path, node, settings))
-        tasks.append(_task(graph, path, node, settings))
+        tasks.append(_task(graph, path, node, settings, hired=is_hired(node)))
     read = {name for each in tasks for name in each["reads"]}
     leaves = [each["id"] for each in tasks if each["id"] not in read]
     return {
@@ -56,8 +61,9 @@ def compile_graph(graph: Graph, settings: Airflow, defaults: dict[str, Any]) -> 
     }
 
 
-def _task(graph: Graph, path: str, node: TaskNode, settings: Airflow) -> dict[str, Any]:
+def _task(graph: Graph, path: str, node: TaskNode, settings: Airflow, *, hired: bool) -> dict[str, Any]:
     options = node.options
+    place = {"job": True, **_priority(node, settings, _settled(settings))} if hired else _place(node, settings)
     data = {
         "id": path,
         "doc": node.doc,
@@ -67,7 +73,7 @@ def _task(graph: Graph, path: str, node: TaskNode, settings: Airflow) -> dict[st
         "retry_delay": options.retry_delay,
         "backoff": options.backoff,
         "timeout": options.timeout,
-        **_place(node, settings),
+        **place,
     }
     if node.mapping is not None:
         found = mapping.written(path, node)
@@ -146,9 +152,13 @@ def _place(node: TaskNode, settings: Airflow) -> dict[str, Any]:
         found["queue"] = resources.pool
     if resources.memory is not None:
         found["memory"] = resources.memory
-    if node.options.priority:
-        found["priority"] = settings.priority + node.options.priority
-    return found
+    return _priority(node, settings, found)
+
+
+def _priority(node: TaskNode, settings: Airflow, found: dict[str, Any]) -> dict[str, Any]:
+    """Return where a task runs, with its priority among others."""
+    more = {"priority": settings.priority + node.options.priority} if node.options.priority else {}
+    return {**found, **more}
 
 
 def _settled(settings: Airflow, resources: Resources | None = None) -> dict[str, Any]:

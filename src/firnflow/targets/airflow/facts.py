@@ -28,10 +28,10 @@ def facts(graph: Graph, compiled: dict[str, Any], call: dict[str, Any]) -> dict[
     if compiled["dag_id"] != graph.pipeline:
         found["name in Airflow"] = compiled["dag_id"]
     found |= {f"parameter {name}": _param(each) for name, each in compiled["params"].items()}
-    queues = {each["id"]: each.get("queue") for each in compiled["tasks"]}
-    found |= {f"task {path}": _task(node, queues[path]) for path, node in graph.tasks.items()}
+    tasks = {each["id"]: each for each in compiled["tasks"]}
+    found |= {f"task {path}": _task(node, tasks[path]) for path, node in graph.tasks.items()}
     if graph.finalizer is not None:
-        found["finalizer"] = _task(graph.finalizer, queues["finalizer"])
+        found["finalizer"] = _task(graph.finalizer, tasks["finalizer"])
     return {**found, "runs in": f"{call['project']} with {call['python']}"}
 
 
@@ -43,7 +43,7 @@ def _param(compiled: dict[str, Any]) -> str:
     return text if len(text) <= 80 else f"{text[:60]}… ({hashlib.sha256(text.encode()).hexdigest()[:8]})"
 
 
-def _task(node: TaskNode, queue: str | None) -> str:
+def _task(node: TaskNode, compiled: dict[str, Any]) -> str:
     """Return what a task calls, reads and may use."""
     options, resources = node.options, node.options.resources
     parts = [node.key]
@@ -61,6 +61,8 @@ def _task(node: TaskNode, queue: str | None) -> str:
         parts.append(f"priority {options.priority}")
     if resources.memory is not None:
         parts.append(f"memory {resources.memory / _GIB:.3g} GiB")
-    if queue is not None:
-        parts.append(f"queue {queue}")
+    if "job" in compiled:
+        parts.append("in a job of Snowflake")
+    if "queue" in compiled:
+        parts.append(f"queue {compiled['queue']}")
     return "; ".join(parts)

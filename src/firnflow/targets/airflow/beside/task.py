@@ -79,6 +79,8 @@ class FirnflowTask(BaseOperator, SkipMixin):  # type: ignore[misc] # Airflow is 
             command += ["--memory", str(node["memory"])]
         if "lists" in node:
             command.append("--elements")
+        if "job" in node:
+            command.append("--job")
         return command if self.element is None else [*command, "--element", str(self.element["element"])]
 
     def _partition(self, context: Any) -> list[str]:
