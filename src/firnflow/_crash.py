@@ -18,6 +18,7 @@ POINTS = frozenset(
         "run.leased",  # this process holds the run
         "attempt.started",  # the attempt's row says running
         "task.called",  # the user's function has returned, nothing is stored
+        "warehouse.computed",  # a table of a run is in the warehouse, the state does not know of it
         "artifact.written",  # the temporary file is written, not yet synced
         "artifact.synced",  # synced, not yet renamed
         "artifact.renamed",  # renamed, the state does not know of it

@@ -23,6 +23,13 @@ class FolderWarehouse:
 
         return ibis.duckdb.connect()
 
+    @property
+    def embedded(self) -> FolderWarehouse:
+        return self
+
+    def keep(self, table: Any) -> None:
+        """Files are all that is kept."""
+
     def read_parquet(self, path: Path) -> Any:
         return self.connection.read_parquet(path)
 

@@ -165,17 +165,17 @@ def execute_attempt(call: Call, task: Task[...], place: Workplace) -> Outcome:
 def _set_aside(error: Exception, call: Call, place: Workplace) -> None:
     """Delete the inputs that are not what was committed, so that a resumed run makes them again."""
     if isinstance(error, DamagedArtifactError):
-        artifacts = place.stores.artifacts
+        stores = place.stores
         for ref in (ref for bound in call.arguments.values() for ref in stored(bound) if not _is_named(bound)):
             where = ref.where or ""
             # of a remote object, what is wrong may be the copy here: it is downloaded once more
-            if _is_damaged(ref, place) and not (artifacts.drop_copy(where) and not _is_damaged(ref, place)):
-                artifacts.delete(where)
+            if _is_damaged(ref, place) and not (stores.drop_copy(ref) and not _is_damaged(ref, place)):
+                stores.delete(where)
 
 
 def _is_named(bound: Bound) -> bool:
     """Return whether this is a version of a named table: no run can make it again."""
-    return isinstance(bound, Ref) and bound.kind == "table" and bound.items is not None
+    return isinstance(bound, Ref) and bound.kind == "table" and "version" in (bound.meta or {})
 
 
 def _is_damaged(ref: Ref, place: Workplace) -> bool:

@@ -73,7 +73,7 @@ def check(
     from firnflow import values
 
     here, _ = services.here("check")
-    stores = here.stores
+    stores = here.stores.embedded  # the rules are judged by DuckDB
     given = {each: values.load(ref, ibis.Table, stores) for each, ref in zip(names or (), tables or (), strict=True)}
     rows: ibis.Table = values.load(data, ibis.Table, stores)
     found = settle(judge_table(rows, data, name, checks, moment, given, "nothing was published"))
@@ -108,9 +108,12 @@ def judge_table(
     here, _ = services.here("checks")
     meta = (ref.meta if ref is not None else None) or {}
     before = meta.get("version") if meta.get("table") == name else None
-    connection = here.stores.warehouse.connection
-    about = circumstances(name, checks, moment, given, before=before)
-    return judge(connection, of_table(rows, connection, name, done), checks, about)
+    warehouse = here.stores.warehouse
+    connection = warehouse.embedded.connection
+    about = circumstances(
+        name, checks, moment, {each: warehouse.bring(table) for each, table in given.items()}, before=before
+    )
+    return judge(connection, of_table(warehouse.bring(rows), connection, name, done), checks, about)
 
 
 def passed(found: Judgement, ref: Ref) -> Ref:
@@ -174,7 +177,13 @@ def remaining(found: Judgement, stores: Stores) -> ibis.Table:
     from firnflow._sql import identifier
 
     names = ", ".join(f"{each.shown} AS {identifier(each.name)}" for each in found.subject.fields)
-    return stores.warehouse.sql(f"SELECT {names} FROM ({found.good})", {})  # noqa: S608 - quoted
+    return stores.warehouse.embedded.sql(f"SELECT {names} FROM ({found.good})", {})  # noqa: S608 - quoted
+
+
+def remaining_of(found: Judgement, rows: ibis.Table) -> ibis.Table:
+    """Return the rows of a table that go on: all of it where none is set aside."""
+    here, _ = services.here("checks")
+    return rows if found.result.outcome != "quarantined" else remaining(found, here.stores)
 
 
 def circumstances(
@@ -214,7 +223,7 @@ def circumstances(
         for each in checks.referenced:
             if each not in there:
                 table = _referenced(tables, each, name)
-                there[each] = values.load(ref_of(table, newest(table)), ibis.Table, here.stores)
+                there[each] = values.load(ref_of(table, newest(table)), ibis.Table, here.stores.embedded)
         past = _past(tables, name, checks, here, before) if checks.looks_back else None
     finally:
         tables.close()
@@ -328,7 +337,7 @@ def _past(tables: Tables, name: str, checks: Checks, here: Services, before: int
     last = [each for each in versions(table) if before is None or each.number < before][-checks.versions :]
     if not last:
         return None
-    rows: list[ibis.Table] = [values.load(ref_of(table, each), ibis.Table, here.stores) for each in last]
+    rows: list[ibis.Table] = [values.load(ref_of(table, each), ibis.Table, here.stores.embedded) for each in last]
     both = [column for column in rows[-1].columns if all(column in each.columns for each in rows)]
     pooled = rows[0].select(*both) if len(rows) == 1 else ibis.union(*(each.select(*both) for each in rows))
     return Past(tuple(each.number for each in last), tuple(each.loaded for each in last), pooled)

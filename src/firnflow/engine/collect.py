@@ -9,6 +9,7 @@ Safe beside running runs, and after a crash at any point:
 - An object that is younger than `GRACE`, or than an attempt that is under way, stays: it may be about to be committed.
 - The newest complete run of a pipeline stays, since partial runs take their inputs from it, and so does a run from
   which one took them that may be resumed; while a pipeline runs, none of its runs is forgotten.
+- Tables of a warehouse are objects like others; what is loaded there of a file is in use as long as the file is.
 - A local copy of a remote object goes when nobody has used it for as long as an old run is old, and at least `GRACE`.
 - Of named tables old versions expire by the same rule, but for the newest, and for those that a run or a model refers
   to; what only they had is garbage then. Data files of versions that are kept are in use.
@@ -17,6 +18,7 @@ Safe beside running runs, and after a crash at any point:
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 import time
@@ -45,6 +47,7 @@ GRACE = 3600.0
 """Seconds for which an object stays although nothing refers to it."""
 _SKEW = 60.0  # seconds by which the clocks of two machines may differ
 _ALL = 1_000_000
+_LONGEST = 120  # characters of a place in the state
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +131,13 @@ def collect(place: Place, garbage: Garbage) -> Garbage:
     versions = named.tidy(place.state, place.stores, old, garbage.joined, GRACE)
     oldest = _oldest_under_way(place)
     unused = list(_unused(place, ()))
-    since = place.state.condemn({each.where: each.modified for each in unused})
-    free = [each for each in unused if since[each.where] + _SKEW < oldest]
+    since = place.state.condemn({_noted(each.where): each.modified for each in unused})
+    free = [each for each in unused if since[_noted(each.where)] + _SKEW < oldest]
     deleted: list[StoredObject] = []
     for each in free:
-        if place.artifacts.modified(each.where) != each.modified:
+        if place.stores.modified(each.where) != each.modified:
             continue  # a run has just made it again
-        place.artifacts.delete(each.where)
+        place.stores.delete(each.where)
         deleted.append(each)
         if len(deleted) == 1:
             crash_point("collect.deleted")
@@ -144,6 +147,11 @@ def collect(place: Place, garbage: Garbage) -> Garbage:
         place.artifacts.drop_copy(each.where)
     waiting = len(unused) - len(free)
     return Garbage(garbage.runs, tuple(deleted), garbage.log_bytes, copies, waiting, versions, garbage.joined)
+
+
+def _noted(where: str) -> str:
+    """Return what the state writes down of a place: the name of a table in a warehouse may be a long one."""
+    return where if len(where) <= _LONGEST else hashlib.sha256(where.encode()).hexdigest()
 
 
 def check_owners(place: Place, gone: Collection[str] = ()) -> None:
@@ -221,7 +229,8 @@ def _unused(place: Place, forgotten: Sequence[Run], expired: Sequence[Version] =
                 used.subtract(_places(attempt.outputs or {}))
     for state in _states(place):
         used.update(named.places(state, place.stores, expired if state is place.state else ()))
-    for each in place.artifacts.objects():
+    used.update(place.stores.implied([where for where, count in used.items() if count > 0]))
+    for each in place.stores.objects():
         if used[each.where] <= 0 and each.modified < limit:
             yield each
 

@@ -173,7 +173,7 @@ class Job:
 
     def _stored(self, ref: Ref) -> bool:
         places = (part.where for _, part in ref.walk())
-        return all(self.stores.artifacts.exists(where) for where in places if where is not None)
+        return all(self.stores.exists(where) for where in places if where is not None)
 
     def read_json(self, ref: Ref) -> Any:
         """Return the plain value behind a ref of kind `json`."""

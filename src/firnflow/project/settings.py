@@ -7,7 +7,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, JsonValue
 
@@ -34,6 +34,8 @@ Seconds = Annotated[float, BeforeValidator(parse_duration), Field(gt=0)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 Switch = Annotated[bool, Field(strict=True)]
 Section = TypeVar("Section", bound=BaseModel)
+Warehouse: TypeAlias = Literal["duckdb", "snowflake"]
+"""Where table expressions are computed, and where their tables live."""
 Layer = tuple[str, dict[str, JsonValue]]
 """Where in the file values of parameters stand, and they."""
 
@@ -149,6 +151,7 @@ class Environment(BaseModel):
     artifacts: Annotated[str, Field(min_length=1), AfterValidator(_place)] | None = None
     state: Secret | None = None
     online: Secret | None = None
+    warehouse: Warehouse | None = None
     workers: Count | None = None
     memory: Memory | None = None
     threads: Count | None = None
@@ -185,6 +188,7 @@ class Settings:
         artifacts: absolute folder, or URL, of the artifact store.
         state: SQLAlchemy URL of the state database; `state.reveal()` gives it.
         online: URL of the online store of features, likewise.
+        warehouse: where table expressions are computed; Snowflake's place is in the section `snowflake`.
         workers: how many tasks run at once.
         memory: bytes that the warehouse of one worker may hold.
         threads: threads that a query of one worker may use.
@@ -207,6 +211,7 @@ class Settings:
     artifacts: str
     state: Secret
     online: Secret
+    warehouse: Warehouse
     workers: int
     memory: int
     threads: int
@@ -290,6 +295,7 @@ def _decided(
         artifacts=_artifacts(values.get("artifacts", ".firnflow/artifacts"), root),
         state=_state(values.get("state") or Secret("sqlite:///.firnflow/state.db"), root),
         online=_state(values.get("online") or Secret("sqlite:///.firnflow/online.db"), root),
+        warehouse=values.get("warehouse", "duckdb"),
         workers=workers,
         memory=memory,
         # DuckDB wants some memory for each of its threads.

@@ -68,7 +68,11 @@ def check(
         found = checking.settle(checking.judge_table(table, ref, name, checks, moment, given))
         if checks.looks_back or (checks.referenced and not others):
             running.reusable = False  # what it was compared with is no argument
-        rows = checking.told(checking.passed(found, ref), found) if ref is not None else _remaining(found, table)
+        rows = (
+            checking.told(checking.passed(found, ref), found)
+            if ref is not None
+            else checking.remaining_of(found, table)
+        )
     if found.result.outcome == "stopped":
         found.refuse()
     result = checking.redacted(found.result)

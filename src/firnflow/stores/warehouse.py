@@ -16,18 +16,25 @@ from typing import TYPE_CHECKING, Any
 from firnflow._disk import writing
 from firnflow._sql import identifier, literal, parquet_rows, path_literal, without_end
 from firnflow._text import listing
-from firnflow.errors import UsageError
+from firnflow.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import ibis
+    import pyarrow as pa
+
+    from firnflow.stores.artifacts import StoredObject
+    from firnflow.values.ref import Ref
 
 
 _PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 4096"
 """By default DuckDB compresses more (level 3) and looks longer for a dictionary in columns whose values hardly repeat,
 which takes half as much time again and saves a tenth of the bytes."""
+
+
+_MOMENTS: dict[int | None, str] = {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 9: "TIMESTAMP_NS"}
 
 
 class DuckDBWarehouse:
@@ -37,12 +44,19 @@ class DuckDBWarehouse:
         memory: how many bytes DuckDB may hold before it spills to disk; None: DuckDB's own default.
         threads: how many threads a query may use; None: one per processor.
         temp: the folder in which each warehouse makes one of its own to spill to, removed when it is closed.
+        fetch: writes a table that another warehouse keeps to a Parquet file; None: there is no other one.
     """
 
     def __init__(self, memory: int | None, threads: int | None, temp: Path) -> None:
         self.memory = memory
         self.threads = threads
         self.temp = temp
+        self.fetch: Callable[[Ref, Path], None] | None = None
+
+    @property
+    def embedded(self) -> DuckDBWarehouse:
+        """The DuckDB of this process: this one."""
+        return self
 
     @cached_property
     def connection(self) -> Any:
@@ -71,6 +85,63 @@ class DuckDBWarehouse:
         backend = self.__dict__.pop("connection", None)
         if backend is not None:
             backend.disconnect()
+
+    def keep(self, table: ibis.Table) -> Ref | None:  # noqa: ARG002 - the protocol's
+        """Return None: what is computed here becomes a file."""
+        return None
+
+    def kept(self, ref: Ref) -> ibis.Table:
+        """Return a table that another warehouse keeps: its rows are fetched into a file.
+
+        Raises:
+            DamagedArtifactError: it is not what it was.
+            StoreError: the environment has no other warehouse.
+        """
+        path = self.passing()
+        self._fetching(ref)(ref, path)
+        return self.read_parquet(path)
+
+    def passing(self) -> Path:
+        """Return a path for a Parquet file that goes with the connection."""
+        path = self.temp / f"{os.getpid()}-{uuid.uuid4().hex}.parquet"
+        self.temp.mkdir(parents=True, exist_ok=True)
+        weakref.finalize(self.connection.con, path.unlink, missing_ok=True)
+        return path
+
+    def verify(self, ref: Ref) -> None:
+        """Raise StoreError: what another warehouse keeps is known to that one only."""
+        self._fetching(ref)
+
+    def bring(self, table: ibis.Table) -> ibis.Table:
+        """Return a table as one of this process's DuckDB, which it is."""
+        return table
+
+    def exists(self, where: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Return False: there are no tables here that are no files."""
+        return False
+
+    def modified(self, where: str) -> float | None:  # noqa: ARG002 - likewise
+        """Return None, as there is none."""
+        return None
+
+    def delete(self, where: str) -> None:
+        """Do nothing, as there is none."""
+
+    def objects(self) -> Iterable[StoredObject]:
+        """Return nothing, as there is none."""
+        return ()
+
+    def copies(self, used: Collection[str]) -> Iterable[str]:  # noqa: ARG002 - likewise
+        """Return nothing: files are read where they are."""
+        return ()
+
+    def _fetching(self, ref: Ref) -> Callable[[Ref, Path], None]:
+        if self.fetch is None:
+            raise StoreError(
+                f"The table {ref.where} is in Snowflake, and this environment's warehouse is DuckDB. "
+                'Mend: warehouse = "snowflake" in firnflow.toml, or `firnflow run` with --no-cache'
+            )
+        return self.fetch
 
     def read_parquet(self, path: Path) -> ibis.Table:
         """Return a Parquet file as a table; its rows are read when the table is used."""
@@ -124,6 +195,52 @@ class DuckDBWarehouse:
             except duckdb.OutOfMemoryException as error:
                 error.add_note("Mend: raise `memory` (or lower `workers`) in firnflow.toml")
                 raise
+
+    def write_stream(self, rows: pa.RecordBatchReader, columns: str, path: Path, *options: str) -> None:
+        """Write what comes from a reader of batches to `path`, in its order.
+
+        Args:
+            rows: the reader; it is read once.
+            columns: what is chosen of it, as SQL.
+            path: of the file.
+            options: more of DuckDB's options of COPY.
+        """
+        con = self.connection.con
+        name = f"stream_{uuid.uuid4().hex}"
+        said = ", ".join([_PARQUET, *options])
+        con.register(name, rows)
+        try:
+            with writing(path):
+                con.execute(f"COPY (SELECT {columns} FROM {name}) TO {literal(str(path))} ({said})")  # noqa: S608 - quoted
+        finally:
+            con.unregister(name)
+
+    def sql_types(self, schema: Mapping[str, Any]) -> dict[str, str]:
+        """Return column → type as SQL of columns whose types Ibis says."""
+        mapper = self.connection.compiler.type_mapper
+
+        def said(kind: Any) -> str:
+            exact = kind.is_timestamp() and kind.timezone is None  # Ibis leaves out of which units a moment is
+            return _MOMENTS.get(kind.scale if exact else None) or str(mapper.to_string(kind))
+
+        return {name: said(kind) for name, kind in schema.items()}
+
+    def ibis_types(self, columns: Mapping[str, str]) -> dict[str, Any]:
+        """Return column → type of Ibis of columns whose types are said as SQL."""
+        mapper = self.connection.compiler.type_mapper
+        return {name: mapper.from_string(kind) for name, kind in columns.items()}
+
+    def arrow_types(self, columns: Mapping[str, str]) -> dict[str, str]:
+        """Return column → type in Arrow that a file would have whose columns have these types, as SQL."""
+        import pyarrow.parquet as pq
+
+        chosen = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in columns.items())
+        path = self.passing()
+        try:
+            self.write_parquet(self.connection.sql(f"SELECT {chosen} LIMIT 0"), path)
+            return {field.name: str(field.type) for field in pq.read_metadata(path).schema.to_arrow_schema()}
+        finally:
+            path.unlink(missing_ok=True)
 
     def sql(self, query: str, tables: Mapping[str, ibis.Table]) -> ibis.Table:
         """Return the answer of a SELECT in DuckDB's SQL over the named tables.

@@ -54,7 +54,8 @@ def _save(value: Any, annotation: Any, storage: Storage) -> Ref:
     if found is not None:
         if not fit.fits(value, annotation, found.kind):
             raise fit.misfit(value, annotation)
-        return _save_file(value, found, storage)
+        kept = storage.warehouse.keep(value) if found.name == "ibis" else None
+        return kept if kept is not None else _save_file(value, found, storage)
     wanted = fit.container(value, annotation)
     if wanted is not None:
         return containers.save(value, wanted, lambda item, hint: _save(item, hint, storage))
@@ -74,8 +75,8 @@ def load(ref: Ref, annotation: Any, storage: Storage) -> Any:
     if ref.kind in ("list", "dict"):
         return _load_container(ref, annotation, storage)
     loader, wanted = fit.loader(ref, annotation)
-    if ref.items is not None:
-        return _load_parts(ref, loader, wanted, storage)
+    if ref.items is not None or ref.is_kept:
+        return _load_table(ref, loader, wanted, storage)
     if ref.where is None:
         raise StoreError(f"The ref of a {ref.kind} says no place: it is damaged")
     path = storage.local(ref.where)
@@ -95,6 +96,9 @@ def verify(ref: Ref, storage: Storage) -> None:
     """Raise DamagedArtifactError where the stored file of a ref is missing, or is not what was committed."""
     for _, part in ref.walk():
         if part.where is None:
+            continue
+        if part.is_kept:
+            storage.warehouse.verify(part)
             continue
         path = storage.local(part.where)
         if part.kind == "json":
@@ -129,12 +133,15 @@ def _save_file(value: Any, found: ValueType, storage: Storage) -> Ref:
     return Ref(found.kind, found.name, content, where=where, size=size, meta=saved.meta)
 
 
-def _load_parts(ref: Ref, loader: ValueType, wanted: Any, storage: Storage) -> Any:
-    """Return a table that is kept in several files: a version of a named table."""
+def _load_table(ref: Ref, loader: ValueType, wanted: Any, storage: Storage) -> Any:
+    """Return a table that is no file: one in the warehouse, or in several files, a version of a named table."""
     from firnflow.values.tables import parts
 
-    verify(ref, storage)
-    table = parts.load(ref, storage)
+    if ref.is_kept:
+        table = storage.warehouse.kept(ref)
+    else:
+        verify(ref, storage)
+        table = parts.load(ref, storage)
     if loader.name == "ibis":
         return table
     path = parts.joined(table, storage)

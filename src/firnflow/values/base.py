@@ -20,12 +20,36 @@ if TYPE_CHECKING:
     from firnflow.values.ref import Ref
 
 
+class Embedded(Protocol):
+    """The DuckDB of a process, which every warehouse has: it reads and writes the files of the artifact store."""
+
+    @property
+    def connection(self) -> Any:
+        """The Ibis backend."""
+
+    def write_parquet(self, table: ibis.Table, path: Path, *options: str) -> None:
+        """Compute the table and write its rows to `path`, in their order."""
+
+
 class WarehouseLike(Protocol):
     """The part of a warehouse that tables need."""
 
     @property
     def connection(self) -> Any:
         """The Ibis backend."""
+
+    @property
+    def embedded(self) -> Embedded:
+        """The DuckDB of this process: the warehouse itself, or what stands beside it."""
+
+    def keep(self, table: ibis.Table) -> Ref | None:
+        """Compute a table that is to stay in the warehouse, and return its ref; None: it is to be a file."""
+
+    def kept(self, ref: Ref) -> ibis.Table:
+        """Return a table that was kept. Raises DamagedArtifactError where it is not what it was."""
+
+    def verify(self, ref: Ref) -> None:
+        """Raise DamagedArtifactError where a table that was kept is not what it was."""
 
     def read_parquet(self, path: Path) -> ibis.Table:
         """Return a Parquet file as a table; its rows are read when the table is used."""

@@ -10,6 +10,8 @@ from firnflow.errors import DamagedArtifactError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WAREHOUSES = ("snowflake:",)
+"""How the places of tables begin that are in a warehouse, not in the artifact store."""
 _TEXT = (str, type(None))
 _NEEDED: dict[str, Any] = {"kind": str, "type": str, "digest": str}
 _OPTIONAL: dict[str, Any] = {
@@ -29,7 +31,8 @@ class Ref:
         kind: `table`, `model`, `figure`, `file`, `array`, `json`, or `list` / `dict` for a container of refs.
         type: the name of the `ValueType` that wrote it, e.g. `ibis`, `pandas`, `polars`, `json`, `numpy`.
         digest: hex SHA-256 of the content; for a table of the warehouse see `values.tables.digest`.
-        where: place in the artifact store, relative to its root, or None for an inline value or a container.
+        where: place in the artifact store, relative to its root; of a table that a warehouse keeps, its place there
+            (`stores.snowflake.places`); None for an inline value or a container.
         inline: for `json` values of at most `INLINE_BYTES`: the JSON text itself.
         size: bytes of the stored file.
         meta: what the type needs to load it, and what people read: for a table `columns` (name → type) and `rows`.
@@ -49,6 +52,11 @@ class Ref:
     def is_container(self) -> bool:
         """Whether it stands for several values, which have names of their own."""
         return self.items is not None and self.kind != "table"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is a table of a warehouse, and no file."""
+        return self.kind == "table" and self.where is not None and self.where.startswith(WAREHOUSES)
 
     def to_json(self) -> dict[str, Any]:
         """Return the ref as plain data, without the fields that are not set."""

@@ -33,7 +33,9 @@ def command(
     project, known, state = _shared.project_views(environment)
     wanted = registry.chosen(known, views or ())
     tables, _, stores = _shared.sources(project, state, wanted)
-    counts = export_feast(wanted, Path(folder), project.settings.project, tables, stores.warehouse, force=force)
+    counts = export_feast(
+        wanted, Path(folder), project.settings.project, tables, stores.warehouse.embedded, force=force
+    )
     if as_json:
         print_json(counts)
         return

@@ -32,6 +32,7 @@ def as_meant(tree: Any) -> Any:
     _keep_keys(tree)
     _without_parentheses(tree)
     _exact_sums(tree)
+    _hashed_rows(tree)
     _formatted(tree)
     return tree
 
@@ -74,6 +75,22 @@ def _exact_sums(tree: Any) -> None:
     for node in list(tree.find_all(exp.Avg, exp.Stddev, exp.StddevSamp, exp.StddevPop, exp.Variance, exp.VariancePop)):
         if not isinstance(node.this, exp.Cast | exp.Distinct):
             node.set("this", exp.cast(node.this, "double"))
+
+
+def _hashed_rows(tree: Any) -> None:
+    """Make HASH_AGG, which DuckDB has not, of the hashes of the rows: the same for the same rows in any order.
+
+    https://docs.snowflake.com/en/sql-reference/functions/hash_agg: 0 where there are none. `HASH_AGG(*)` is refused.
+    """
+    from sqlglot import exp
+
+    for node in list(tree.find_all(exp.HashAgg)):
+        values = [node.this, *node.expressions]
+        if any(isinstance(value, exp.Star | exp.Distinct) for value in values):
+            raise errors.unknown("HASH_AGG of * or DISTINCT", ["HASH_AGG(a, b)"])
+        one = exp.cast(exp.Anonymous(this="HASH", expressions=values), "int128")
+        rest = exp.Mod(this=exp.Anonymous(this="SUM", expressions=[one]), expression=exp.Literal.number(2**63 - 1))
+        node.replace(exp.Coalesce(this=exp.cast(rest, "bigint"), expressions=[exp.Literal.number(0)]))
 
 
 def _formatted(tree: Any) -> None:

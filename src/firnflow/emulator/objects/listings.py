@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from firnflow._sql import identifier
 from firnflow.emulator import errors
 from firnflow.emulator.kinds import RELATIONS
 from firnflow.emulator.objects import columns, relations
@@ -42,11 +43,12 @@ def _kind(_: Session, thing: Object) -> str:
 
 
 def _rows(session: Session, thing: Object) -> int:
-    found = session.account.databases.run(
-        "SELECT estimated_size FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ?",
-        list(thing.path),
-    )
-    return int(found[0][0]) if found else 0
+    """Return how many rows a table has; DuckDB's own estimate still counts those that were deleted."""
+    databases = session.account.databases
+    there = "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ?"
+    if not databases.run(there, list(thing.path)):
+        return 0
+    return int(databases.run(f"SELECT count(*) FROM {'.'.join(map(identifier, thing.path))}", [])[0][0])  # noqa: S608 - quoted
 
 
 def _flag(what: str) -> Any:

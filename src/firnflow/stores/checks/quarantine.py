@@ -54,7 +54,8 @@ def keep(tables: Tables, found: Judgement, wish: Wish, at: float) -> str:
     """
     import dataclasses
 
-    stores, con = tables.stores, tables.stores.warehouse.connection.con
+    stores = tables.stores.embedded
+    con = stores.warehouse.embedded.connection.con
     tables.make()
     placed = f"firnflow_places_{uuid.uuid4().hex[:12]}"
     con.register(placed, _places(con, found))

@@ -87,7 +87,7 @@ def _table(
     about: Circumstances,
     judged: Callable[[Judgement], Judgement] | None,
 ) -> ibis.Table:
-    connection = stores.warehouse.connection
+    connection = stores.warehouse.embedded.connection
     raw = _read(connection, spec, root, scratch)
     _check_declared(spec, raw)
     if raw.inferred:
@@ -101,7 +101,7 @@ def _table(
         for column in raw.columns
     )
     rows = found.good if found.result.outcome == "quarantined" else raw.relation
-    return stores.warehouse.sql(f"SELECT {columns} FROM ({rows})", {})
+    return stores.warehouse.embedded.sql(f"SELECT {columns} FROM ({rows})", {})
 
 
 def fingerprint(spec: Source | None, root: Path, override: str | None = None, *, name: str = "") -> str:

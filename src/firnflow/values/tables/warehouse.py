@@ -12,6 +12,7 @@ from firnflow._text import listing
 from firnflow.errors import DataError, FirnflowError
 from firnflow.values import digest
 from firnflow.values.base import Saved
+from firnflow.values.tables import columns as rules
 from firnflow.values.tables import digest as table_digest
 from firnflow.values.tables import parquet
 
@@ -46,7 +47,7 @@ class IbisType(parquet.TableType):
         """
         import pyarrow.parquet as pq
 
-        warehouse = storage.warehouse
+        warehouse = storage.warehouse.embedded  # what is in another one was kept there
         warehouse.write_parquet(_exact(value, warehouse.connection), path)
         metadata = pq.read_metadata(path)
         ordered = table_digest.is_ordered(value)
@@ -71,7 +72,7 @@ class IbisType(parquet.TableType):
             DataError: the warehouse cannot hold the columns as they are.
         """
         columns: dict[str, str] = (ref.meta or {}).get("columns", {})
-        _check_columns(columns)
+        rules.check(columns)
         try:
             table = storage.warehouse.read_parquet(path)
         except FirnflowError:
@@ -82,24 +83,6 @@ class IbisType(parquet.TableType):
             raise digest.damaged(ref, f"its columns are {listing(table.columns)}")
         hidden = parquet.hidden_columns(ref)
         return table.drop(*hidden) if hidden else table
-
-
-def _check_columns(columns: dict[str, str]) -> None:
-    """Raise DataError for columns that DuckDB would rename or read wrongly."""
-    if not columns:
-        raise DataError("The table has no columns: the warehouse cannot hold it. Mend: annotate another table type")
-    seen: dict[str, str] = {}
-    for name, kind in columns.items():
-        if not name:
-            raise DataError("A column has no name: the warehouse cannot hold it. Mend: rename it")
-        twin = seen.setdefault(name.lower(), name)
-        if twin != name:
-            raise DataError(
-                f"The columns {twin!r} and {name!r} differ only in case, which the warehouse does not tell apart. "
-                "Mend: rename one of them"
-            )
-        if kind.startswith("decimal256"):
-            raise DataError(f"The column {name!r} is {kind}, but the warehouse has 38 digits. Mend: cast it")
 
 
 def _exact(table: ibis.Table, connection: Any) -> ibis.Table:

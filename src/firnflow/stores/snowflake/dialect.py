@@ -1,0 +1,78 @@
+"""Ibis's backend for Snowflake, whose divisions, means and quantiles keep all their digits.
+
+Of NUMBERs `/`, AVG, MEDIAN and PERCENTILE_CONT give a NUMBER with a few digits behind the point, while Ibis promises a
+double, as DuckDB gives: https://docs.snowflake.com/en/sql-reference/operators-arithmetic
+"""
+
+# ruff: noqa: D102, N802 - Ibis calls methods by the names of operations
+from __future__ import annotations
+
+import contextlib
+from typing import Any, ClassVar
+
+import ibis.expr.datatypes as types
+import ibis.expr.schema as sch
+import sqlglot.expressions as sge
+from ibis.backends.snowflake import Backend
+from ibis.backends.sql.compilers.snowflake import SnowflakeCompiler
+
+
+class Compiler(SnowflakeCompiler):  # type: ignore[misc]
+    """Ibis's compiler, but for what would lose digits; a method is named after the operation that it compiles."""
+
+    SIMPLE_OPS: ClassVar[dict[Any, str]] = {}  # else Ibis would put its own in the place of these again
+
+    def visit_Divide(self, op: Any, *, left: Any, right: Any) -> Any:
+        return self.binop(sge.Div, self._double(op, left), right)
+
+    def visit_Mean(self, op: Any, *, arg: Any, where: Any) -> Any:
+        arg = self.cast(arg, types.int64) if op.arg.dtype.is_boolean() else arg
+        return self.agg.avg(self._double(op, arg), where=where)
+
+    def visit_Median(self, op: Any, *, arg: Any, where: Any) -> Any:
+        return self.agg.median(self._double(op, arg), where=where)
+
+    def visit_Quantile(self, op: Any, *, arg: Any, quantile: Any, where: Any) -> Any:
+        return super().visit_Quantile(op, arg=self._double(op, arg), quantile=quantile, where=where)
+
+    def _double(self, op: Any, value: Any) -> Any:
+        """Return a value as a double, where the operation promises one."""
+        return self.cast(value, types.float64) if op.dtype.is_floating() else value
+
+
+class SnowflakeBackend(Backend):  # type: ignore[misc]
+    """Ibis's backend with that compiler."""
+
+    compiler = Compiler()
+
+    def _get_schema_using_query(self, query: str) -> sch.Schema:
+        """Return the columns of a query, as the connector describes them: nothing is run."""
+        with contextlib.closing(self.con.cursor()) as cursor:
+            return sch.Schema({column.name: _type(column) for column in cursor.describe(query)})
+
+
+def _type(column: Any) -> types.DataType:
+    """Return the type of a column of an answer, by the connector's numbers of Snowflake's types."""
+    from snowflake.connector.constants import FIELD_ID_TO_NAME
+
+    name, scale = FIELD_ID_TO_NAME[column.type_code], column.scale or 0
+    if name == "FIXED":
+        return types.Decimal(column.precision, scale) if scale else types.int64
+    return types.dtype(_TYPES.get(name, "string"))
+
+
+_TYPES = {
+    "REAL": "float64",
+    "DATE": "date",
+    "TIMESTAMP": "timestamp(6)",
+    "TIMESTAMP_LTZ": "timestamp('UTC', 6)",
+    "TIMESTAMP_TZ": "timestamp('UTC', 6)",
+    "TIMESTAMP_NTZ": "timestamp(6)",
+    "VARIANT": "json",
+    "OBJECT": "json",
+    "ARRAY": "json",
+    "BINARY": "binary",
+    "TIME": "time",
+    "BOOLEAN": "boolean",
+}
+"""Snowflake's types of answers; a text is a text, and so is what is not listed."""

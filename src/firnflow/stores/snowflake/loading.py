@@ -1,0 +1,124 @@
+"""Rows into Snowflake, by a stage and COPY, and out of it, as Arrow.
+
+https://docs.snowflake.com/en/user-guide/data-load-transform (a SELECT in COPY reads named stages, not those of tables)
+"""
+
+# ruff: noqa: S608 - every name and text in SQL went through `identifier` or `literal`
+from __future__ import annotations
+
+import contextlib
+import re
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from firnflow import _sql
+from firnflow.errors import DataError
+from firnflow.stores.snowflake import transport
+from firnflow.stores.snowflake.names import literal
+from firnflow.stores.snowflake.places import Place, digest_in
+from firnflow.stores.snowflake.saying import said
+from firnflow.values import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from firnflow.stores.snowflake.warehouse import SnowflakeWarehouse
+
+_EXISTS = 2002  # Snowflake's number of "already exists"
+_FORMAT = "(TYPE = PARQUET, USE_LOGICAL_TYPE = TRUE, BINARY_AS_TEXT = FALSE)"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def digest_of(path: Path) -> str:
+    """Return the digest of a file; an object of the artifact store has it for a name."""
+    name = digest_in(path.name)
+    return name if _DIGEST.fullmatch(name) else digest.of_file(path)
+
+
+def load(warehouse: SnowflakeWarehouse, path: Path, kinds: Mapping[str, Any], place: Place) -> None:
+    """Load a Parquet file into a new table, which is there whole or not at all.
+
+    Args:
+        warehouse: where to.
+        path: of the file.
+        kinds: column → type, as Ibis says it.
+        place: of the table; if somebody else has loaded the same file meanwhile, that stays.
+    """
+    from snowflake.connector.errors import ProgrammingError
+
+    columns = {name: transport.column(name, kind) for name, kind in kinds.items()}
+    number = uuid.uuid4().hex.upper()
+    stage = Place(place.database, place.schema, f"FIRNFLOW$LOAD_{number}")
+    part = warehouse.place(f"{place.name}_{number[:8]}")
+    file = warehouse.embedded.temp / f"{number}.parquet"
+    made = ", ".join(f"{_sql.identifier(name)} {column.kind}" for name, column in columns.items())
+    chosen = ", ".join(column.load.format(f"$1:c{at}") for at, column in enumerate(columns.values()))
+    try:
+        _pack(warehouse, path, columns, file)
+        warehouse.run(f"CREATE TEMPORARY STAGE {stage.sql}")
+        warehouse.run(f"PUT {literal(f'file://{file}')} {literal(f'@{stage.sql}')} AUTO_COMPRESS = FALSE")
+        warehouse.run(f"CREATE TRANSIENT TABLE {part.sql} ({made}) DATA_RETENTION_TIME_IN_DAYS = 0")
+        staged = f"SELECT {chosen} FROM {literal(f'@{stage.sql}/{file.name}')}"
+        try:
+            warehouse.run(f"COPY INTO {part.sql} FROM ({staged}) FILE_FORMAT = {_FORMAT}")
+        except ProgrammingError as error:
+            raise DataError(f"The table cannot be loaded into Snowflake: {said(error)}") from error
+        try:
+            warehouse.run(f"ALTER TABLE {part.sql} RENAME TO {place.sql}")
+        except ProgrammingError as error:
+            if error.errno != _EXISTS:
+                raise
+            warehouse.run(f"DROP TABLE {part.sql}")
+    finally:
+        file.unlink(missing_ok=True)
+        with contextlib.suppress(Exception):  # it goes with the session
+            warehouse.run(f"DROP STAGE IF EXISTS {stage.sql}")
+
+
+def _pack(warehouse: SnowflakeWarehouse, path: Path, columns: Mapping[str, transport.Column], file: Path) -> None:
+    """Write a Parquet file anew, its values as they travel."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    packed = ", ".join(
+        f"{column.pack.format(_sql.identifier(name))} AS c{at}" for at, (name, column) in enumerate(columns.items())
+    )
+    rows = f"SELECT {packed} FROM {_sql.parquet_rows(path)}"
+    warehouse.embedded.write_parquet(warehouse.embedded.connection.sql(rows), file)
+
+
+def fetch(warehouse: SnowflakeWarehouse, source: str, kinds: Mapping[str, Any], path: Path, *options: str) -> None:
+    """Write rows of Snowflake to a Parquet file, in the order in which they come.
+
+    Args:
+        warehouse: where from.
+        source: what follows the SELECT list, as SQL.
+        kinds: column → type, as Ibis says it.
+        path: of the file.
+        options: more of DuckDB's options of COPY.
+    """
+    import pyarrow as pa
+
+    columns = {name: transport.column(name, kind) for name, kind in kinds.items()}
+    chosen = ", ".join(
+        f"{column.fetch.format(_sql.identifier(name))} AS C{at}" for at, (name, column) in enumerate(columns.items())
+    )
+    schema = pa.schema([(f"c{at}", column.arrow_type()) for at, column in enumerate(columns.values())])
+    embedded = warehouse.embedded
+    types = embedded.sql_types(kinds)
+    with contextlib.closing(warehouse.connection.con.cursor()) as cursor:
+        cursor.execute(f"SELECT {chosen} {source}")
+        reader = pa.RecordBatchReader.from_batches(schema, _batches(cursor, schema))
+        back = ", ".join(
+            f"CAST({(column.unpack or '{}').format(f'c{at}')} AS {types[name]}) AS {_sql.identifier(name)}"
+            for at, (name, column) in enumerate(columns.items())
+        )
+        embedded.write_stream(reader, back, path, *options)
+
+
+def _batches(cursor: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield what comes, with the types that were asked for: the connector makes numbers as narrow as they can be."""
+    for table in cursor.fetch_arrow_batches() or ():
+        columns = [column.cast(field.type) for column, field in zip(table.columns, schema, strict=True)]
+        yield from table.from_arrays(columns, schema=schema).to_batches()

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from firnflow import values
+from firnflow.errors import DamagedArtifactError, DataError, StoreError, UsageError
+from firnflow.stores import Stores
+from firnflow.stores.artifacts import ArtifactStore
+from firnflow.stores.snowflake.warehouse import SnowflakeWarehouse
+from firnflow.stores.warehouse import DuckDBWarehouse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from firnflow.values import Ref
+
+pytestmark = pytest.mark.slow
+
+OWNER = "0123456789abcdef0123456789abcdef"
+VALUES = {
+    "i8": "(-5)::TINYINT",
+    "i32": "8::INTEGER",
+    "i64": "9223372036854775807::BIGINT",
+    "u8": "255::UTINYINT",
+    "u64": "18446744073709551615::UBIGINT",
+    "f32": "1.1::FLOAT",
+    "f64": "0.1::DOUBLE",
+    "nan": "'nan'::DOUBLE",
+    "inf": "'-inf'::DOUBLE",
+    "flag": "true",
+    "Wörter '\"; --": r"'a''b\"c\n '",
+    "empty": "''",
+    "decimal": "-1234567.89::DECIMAL(10, 2)",
+    "long_decimal": "1234567890123456789012345678.0123456789::DECIMAL(38, 10)",
+    "day": "DATE '2024-02-29'",
+    "first_day": "DATE '0001-01-01'",
+    "time": "TIME '23:59:59.999999'",
+    "moment": "TIMESTAMP '1600-01-01 12:34:56.123456'",
+    "second": "TIMESTAMP_S '2024-01-01 12:34:56'",
+    "milli": "TIMESTAMP_MS '2024-01-01 12:34:56.123'",
+    "zoned": "TIMESTAMPTZ '2024-01-01 12:34:56.123456+02:00'",
+    "bytes": r"'\x00\xFF'::BLOB",
+    "list": "[1, 2, NULL]",
+    "texts": "['a', 'b''\"']",
+    "struct": "{'a': 1, 'B b': 'x'}",
+    "map": "MAP {'k': 1.5, 'j': NULL}",
+    "nested": "[{'x': [1, 2]}]",
+    "uuid": "'12345678-1234-1234-1234-123456789abc'::UUID",
+    "category": "'x'::ENUM('x', 'y')",
+    "json": """'{"a":[1,2]}'::JSON""",
+    "select": "1",
+    "a.b": "2",
+    "$1": "3",
+}
+
+
+class Both:
+    """The same artifacts, beside DuckDB and beside Snowflake."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        _, connection, self.database, self.schema = url.removeprefix("snowflake:").replace("//", "/").split("/")
+        self._name = connection
+        artifacts = ArtifactStore(str(folder / "artifacts"))
+        self.local = Stores(artifacts, DuckDBWarehouse(None, 2, folder / "tmp"))
+        self.snow = self.other(artifacts, folder / "tmp", OWNER)
+
+    def other(self, artifacts: ArtifactStore, folder: Path, owner: str) -> Stores:
+        return Stores(artifacts, SnowflakeWarehouse(DuckDBWarehouse(None, 2, folder), self.connect, lambda: owner))
+
+    def connect(self) -> Any:
+        import snowflake.connector
+
+        return snowflake.connector.connect(connection_name=self._name, database=self.database, schema=self.schema)
+
+    def file(self, sql: str) -> Ref:
+        return values.save(self.local.warehouse.connection.sql(sql), ibis.Table, self.local)
+
+    def load(self, ref: Ref, annotation: Any = ibis.Table, *, here: bool = False) -> Any:
+        return values.load(ref, annotation, self.local if here else self.snow)
+
+    def save(self, table: Any, *, here: bool = False) -> Ref:
+        return values.save(table, ibis.Table, self.local if here else self.snow)
+
+    def names(self) -> list[str]:
+        return [each.where for each in self.snow.objects() if each.where.startswith("snowflake:")]
+
+
+@pytest.fixture
+def both(tmp_path: Path, snowflake_url: str) -> Iterator[Both]:
+    made = Both(tmp_path, snowflake_url)
+    with contextlib.closing(made.local), contextlib.closing(made.snow):
+        yield made
+
+
+def test_every_type_comes_back_equal_from_a_table_computed_in_snowflake(both: Both) -> None:
+    chosen = ", ".join(f"{value} AS {_quoted(name)}" for name, value in VALUES.items())
+    nothing = ", ".join("NULL" for _ in VALUES)
+    ref = both.file(f"SELECT {chosen}, 1 AS k UNION ALL SELECT {nothing}, 2")
+    here = both.save(both.load(ref, here=True).filter(ibis._.k > 0), here=True)
+    there = both.save(both.load(ref).filter(ibis._.k > 0))
+    assert there.is_kept
+    assert not here.is_kept
+    assert there.meta is not None
+    assert here.meta is not None
+    assert there.meta["columns"] == here.meta["columns"]
+    expected, found = (both.load(each, pa.Table).sort_by("k") for each in (here, there))
+    assert found.schema.equals(expected.schema)
+    assert repr(found.to_pylist()) == repr(expected.to_pylist())
+    frames = [both.load(each, pd.DataFrame).sort_values("k", ignore_index=True) for each in (here, there)]
+    pd.testing.assert_frame_equal(frames[1], frames[0])
+
+
+def test_rows_stay_in_snowflake_and_a_file_is_loaded_once(both: Both) -> None:
+    ref = both.file("SELECT i AS k, i % 7 AS v FROM range(1000) t(i)")
+    assert both.names() == []
+    table = both.load(ref)
+    assert len(both.names()) == 1
+    both.load(ref)
+    assert len(both.names()) == 1
+    one = both.save(table.group_by("v").agg(n=table.count(), mean=table.k.mean()))
+    two = both.save(both.load(ref).group_by("v").agg(n=ibis._.count(), mean=ibis._.k.mean()))
+    assert one.where != two.where
+    assert one.digest == two.digest
+    assert one.digest != both.save(table.group_by("v").agg(n=table.count(), mean=table.k.mean() + 1e-9)).digest
+    rows = both.load(one, pa.Table).sort_by("v").to_pylist()
+    assert rows[0] == {"v": 0, "n": 143, "mean": 497.0}
+    assert both.load(one).n.sum().execute() == 1000
+
+
+def test_divisions_and_means_of_whole_numbers_keep_their_digits(both: Both) -> None:
+    table = both.load(both.file("SELECT 1 AS a, 3 AS b UNION ALL SELECT 1, 4 UNION ALL SELECT 2, 4"))
+    sql = both.snow.warehouse.compiled(table.agg(q=(table.a / table.b).sum(), m=table.a.mean(), d=table.a.median()))
+    assert sql.count("AS DOUBLE") == 3
+
+
+def test_the_order_of_sorted_rows_is_kept(both: Both) -> None:
+    table = both.load(both.file("SELECT i AS k, (i * 7919) % 1000 AS v FROM range(1000) t(i)"))
+    ref = both.save(table.order_by(ibis.desc("v")).filter(ibis._.k > 10).limit(3).mutate(w=ibis._.v + 1).drop("k"))
+    assert both.load(ref, pa.Table).to_pydict() == {"v": [999, 998, 997], "w": [1000, 999, 998]}
+    again = both.save(both.load(ref).limit(2))
+    assert both.load(again, pa.Table).to_pydict() == {"v": [999, 998], "w": [1000, 999]}
+    assert both.save(table.order_by("v")).digest != both.save(table.order_by(ibis.desc("v"))).digest
+
+
+def test_what_is_gone_or_was_changed_by_hand_is_noticed(both: Both) -> None:
+    table = both.load(both.file("SELECT 1 AS a UNION ALL SELECT 2"))
+    ref, other = both.save(table), both.save(table.mutate(b=1))
+    assert ref.where is not None
+    assert other.where is not None
+    name = ref.where.removeprefix("snowflake:")
+    both.snow.warehouse.connection.raw_sql(f'DELETE FROM {name} WHERE "a" = 1').close()
+    with pytest.raises(DamagedArtifactError, match=r"has 1 rows instead of 2.*--no-cache"):
+        both.load(ref)
+    both.snow.delete(other.where)
+    assert not both.snow.exists(other.where)
+    with pytest.raises(DamagedArtifactError, match="is not there"):
+        both.load(other, pa.Table)
+    with pytest.raises(DamagedArtifactError, match="no table of ours"):
+        both.snow.exists('snowflake:"A"."B"."X; DROP TABLE y"')
+
+
+def test_nobody_drops_the_tables_of_another_state(both: Both, tmp_path: Path) -> None:
+    ref = both.save(both.load(both.file("SELECT 1 AS a")))
+    assert ref.where is not None
+    other = both.other(both.snow.artifacts, tmp_path / "tmp", "f" * 32)
+    with contextlib.closing(other):
+        assert [each for each in other.objects() if each.where.startswith("snowflake:")] == []
+        with pytest.raises(StoreError, match="not a table of this state"):
+            other.delete(ref.where)
+        assert values.load(ref, pa.Table, other).to_pydict() == {"a": [1]}
+    assert both.snow.exists(ref.where)
+
+
+def test_what_cannot_be_computed_says_why(both: Both) -> None:
+    table = both.load(both.file("SELECT 1 AS a"))
+    here = both.local.warehouse.connection.sql("SELECT 1 AS a")
+    with pytest.raises(UsageError, match=r"tables of (duckdb, snowflake|snowflake, duckdb) at once"):
+        both.save(table.union(here))
+    with pytest.raises(DataError, match="'a' and 'A' differ only in case"):
+        both.save(table.mutate(A=ibis._.a))
+    with pytest.raises(DataError, match=r"'i' is interval.*for which Snowflake has no type"):
+        both.save(table.mutate(i=ibis.interval(days=1)))
+    kept = both.save(table)
+    with pytest.raises(StoreError, match=r'warehouse is DuckDB\. Mend: warehouse = "snowflake"'):
+        both.load(kept, here=True)
+    with pytest.raises(UsageError, match="The query cannot be run"):
+        both.snow.warehouse.sql("SELECT 1; DROP TABLE x", {})
+    assert (
+        both.snow.warehouse.sql('SELECT a + 1 AS b FROM (SELECT "a" AS a FROM t)', {"t": table}).count().execute() == 1
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
