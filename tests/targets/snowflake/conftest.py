@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +171,8 @@ class Told:
         if show.what == "TASKS":
             return [row for name, row in sorted(self.tasks.items()) if name.startswith(show.starts_with or "")]
         kind = next(kind for kind in ("STAGE", "COMPUTE POOL", "PROCEDURE") if show.what == f"{kind}S")
-        return [row for (of, name), row in self.objects.items() if of == kind and name.startswith(show.like[:5])]
+        like = re.escape(show.like).replace("%", ".*").replace("_", ".")
+        return [row for (of, name), row in self.objects.items() if of == kind and re.fullmatch(like, name)]
 
     def on_put(self, put: st.Put) -> None:
         name = put.file.text.rpartition("/")[2]
@@ -239,13 +241,15 @@ def connect(port: int) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def ground(port: int, tmp_path: Path) -> Iterator[Callable[..., Ground]]:
-    """Return what makes a ground."""
+    """Return what makes a ground: in a schema of its own, or in one that some TOML says."""
     from ground import Ground
 
     made: list[Ground] = []
 
-    def make(**more: Any) -> Ground:
-        made.append(Ground(tmp_path / f"ground{len(made)}", port, SECTION, **more))
+    def make(schema: str = "", text: str = "") -> Ground:
+        name = f"S{uuid.uuid4().hex[:12]}".upper()
+        own = SECTION.replace('"prod"\nwarehouse', f'"{name}"\nwarehouse')
+        made.append(Ground(tmp_path / f"ground{len(made)}", port, text or own, schema or f"ML.{name}"))
         return made[-1]
 
     yield make

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
-import uuid
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -33,29 +31,31 @@ def waits_nothing(tries: int) -> Iterator[int]:
 
 
 class Ground:
-    """A schema of the emulator's of its own, and a project that is deployed there.
+    """A schema of the emulator's, and a project that is deployed there.
 
     Args:
         root: of the project.
         port: of the emulator.
-        section: TOML of the project with an environment in a schema `prod`.
-        schema: its name, as it is written in SQL.
-        more: TOML of the section.
+        text: its TOML.
+        schema: the full name of the schema, as it is written in SQL.
+
+    Attributes:
+        admin: a cursor that may do everything.
     """
 
-    def __init__(self, root: Path, port: int, section: str, schema: str = "", more: str = "") -> None:
-        self.root, self.port = root, port
-        self.schema = schema or f"S{uuid.uuid4().hex[:12].upper()}"
-        section = section.replace('schema = "prod"', f"schema = {json.dumps(self.schema)}")
+    def __init__(self, root: Path, port: int, text: str, schema: str) -> None:
+        import snowflake.connector as snowflake
+
+        self.root, self.port, self.schema = root, port, schema
         root.mkdir(exist_ok=True)
-        (root / "firnflow.toml").write_text(section + more)
+        (root / "firnflow.toml").write_text(text)
         (root / "pipelines.py").write_text("# the code\n")
-        self.opened: list[Any] = []
-        self.admin = self.connect().cursor()
-        for made in ("DATABASE", "ML"), ("SCHEMA", f"ML.{self.schema}"), ("WAREHOUSE", "WH"):
+        self._where = {"protocol": "http", "host": "127.0.0.1", "account": "emulator"}
+        self._where |= {"user": "EMULATOR", "password": "x"}
+        self.opened: list[Any] = [snowflake.connect(**self._where, port=port)]
+        self.admin = self.opened[0].cursor()
+        for made in ("DATABASE", "ML"), ("SCHEMA", schema), ("WAREHOUSE", "WH"):
             self.admin.execute(f"CREATE {made[0]} IF NOT EXISTS {made[1]}")
-        pool = "CREATE COMPUTE POOL IF NOT EXISTS TEAM_POOL MIN_NODES=1 MAX_NODES=1 INSTANCE_FAMILY=CPU_X64_S"
-        self.admin.execute(pool)
         self.state = State(f"sqlite:///{root}/applied.db")
         self.deployments = Deployments(self.state, "shop", "prod", "snowflake")
 
@@ -66,22 +66,20 @@ class Ground:
         """
         import snowflake.connector as snowflake
 
-        where = {"protocol": "http", "host": "127.0.0.1", "port": port or self.port, "account": "emulator"}
-        where |= {
-            "connection_name": None,
-            "user": "EMULATOR",
-            "password": "x",
-            "backoff_policy": functools.partial(waits_nothing, tries),
-        }
+        where = {**self._where, "port": port or self.port, "connection_name": None}
+        where["backoff_policy"] = functools.partial(waits_nothing, tries)
         real = snowflake.connect
         with mock.patch.object(snowflake, "connect", lambda **asked: real(**{**asked, **where})):
             self.opened.append(connection.connect(load_settings(self.root, "prod"), self.root)[0])
         return self.opened[-1]
 
+    def project(self, *pipelines: Any) -> Project:
+        """Return the project, with some pipelines."""
+        return Project(self.root, load_settings(self.root, "prod"), {each.name: each for each in pipelines}, {})
+
     def target(self, *pipelines: Any, connect: Callable[[], Any] | None = None) -> SnowflakeTarget:
         """Return the target of some pipelines."""
-        made = Project(self.root, load_settings(self.root, "prod"), {each.name: each for each in pipelines}, {})
-        return SnowflakeTarget(made, Account(connect or self.connect))
+        return SnowflakeTarget(self.project(*pipelines), Account(connect or self.connect))
 
     def apply(self, *pipelines: Any, connect: Callable[[], Any] | None = None) -> Plan:
         """Plan and apply; without pipelines all is taken away."""
@@ -90,27 +88,29 @@ class Ground:
         apply_plan(plan, target, self.deployments, "me@here")
         return plan
 
+    def shown(self, what: str) -> list[dict[str, Any]]:
+        """Return the rows of SHOW in the schema."""
+        self.admin.execute(f"SHOW {what} IN SCHEMA {self.schema}")
+        names = [each.name for each in self.admin.description]
+        return [dict(zip(names, each, strict=True)) for each in self.admin.fetchall()]
+
     def there(self) -> dict[str, Any]:
         """Return what lies in the schema, without the times at which it was made."""
-        found: dict[str, Any] = {}
-        for what in ("TASKS", "STAGES", "PROCEDURES"):
-            self.admin.execute(f"SHOW {what} IN SCHEMA ML.{self.schema}")
-            names = [each.name for each in self.admin.description]
-            for row in (dict(zip(names, each, strict=True)) for each in self.admin.fetchall()):
-                name = row["name"].replace(self.schema, "…")
-                changing = {"created_on", "id", "last_committed_on", "last_suspended_on", "schema_name"}
-                found[f"{what} {name}"] = {
-                    key: str(value).replace(self.schema, "…") for key, value in row.items() if key not in changing
-                }
-        if any(each.startswith("STAGES") for each in found):
-            self.admin.execute(f"LIST @ML.{self.schema}.FIRNFLOW")
+        changing = {"created_on", "id", "last_committed_on", "last_suspended_on"}
+        found: dict[str, Any] = {
+            f"{what} {row['name']}": {key: str(value) for key, value in row.items() if key not in changing}
+            for what in ("TASKS", "STAGES", "PROCEDURES")
+            for row in self.shown(what)
+        }
+        if "STAGES FIRNFLOW" in found:
+            self.admin.execute(f"LIST @{self.schema}.FIRNFLOW")
             found["files"] = sorted((name, size) for name, size, *_ in self.admin.fetchall())
         return found
 
     def close(self) -> None:
         """Drop the schema, and close all."""
         self.state.close()
-        self.admin.execute(f"DROP SCHEMA IF EXISTS ML.{self.schema}")
+        self.admin.execute(f"DROP SCHEMA IF EXISTS {self.schema}")
         self.admin.execute("DROP COMPUTE POOL IF EXISTS SMALL")
         for each in self.opened:
             with contextlib.suppress(Exception):

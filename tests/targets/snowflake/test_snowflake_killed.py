@@ -73,7 +73,7 @@ def ended(pid):
 
 
 def foreign(here):
-    rows = here.admin.execute(f"SHOW TASKS IN SCHEMA ML.{here.schema}").fetchall()
+    rows = here.admin.execute(f"SHOW TASKS IN SCHEMA {here.schema}").fetchall()
     return [row for row in rows if row[1] in FOREIGN]
 
 
@@ -85,7 +85,7 @@ def test_an_apply_that_is_killed_at_any_action_is_gone_on_with_and_touches_nothi
     """Making, changing, and taking away."""
     here = ground()
     for name in FOREIGN:
-        here.admin.execute(f"CREATE TASK ML.{here.schema}.{name} SCHEDULE = '60 MINUTES' AS SELECT 1")
+        here.admin.execute(f"CREATE TASK {here.schema}.{name} SCHEDULE = '60 MINUTES' AS SELECT 1")
     theirs, calm, deaths = foreign(here), {}, 0
     for wanted in STATES:
         here.apply(*wanted)

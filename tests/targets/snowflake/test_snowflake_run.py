@@ -1,4 +1,7 @@
-"""A whole run on the emulator: task graph, procedure, job services; beside a run of the local engine."""
+"""A whole run on the emulator: task graph, procedure, job services; beside a run of the local engine.
+
+Its names and parameters are hostile ones.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pytest
 from firnflow.engine.request import RunRequest
 from firnflow.engine.run import run
 from firnflow.project import load_project
+from firnflow.stores.snowflake.names import identifier, literal
 from firnflow.stores.state import State
 from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
@@ -20,7 +24,13 @@ from firnflow.targets.snowflake.target import SnowflakeTarget
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
-PIPELINES = """
+LABEL = "it's $$ \\ \" \n ; 💥 -- {{x}} ${x} %s"
+NAME = identifier("""a"b'c;--d /*e*/ $$f$$ \\ \\n \\' {{g}} ${h} %_ @~/i :1 ? &j run""")
+SCHEMA = f"ML.{NAME}"
+PIPELINES = (
+    f"LABEL = {LABEL!r}"
+    """
+import os
 from typing import Literal
 
 import ibis
@@ -31,6 +41,7 @@ import firnflow as ff
 class Params(ff.Params):
     count: int = 10
     goal: float = 4.0
+    label: str = LABEL
 
 
 @ff.task
@@ -49,7 +60,8 @@ def best(found: list[float]) -> float:
 
 
 @ff.task
-def judge(score: float, goal: float) -> Literal["promote", "alert"]:
+def judge(score: float, goal: float, label: str) -> Literal["promote", "alert"]:
+    assert label == os.environ.get("TEXT", LABEL) == os.environ.get("SECRET", LABEL) == LABEL
     return "promote" if score > goal else "alert"
 
 
@@ -77,19 +89,25 @@ def end(summary: ff.RunSummary) -> str:
 def judged(p):
     rows = numbers(p.count)
     score = best(scaled.map(rows, by=[1, 2]))
-    verdict = judge(score, p.goal)
+    verdict = judge(score, p.goal, p.label)
     with verdict.case("promote"):
         promoted = promote(score)
     with verdict.case("alert"):
         alerted = alert(score)
     record(promoted, alerted)
 """
+)
+
+
+def toml(text):
+    return json.dumps(text, ensure_ascii=False)
 
 
 @pytest.fixture
 def project(tmp_path):
     """Return what makes the project of some code, whose jobs are told where its state and artifacts are."""
     given = {"FIRNFLOW_STATE": f"sqlite:///{tmp_path}/there.db", "FIRNFLOW_ARTIFACTS": str(tmp_path / "there")}
+    given["TEXT"] = LABEL
 
     def make(name, code, environment="prod"):
         root = tmp_path / name
@@ -97,9 +115,10 @@ def project(tmp_path):
         (root / "pipelines.py").write_text(code)
         (root / "firnflow.toml").write_text(
             '[project]\nname = "shop"\n[environments.prod]\norchestrator = "snowflake"\n'
-            '[environments.prod.snowflake]\ndatabase = "ml"\nschema = "whole"\nwarehouse = "wh"\n'
-            'image = "/ml/whole/images/shop:1"\npool = "p"\npools.p = { name = "whole", family = "CPU_X64_S" }\n'
-            f"variables = {{ {', '.join(f'{key} = {json.dumps(value)}' for key, value in given.items())} }}\n"
+            f"[environments.prod.snowflake]\ndatabase = 'ml'\nschema = {toml(NAME)}\nwarehouse = {toml(NAME)}\n"
+            f"image = '/ml/public/images/shop:1'\npools.p = {{ name = {toml(NAME)}, family = 'CPU_X64_S' }}\n"
+            f"pool = 'p'\nstage = {toml(NAME)}\nsecrets = {{ SECRET = {toml(NAME)} }}\n"
+            f"variables = {{ {', '.join(f'{key} = {toml(value)}' for key, value in given.items())} }}\n"
         )
         return load_project(root, environment)
 
@@ -108,9 +127,11 @@ def project(tmp_path):
 
 def test_a_run_comes_to_what_a_local_one_does_and_ends_on_the_code_that_it_began_with(project, connect, tmp_path):
     admin = connect().cursor()
-    made = ("DATABASE", "ML"), ("SCHEMA", "ML.WHOLE"), ("WAREHOUSE", "WH"), ("IMAGE REPOSITORY", "ML.WHOLE.IMAGES")
+    made = ("DATABASE", "ML"), ("SCHEMA", SCHEMA), ("WAREHOUSE", NAME), ("IMAGE REPOSITORY", "ML.PUBLIC.IMAGES")
     for kind, name in made:
         admin.execute(f"CREATE {kind} IF NOT EXISTS {name}")
+    secret = f"CREATE SECRET {SCHEMA}.{NAME} TYPE = GENERIC_STRING SECRET_STRING = {literal(LABEL)}"
+    admin.execute(secret)
     state = State(f"sqlite:///{tmp_path}/applied.db")
     deployments = Deployments(state, "shop", "prod", "snowflake")
 
@@ -121,7 +142,7 @@ def test_a_run_comes_to_what_a_local_one_does_and_ends_on_the_code_that_it_began
         return plan
 
     applied("first", PIPELINES)
-    admin.execute("EXECUTE TASK ML.WHOLE.JUDGED")
+    admin.execute(f"EXECUTE TASK {SCHEMA}.JUDGED")
     change = applied("second", PIPELINES.replace("    return score\n", "    return -score\n")).actions[-1]
     state.close()
     assert list(compare(change.facts, change.resource.facts)) == ["task promote"]

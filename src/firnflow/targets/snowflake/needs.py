@@ -24,15 +24,17 @@ def needs_of(project: Project, place: Place) -> list[Need]:
     used = [pool_name(project, key, pool) for key, pool in section.pools.items() if pool.family is None]
     outside = [parsed(project, "integrations", each) for each in section.integrations]
     secrets = [place.full(parsed(project, "secrets", each)) for each in section.secrets.values()]
+    repositories = _repositories(project)
+    schemas = {each.parts[:2]: None for each in (schema, place.stage, *repositories, *secrets)}
     return [
-        Need("USAGE", "DATABASE", Name((place.database,))),
-        Need("USAGE", "SCHEMA", schema),
+        *(Need("USAGE", "DATABASE", Name((database,))) for database in dict.fromkeys(each[0] for each in schemas)),
+        *(Need("USAGE", "SCHEMA", Name(each)) for each in schemas),
         *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in ("TASK", "STAGE", "PROCEDURE", "SERVICE")),
         Need("USAGE", "WAREHOUSE", place.warehouse),
         Need("EXECUTE TASK", "ACCOUNT", None),
         *([Need("CREATE COMPUTE POOL", "ACCOUNT", None)] if made else []),
         *(Need("USAGE", "COMPUTE POOL", name) for name in used),
-        *(Need("READ", "IMAGE REPOSITORY", name) for name in _repositories(project)),
+        *(Need("READ", "IMAGE REPOSITORY", name) for name in repositories),
         *(Need("USAGE", "INTEGRATION", name) for name in outside),
         *(Need("READ", "SECRET", name) for name in secrets),
     ]

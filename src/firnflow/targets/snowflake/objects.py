@@ -194,9 +194,10 @@ class Procedure:
 
 
 def _row(account: Account, what: str, name: Name) -> dict[str, Any] | None:
-    """Return the row of SHOW of just this name."""
+    """Return the row of SHOW of just this name; a backslash in a pattern is no backslash, so that any letter stands."""
     scope = Name(name.parts[:-1]) if len(name.parts) > 1 else None
-    return next((row for row in account.show(what, scope, like=name.last) if row["name"] == name.last), None)
+    rows = account.show(what, scope, like=name.last.replace("\\", "_"))
+    return next((row for row in rows if row["name"] == name.last), None)
 
 
 def _moment(text: str) -> dt.datetime:
