@@ -25,8 +25,8 @@ from firnflow.models.registry import Registry
 from firnflow.models.tracking import tracker_of
 from firnflow.models.tracking.send import TrackingDeliverer
 from firnflow.models.tracking.snowflake import packing
-from firnflow.models.tracking.snowflake.account import Account
 from firnflow.stores.delivery import deliver
+from firnflow.stores.snowflake.account import Account
 from firnflow.stores.state import State, schema
 from firnflow.values.files import is_pickle
 from firnflow.values.model import Document

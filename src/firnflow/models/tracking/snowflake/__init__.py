@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from firnflow.errors import ConfigError
 from firnflow.models.tracking.snowflake import experiments, registry
-from firnflow.models.tracking.snowflake.account import Account
+from firnflow.stores.snowflake.account import Account
 from firnflow.stores.snowflake.connection import where
 
 if TYPE_CHECKING:

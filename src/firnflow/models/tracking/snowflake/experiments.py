@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from firnflow.context import Point
     from firnflow.models.tracking.base import Story
-    from firnflow.models.tracking.snowflake.account import Account
+    from firnflow.stores.snowflake.account import Account
 
 _MOST = 400
 """Metrics or parameters in one statement."""

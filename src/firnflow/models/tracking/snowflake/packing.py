@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from firnflow.models.prediction import Predictor
-    from firnflow.models.tracking.snowflake.account import Account
+    from firnflow.stores.snowflake.account import Account
 
 MARK = "firnflow_mark"
 """The key in a version's `model.yaml` under which stands what it was made from."""

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 from firnflow.engine.binding import hash_json
 from firnflow.errors import StoreError
 from firnflow.models.tracking.snowflake import packing
-from firnflow.models.tracking.snowflake.account import kept, text_of
+from firnflow.stores.snowflake.account import in_account, text_of
 from firnflow.stores.snowflake.names import identifier, literal
 from firnflow.stores.state.models import CHAMPION
 
 if TYPE_CHECKING:
     from firnflow.models.tracking.base import Model, Version
-    from firnflow.models.tracking.snowflake.account import Account
+    from firnflow.stores.snowflake.account import Account
 
 _SYSTEM = {"DEFAULT", "FIRST", "LAST"}
 _ALIAS = re.compile(r"[A-Z_][A-Z0-9_$]*")
@@ -53,7 +53,7 @@ class _Registered:
 
     def __init__(self, account: Account, model: Model, known: dict[str, str], mark: str) -> None:
         self._account, self._model, self._known, self._mark = account, model, known, mark
-        self._name = kept(model.name)
+        self._name = in_account(model.name)
         self._full = account.full(self._name)
         self._said: list[str] = []
 

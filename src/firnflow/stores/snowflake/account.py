@@ -1,4 +1,4 @@
-"""The schema of an account in which runs and models are told of: its statements, their rows, and what they raise."""
+"""The schema of an environment in its account, for what is kept like ours there: runs, models, features."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Account:
             row = self.rows("SELECT CURRENT_DATABASE() AS db, CURRENT_SCHEMA() AS sch")[0]
             if not row["db"] or not row["sch"]:
                 raise ConfigError(
-                    f"{where(self._settings, self._root)}: says not in which schema of Snowflake its runs and models "
-                    "are. Mend: database = 'ml' and schema = 'prod' in "
+                    f"{where(self._settings, self._root)}: says not which schema of Snowflake is its own. "
+                    "Mend: database = 'ml' and schema = 'prod' in "
                     f"[environments.{self._settings.environment}.snowflake]"
                 )
             self._schema = (str(row["db"]), str(row["sch"]))
@@ -94,8 +94,8 @@ class Account:
         self._statements.close()
 
 
-def kept(name: str) -> str:
-    """Return how Snowflake keeps one of our names: in capitals where it may be written without quotes, else as it is.
+def in_account(name: str) -> str:
+    """Return how one of our names is kept there: in capitals where it may be written without quotes, else as it is.
 
     So people write it there as they do here: `registry.get_model("churn")`, `MODEL(churn)`.
     """
