@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import threading
 
@@ -176,3 +177,18 @@ def test_what_is_wrong_or_not_emulated_is_refused(sql, statement, said):
     error = sql.refused(statement)
     assert re.search(said, str(error)), error
     assert sql("SELECT COUNT(*) FROM t") == [(0,)]
+
+
+def test_dates_that_are_moved_or_cut_stay_dates(sql):
+    sql("CREATE TABLE t AS SELECT DATE '2020-01-31' AS d, TIMESTAMP '2020-01-31 10:00' AS ts, 2 AS n")
+    found = sql(
+        "SELECT DATEADD(day, n, d), DATEADD('month', 1, d), DATEADD(quarter, -n, d), d + INTERVAL '2 months', "
+        "ADD_MONTHS(d, 1), DATE_TRUNC('month', d), DATEADD(day, 1, NULL::DATE) FROM t"
+    )
+    days = ("2020-02-02", "2020-02-29", "2019-07-31", "2020-03-31", "2020-02-29", "2020-01-01")
+    assert found == [(*map(dt.date.fromisoformat, days), None)]
+    found = sql(
+        "SELECT DATEADD(hour, 1, d), DATEADD(day, 1, ts), DATEADD(year, 1, '2020-02-29'), ts - INTERVAL '1 day' FROM t"
+    )
+    moments = ("2020-01-31T01", "2020-02-01T10", "2021-02-28T00", "2020-01-30T10")
+    assert found == [tuple(map(dt.datetime.fromisoformat, moments))]

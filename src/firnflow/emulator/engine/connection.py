@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firnflow._sql import identifier, literal
-from firnflow.emulator.engine import cursor, failures, rewrites
+from firnflow.emulator.engine import cursor, failures, macros, rewrites
 from firnflow.emulator.engine.answers import answer
 from firnflow.emulator.engine.databases import NOWHERE
 from firnflow.emulator.engine.scratch import Scratch
@@ -29,6 +29,8 @@ class Connection:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.scratch = Scratch(self)
+        for made in macros.creation():
+            self.raw(made)
         self.raw(f"SET schema = '{NOWHERE}.main'")
 
     def use(self, database: str | None, schema: str | None) -> None:

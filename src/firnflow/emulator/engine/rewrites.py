@@ -6,6 +6,7 @@ from typing import Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
+from firnflow.emulator.engine.macros import MOVED, SHAPED
 
 _PARTS = {
     "YYYY": "%Y",
@@ -25,6 +26,7 @@ _PARTS = {
     "PM": "%p",
 }
 """Parts of a format: https://docs.snowflake.com/en/sql-reference/date-time-input-output"""
+_WHOLE_DAYS = frozenset({"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
 
 
 def as_meant(tree: Any) -> Any:
@@ -34,6 +36,7 @@ def as_meant(tree: Any) -> Any:
     _exact_sums(tree)
     _hashed_rows(tree)
     _formatted(tree)
+    _moved(tree)
     return tree
 
 
@@ -91,6 +94,32 @@ def _hashed_rows(tree: Any) -> None:
         one = exp.cast(exp.Anonymous(this="HASH", expressions=values), "int128")
         rest = exp.Mod(this=exp.Anonymous(this="SUM", expressions=[one]), expression=exp.Literal.number(2**63 - 1))
         node.replace(exp.Coalesce(this=exp.cast(rest, "bigint"), expressions=[exp.Literal.number(0)]))
+
+
+def _moved(tree: Any) -> None:
+    """Let dates that are moved by whole days, months or years, or cut, stay dates: DuckDB makes timestamps of them.
+
+    https://docs.snowflake.com/en/sql-reference/functions/dateadd#returns
+    """
+    from sqlglot import exp
+
+    for node in list(tree.find_all(exp.DateAdd, exp.TimeAdd, exp.Add, exp.Sub)):
+        is_sum = isinstance(node, exp.Add | exp.Sub)
+        unit = (node.expression if is_sum else node).args.get("unit")
+        if (
+            is_sum != isinstance(node.expression, exp.Interval)
+            or str(unit).upper().removesuffix("S") not in _WHOLE_DAYS
+        ):
+            continue
+        if is_sum and not str(node.expression.name).lstrip("-").isdigit():
+            continue
+        moment = exp.cast(node.this, "timestamp") if isinstance(node.this, exp.Null | exp.Placeholder) else node.this
+        count = exp.Paren(this=node.expression.this if is_sum else node.expression)
+        step = exp.Interval(this=count, unit=unit)
+        node.replace(exp.Anonymous(this=MOVED, expressions=[moment, -step if isinstance(node, exp.Sub) else step]))
+    for node in list(tree.find_all(exp.AddMonths, exp.TimestampTrunc, exp.DateTrunc)):
+        if not isinstance(node.this, exp.Null | exp.Placeholder):
+            node.replace(exp.Anonymous(this=SHAPED, expressions=[node.this.copy(), node.copy()]))
 
 
 def _formatted(tree: Any) -> None:
