@@ -96,6 +96,45 @@ def test_elements_of_a_map(shop, graph):
     assert graph("make", "--element", "0").code == graph("make", "--elements").code == 2
 
 
+def test_shares_of_a_map_are_all_elements_each_once(shop, graph):
+    graph("make")
+    graph("split")
+    early = graph("count", "--share", "1/2")
+    assert (early.code, early.json["outputs"]) == (0, {})
+    assert [each["element"] for each in early.json["elements"]] == [1]
+    assert graph("judge").code == 2  # the other share is not there yet
+    assert [each["element"] for each in graph("count", "--share", "0/2").json["elements"]] == [0, 2]
+    more = graph("count", "--share", "3/4").json  # of more processes than elements some have nothing to do
+    assert (more["state"], more["elements"]) == ("succeeded", [])
+    counts = [(each.element, each.number) for each in shop.state.attempts("r1") if each.task == "count"]
+    assert sorted(counts) == [(0, 1), (1, 1), (2, 1)]
+    assert graph("judge").json["state"] == "succeeded"
+    empty = ["--set", "words=[]"]
+    for task in ("make", "split"):
+        graph(task, *empty, run="r2")
+    for share in ("0/2", "1/2"):
+        assert graph("count", "--share", share, run="r2").json["state"] == "succeeded"
+    assert len([each for each in shop.state.attempts("r2") if each.task == "count"]) == 1
+    assert graph("judge", run="r2").json["state"] == "succeeded"
+    skipped = graph("alert", "--share", "0/2", run="r2")
+    assert (skipped.code, "--share: task 'alert' is no map" in skipped.err) == (2, True), skipped.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["2/2"], "--share '2/2' is no share of a map. E.g.: 0/2 and 1/2"),
+        (["-1/2"], "is no share of a map"),
+        (["half"], "is no share of a map"),
+        (["0/2", "--element", "0"], "says itself which elements"),
+        (["0/2", "--elements"], "says itself which elements"),
+    ],
+)
+def test_what_is_no_share_is_refused(graph, words, said):
+    called = graph("count", "--share", *words)
+    assert (called.code, said in called.err) == (2, True), called.err
+
+
 def test_a_failed_task(shop, graph):
     graph("first", pipeline="broken")
     called = graph("fail", pipeline="broken")

@@ -18,7 +18,7 @@ from firnflow.status import COMMITTED, RunStatus, TaskStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firnflow.engine.external.plan import Wish
+    from firnflow.engine.external.plan import Share, Wish
     from firnflow.engine.external.task import Hire
     from firnflow.project import Project
 
@@ -27,6 +27,7 @@ _TASK = typer.Option(..., "--task", metavar="NAME", help="The task; `finalizer` 
 _RUN = typer.Option(..., "--run", metavar="ID", help="The run; the first call makes it.")
 _ELEMENT = typer.Option(None, "--element", metavar="N", help="Of a map, one element, from 0; default: all.")
 _ELEMENTS = typer.Option(False, "--elements", help="Execute nothing, say which elements a map has.")  # noqa: FBT003
+_SHARE = typer.Option(None, "--share", metavar="N/M", help="Of a map, the elements of the Nth, from 0, of M processes.")
 _ASSIGNMENTS = typer.Option([], "--set", "-s", metavar="NAME=VALUE", help="Set a parameter of a new run.")
 _PARTITION = typer.Option(None, "--partition", metavar="KEY", help="What a new run is for. Default: as of `run`.")
 _DUE = typer.Option(None, "--due", metavar="MOMENT", help="When a new run was due: for the newest partition of then.")
@@ -45,6 +46,7 @@ def command(
     run: str = _RUN,
     element: int | None = _ELEMENT,
     elements: bool = _ELEMENTS,
+    share: str | None = _SHARE,
     assignments: list[str] = _ASSIGNMENTS,
     partition: str | None = _PARTITION,
     due: str | None = _DUE,
@@ -79,9 +81,9 @@ def command(
         from firnflow.engine.external.plan import Wish
         from firnflow.engine.external.task import execute_task, give_up
 
-        wish = Wish(
-            read, run, task, element, tuple(assignments), cache, partition, moment, tuple(changed), elements, most, keep
-        )
+        given, changes = tuple(assignments), tuple(changed)
+        dealt = _share(share, alone=element is None and not elements)
+        wish = Wish(read, run, task, element, given, cache, partition, moment, changes, elements, most, keep, dealt)
         if given_up is not None:
             answer = give_up(project, wish, given_up)
         else:
@@ -127,6 +129,19 @@ def _size(text: str) -> int:
         if size > 0:
             return size
     raise UsageError(f"--memory {text!r} is no size. E.g.: 2GiB, or a number of bytes")
+
+
+def _share(text: str | None, *, alone: bool) -> Share | None:
+    """Return which share of a map is meant. Raises UsageError where it is none, or other elements are named too."""
+    from firnflow.engine.external.plan import Share
+
+    if text is None:
+        return None
+    number, _, count = text.partition("/")
+    if alone and number.isdecimal() and count.isdecimal() and int(number) < int(count):
+        return Share(int(number), int(count))
+    why = "is no share of a map. E.g.: 0/2 and 1/2" if alone else "says itself which elements"
+    raise UsageError(f"--share {text!r} {why}")
 
 
 def _leaving() -> Callable[[dict[str, Any]], None]:

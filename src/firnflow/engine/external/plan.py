@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firnflow._text import counted, listing
 from firnflow.engine import sources
@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 _FAILED = frozenset({TaskStatus.FAILED, TaskStatus.LOST, TaskStatus.CANCELLED})
 
 
+class Share(NamedTuple):
+    """The elements of a map that one of several processes executes: each belongs to just one of them.
+
+    Attributes:
+        number: which of the processes, from 0.
+        of: how many there are.
+    """
+
+    number: int
+    of: int
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What to execute.
@@ -48,6 +60,7 @@ class Wish:
         list_elements: do not execute the map, say which elements it has.
         memory: bytes that the task may hold; None: any number.
         keep: a run that is there keeps the parameters that it was started with.
+        share: of a map, the elements of one of several processes; None: all.
     """
 
     graph: Graph
@@ -62,6 +75,12 @@ class Wish:
     list_elements: bool = False
     memory: int | None = None
     keep: bool = False
+    share: Share | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether what is of the task as a whole is this call's to write down; of several shares it is the first's."""
+        return self.share is None or self.share.number == 0
 
 
 class Plan:
@@ -71,6 +90,7 @@ class Plan:
         job: the run as this process knows it; its epoch is known when the run is joined.
         attempts: those that the run has.
         units: what is to be executed.
+        is_empty: whether the task is a map without elements.
         is_skipped: whether the task is skipped.
         skipped: the tasks that are skipped, and of which nobody has written so.
         failed: task → why it failed, in one line.
@@ -122,6 +142,7 @@ class Plan:
         )
         self.job.scheduler = Scheduler(wish.graph, wish.graph.tasks, {}, params, self.job.read_json)
         self.skipped: list[str] = []
+        self.is_empty = False
         self.failed = _failures(self.attempts)
         can_run = self._replay()
         self.is_skipped = can_run and self.job.scheduler.decide(wish.task) == TaskStatus.SKIPPED
@@ -175,10 +196,14 @@ class Plan:
             raise UsageError(
                 f"task {task!r} reads {listing(missing)}, which run {self._wish.run} has not committed yet"
             )
-        if node.mapping is None and (element is not None or self._wish.list_elements):
-            option = "--elements" if element is None else "--element"
-            raise UsageError(f"{option}: task {task!r} is no map")
+        asked = {"element": element is not None, "elements": self._wish.list_elements, "share": self._wish.share}
+        if node.mapping is None and any(asked.values()):
+            option = next(name for name, value in asked.items() if value)
+            raise UsageError(f"--{option}: task {task!r} is no map")
         units = self.job.units(task)
+        self.is_empty = not units
+        if self._wish.share is not None:
+            return units[self._wish.share.number :: self._wish.share.of]
         if element is None:
             return units
         if not 0 <= element < len(units):

@@ -188,9 +188,10 @@ class _Execution:
         if self._wish.task == FINALIZER:
             return self._finish()
         if self._plan.is_skipped:
-            self._note(self._wish.task, TaskStatus.SKIPPED)
+            if self._wish.writes:
+                self._note(self._wish.task, TaskStatus.SKIPPED)
             return self._as_json(TaskStatus.SKIPPED)
-        if not self._plan.units:
+        if self._plan.is_empty and self._wish.writes:
             self._note(self._wish.task, TaskStatus.SUCCEEDED, elements=0)
         if self._wish.list_elements:
             elements = [{"element": unit.element, "label": unit.label} for unit in self._plan.units]
@@ -317,7 +318,7 @@ class _Execution:
         state = overall(each["state"] for each in answers)
         bad = next((each for each in answers if each["state"] not in COMMITTED), None)
         parts = [{name: Ref.from_json(ref) for name, ref in each["outputs"].items()} for each in answers]
-        outputs = {} if bad else gather_outputs(node, parts)
+        outputs = {} if bad or self._wish.share else gather_outputs(node, parts)
         seconds = sum(each["seconds"] for each in answers)
         whole = self._as_json(state, outcome=Outcome(state, outputs, error=bad and bad["error"], seconds=seconds))
         return {**whole, "elements": answers}
