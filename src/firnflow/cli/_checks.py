@@ -134,12 +134,12 @@ def online(settings: Settings) -> Iterator[Finding]:
         yield Finding("online", "ok", f"{shown} can be read")
 
 
-def orchestrator(settings: Settings) -> Iterator[Finding]:
+def orchestrator(root: Path, settings: Settings) -> Iterator[Finding]:
     """Look at what runs the pipelines of the environment, where that is not this machine: within reach."""
     from firnflow.targets.choose import operator_of
 
     try:
-        operator = operator_of(settings)
+        operator = operator_of(root, settings)
     except FirnflowError as error:
         message, _, mend = str(error).partition(". Mend: ")
         yield Finding("orchestrator", "note", message, mend)

@@ -54,7 +54,7 @@ def _findings(environment: str | None) -> Iterator[Finding]:
     yield from _checks.state(root, settings)
     yield from _checks.artifacts(root, settings)
     yield from _checks.online(settings)
-    yield from _checks.orchestrator(settings)
+    yield from _checks.orchestrator(root, settings)
     yield from _checks.services(root, settings)
     yield from _checks.machine(settings)
     yield from _checks.code(root, environment)

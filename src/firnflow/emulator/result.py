@@ -129,7 +129,7 @@ def _text(value: Any) -> str | None:
         return "1" if value else "0"
     if isinstance(value, dt.datetime):
         moment = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
-        return f"{moment.timestamp():.6f}"
+        return f"{moment.timestamp():.6f}000"  # clients cut it by its scale, which is 9
     if isinstance(value, dt.date):
         return str((value - dt.date(1970, 1, 1)).days)
     if isinstance(value, bytes):

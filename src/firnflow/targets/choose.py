@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from firnflow.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from firnflow.project import Project, Settings
     from firnflow.targets.base import Target
     from firnflow.targets.operate import Operator
@@ -36,15 +38,22 @@ def target_of(project: Project) -> Target:
     return AirflowTarget(project)
 
 
-def operator_of(settings: Settings) -> Operator | None:
-    """Return what runs the pipelines of an environment; None: this machine does. Raises ConfigError as the target."""
+def operator_of(root: Path, settings: Settings) -> Operator | None:
+    """Return what runs the pipelines of an environment; None: this machine does.
+
+    Args:
+        root: the project's folder.
+        settings: of the environment.
+
+    Raises:
+        ConfigError: as the target.
+    """
     if settings.orchestrator == "local":
         return None
     if settings.orchestrator == "snowflake":
-        raise UsageError(
-            f"Runs of environment {settings.environment!r}, which is on Snowflake, cannot be steered from here yet. "
-            "Mend: EXECUTE TASK in Snowflake"
-        )
+        from firnflow.targets.snowflake.operator import SnowflakeOperator
+
+        return SnowflakeOperator(root, settings)
     from firnflow.targets.airflow.operator import AirflowOperator
 
     return AirflowOperator(settings)

@@ -112,10 +112,14 @@ class Operator(Protocol):
     Attributes:
         name: of the target, for people: `Airflow`.
         place: where it is, for people.
+        kind: of the resource that a pipeline is there.
+        why_paused: why a pipeline may be paused that nobody has paused, in brackets; or empty.
     """
 
     name: str
     place: str
+    kind: str
+    why_paused: str
 
     def look(self) -> str:
         """Return which version answers there, as somebody who may see its runs. Raises ConfigError or TargetError."""

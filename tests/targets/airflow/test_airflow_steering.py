@@ -115,7 +115,7 @@ def test_what_is_no_answer_of_airflow(shop, airflow, run_of):
 
 def test_doctor_looks_at_it(shop, airflow):
     def found():
-        return list(_checks.orchestrator(load_settings(shop.root, "prod")))
+        return list(_checks.orchestrator(shop.root, load_settings(shop.root, "prod")))
 
     airflow.on("GET dags", {"dags": []}, (401, {"detail": "no"}))
     airflow.on("GET version", {"version": "3.3.2"})

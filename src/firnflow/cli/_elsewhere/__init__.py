@@ -52,7 +52,7 @@ def _chosen(environment: str | None, *, state_will_do: bool) -> Site | None:
 
     root, settings = _project.settings_of(environment)
     try:
-        operator = operator_of(settings)
+        operator = operator_of(root, settings)
     except UsageError as error:
         if not state_will_do:
             raise

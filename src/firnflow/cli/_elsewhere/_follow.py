@@ -133,9 +133,9 @@ class Follower:
             self._tell(Event("task_finished", *about, {**data, **error}))
 
     def _status(self, task: TargetTask) -> TaskStatus:
-        """Return how a task ended; what it was spared by an earlier run, only the state knows."""
+        """Return how a task ended; what it was spared, by an earlier run or a branch, the state knows best."""
         attempt = self._attempts.get((task.task, task.element))
-        if attempt is None or attempt.status not in COMMITTED:
+        if attempt is None or attempt.status not in {*COMMITTED, TaskStatus.SKIPPED}:
             return task.status
         # the target lets the finalizer of a failed run fail
         return attempt.status if task.status == TaskStatus.SUCCEEDED or task.task == FINALIZER else task.status

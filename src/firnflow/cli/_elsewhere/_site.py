@@ -88,7 +88,8 @@ class Site:
         from firnflow.stores.state.deployments import Deployments
 
         key = (self.settings.project, self.settings.environment, self.settings.orchestrator)
-        return sorted(address.name for address in Deployments(self.state, *key).read().records)
+        records = Deployments(self.state, *key).read().records
+        return sorted(address.name for address in records if address.kind == self.operator.kind)
 
     @property
     def option(self) -> str:
@@ -195,8 +196,8 @@ class Site:
         """Raise UsageError where a pipeline is paused, so that nothing of it would begin."""
         if self.operator.is_paused(pipeline):
             raise UsageError(
-                f"{pipeline} is paused in {self.operator.name} (a new DAG is, unless Airflow is told otherwise): a run "
-                f"would wait for ever. Mend: firnflow unpause {pipeline}{self.option}"
+                f"{pipeline} is paused in {self.operator.name}{self.operator.why_paused}: nothing of a run would begin."
+                f" Mend: firnflow unpause {pipeline}{self.option}"
             )
 
     def unknown(self, name: str, known: set[str], row: Row) -> NotFoundError:

@@ -33,7 +33,7 @@ class Body:
 
     Attributes:
         query_id: of the statement, once it has begun.
-        is_cancelled: whether it was stopped because somebody has cancelled the run.
+        is_cancelled: whether it was stopped because somebody has cancelled the run, or its statement.
     """
 
     def __init__(self, account: Account, task: dict[str, Any], context: Context) -> None:
@@ -45,8 +45,10 @@ class Body:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the run was cancelled while this ran."""
-        return self._stopped.is_set() and self._why is None
+        """Whether the run, or the statement, was cancelled while this ran."""
+        if self._stopped.is_set():
+            return self._why is None
+        return self._query is not None and self._query.cancelled.is_set()
 
     def stop(self, why: str | None) -> None:
         """Stop it; None: because its run was cancelled."""

@@ -105,7 +105,15 @@ class Execution:
                 done, _ = wait(self._running, timeout=_LOOK, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._finish(self._running.pop(future), future)
+                self._note_queries()
                 self._end_late()
+
+    def _note_queries(self) -> None:
+        """Write down by which statement each task runs now: by its id it can be cancelled."""
+        for each in self._running.values():
+            if each.body.query_id != each.record.query_id:
+                each.record.query_id = each.body.query_id
+                self._runs.put_task(each.record)
 
     def _consider(self, path: FullName) -> None:
         """Start a task, or say that it does not run, as soon as all before it have ended."""

@@ -120,6 +120,10 @@ def current_graphs(
     """Return the runs that are under way, and those that come next by a schedule."""
     _known(more)
     found = [graph_row(session, run) for run in graphs(session, root_task_name, current=True)]
+    for run in session.account.runner.waiting():
+        if root_task_name in (None, run.root[-1]) and _may_see(session, run):
+            row = graph_row(session, run)
+            found.append((*row[:3], SCHEDULED, *row[4:]))
     for task in session.account.catalog.all("TASK"):
         due = session.account.runner.next_of(task) if task.body.get("state") == STARTED else None
         seen = session.account.access.sees(session.roles, "TASK", task.path)
@@ -140,6 +144,13 @@ def task_history(session: Session, result_limit: int = 100, task_name: str | Non
     end = _seconds(more.get("scheduled_time_range_end", _moment(time.time() + _WEEK)))
     runs = session.account.runner.runs
     found = [
+        (run, TaskRun(run.id, run.root, SCHEDULED, run.tasks[0]["body"]["AS"]))
+        for run in session.account.runner.waiting()
+        if more.get("root_task_id") in (None, run.root_id) and _may_see(session, run)
+        if task_name is None or run.root[-1].upper() == task_name.upper()
+        if not more.get("error_only")
+    ]
+    found += [
         (run, task)
         for run in runs.graphs(root_id=more.get("root_task_id"))
         if start <= run.scheduled <= end and _may_see(session, run)

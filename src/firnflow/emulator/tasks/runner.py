@@ -65,13 +65,13 @@ class Runner:
             )
         )
 
-    def retry(self, root: Object) -> None:
-        """Retry the last run of a graph.
+    def retry(self, root: Object, group: str | None = None) -> None:
+        """Retry the last run of a graph, or the last one of a group.
 
         Raises:
             SnowflakeError: it has not failed, is too old, or the graph has changed since.
         """
-        found = self.runs.graphs(root_id=root.body["id"])
+        found = [run for run in self.runs.graphs(root_id=root.body["id"]) if group in {None, run.group}]
         last = found[0] if found else None
         if last is None or last.state not in (FAILED, CANCELLED):
             raise _no_retry(root, "the last graph run has to be FAILED or CANCELLED")
@@ -90,6 +90,11 @@ class Runner:
         for each in mine:
             each.cancelled.set()
         return count
+
+    def waiting(self) -> list[GraphRun]:
+        """Return the runs that wait until they may begin, the last one first."""
+        with self._lock:
+            return self._waiting[::-1]
 
     def active(self) -> list[GraphRun]:
         """Return the runs that are under way."""

@@ -172,7 +172,7 @@ def _unlink(session: Session, path: FullName) -> None:
             catalog.put(task.changed(FINALIZE=None))
 
 
-@statement("EXECUTE TASK", "sql-reference/sql/execute-task", partly="no AWAIT, no RETRY GRAPH RUN GROUP")
+@statement("EXECUTE TASK", "sql-reference/sql/execute-task", partly="no AWAIT")
 def _execute(session: Session, given: Statement) -> Result:
     asked = parsed(given)
     path = session.path("TASK", asked.name.parts)
@@ -183,8 +183,10 @@ def _execute(session: Session, given: Statement) -> Result:
         raise errors.SnowflakeError(
             91089, "23001", "Cannot execute task , EXECUTE TASK privilege must be granted to owner role"
         )
-    if asked.retry_last:
-        account.runner.retry(task)
+    if asked.awaits:
+        raise errors.unknown("EXECUTE TASK … AWAIT", ["EXECUTE TASK"])
+    if asked.retry_last or asked.retry_group is not None:
+        account.runner.retry(task, asked.retry_group)
     else:
         if asked.config is not None:
             rules.config_of(asked.config)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+DAG = "dag"
+"""The kind of resource that a pipeline is."""
 PARTITION = "partition"
 """The parameter that says the partition of a run."""
 

@@ -15,7 +15,7 @@ from firnflow.errors import NotFoundError, RunConflictError, TargetError, UsageE
 from firnflow.status import RunStatus
 from firnflow.targets.airflow import backfills, instances
 from firnflow.targets.airflow.api import Api
-from firnflow.targets.airflow.names import PARTITION, run_id
+from firnflow.targets.airflow.names import DAG, PARTITION, run_id
 from firnflow.targets.operate import QUEUED, LogLine, Order, Standing, TargetRun, TargetTask
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class AirflowOperator:
     """
 
     name = "Airflow"
+    kind = DAG
+    why_paused = " (a new DAG is, unless Airflow is told otherwise)"
 
     def __init__(self, settings: Settings, api: Api | None = None) -> None:
         self._settings, self._prefix = settings, settings.airflow.prefix

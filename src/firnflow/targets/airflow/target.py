@@ -10,6 +10,7 @@ from firnflow.targets.airflow import checks, presence
 from firnflow.targets.airflow.compile import compile_graph
 from firnflow.targets.airflow.facts import facts
 from firnflow.targets.airflow.files import Bundle, Folder, bundle
+from firnflow.targets.airflow.names import DAG
 from firnflow.targets.airflow.references import references
 from firnflow.targets.airflow.schedule import weak_points
 from firnflow.targets.base import Found, Resource
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from firnflow.graph.model import Graph
     from firnflow.graph.pipeline import Pipeline
     from firnflow.project import Project
-
-DAG = "dag"
 
 
 class AirflowTarget:

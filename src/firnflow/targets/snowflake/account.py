@@ -21,6 +21,10 @@ MISSING = (2003, 2043)
 """What is not there, or may not be seen. https://docs.snowflake.com/en/user-guide/querying-troubleshooting ."""
 
 
+class CutError(StoreError):
+    """The connection was cut while a statement was under way: nobody knows whether it was done."""
+
+
 class Account:
     """An account, by one connection that is opened when it is needed and opened again where it was cut.
 
@@ -38,10 +42,11 @@ class Account:
         Raises:
             StoreError: Snowflake refuses it, or cannot be reached.
         """
-        text = render(statement)
-        if parse(text) != statement:
-            raise AssertionError(f"not what was meant: {text}")
-        return self._send(text)
+        return self._send(_text(statement))
+
+    def once(self, statement: Statement) -> list[dict[str, Any]]:
+        """Send a statement that must not be done twice. Raises as `do`, and CutError where it may have been done."""
+        return self._tried(_text(statement))
 
     def show(self, what: str, scope: Name | None = None, *, like: str | None = None, starts: str | None = None) -> Any:
         """Return the rows of SHOW; none where what it is asked of is not there.
@@ -76,9 +81,13 @@ class Account:
                 return []
             raise
 
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a query, of names and texts that were quoted: column, in small letters → value."""
+        return self._send(sql)
+
     def one(self, sql: str) -> Any:
         """Return the first value of a query."""
-        return next(iter(self._send(sql)[0].values()))
+        return next(iter(self.query(sql)[0].values()))
 
     def close(self) -> None:
         """Close the connection."""
@@ -88,23 +97,41 @@ class Account:
 
     def _send(self, text: str) -> list[dict[str, Any]]:
         """Send a text; where the connection was cut, once more by a new one: every statement may be done twice."""
+        try:
+            return self._tried(text)
+        except CutError:
+            return self._tried(text)
+
+    def _tried(self, text: str) -> list[dict[str, Any]]:
         from snowflake.connector import errors
 
-        for is_last in (False, True):
-            if self._connection is None:
-                self._connection = self._connect()
-            try:
-                with self._connection.cursor() as cursor:
-                    cursor.execute(text)
-                    names = [each.name.lower() for each in cursor.description or ()]
-                    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
-            except (errors.OperationalError, errors.InterfaceError, OSError) as error:
-                self._connection = None
-                if is_last:
-                    raise StoreError(f"Snowflake cannot be reached: {error}. Mend: the same command goes on") from error
-            except errors.Error as error:
-                raise StoreError(f"Snowflake refuses: {_first(error)}\n  {text[:300]}") from error
-        raise AssertionError("unreachable")
+        if self._connection is None:
+            self._connection = self._connect()
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(text)
+                names = [each.name.lower() for each in cursor.description or ()]
+                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+        except (errors.OperationalError, errors.InterfaceError, OSError) as error:
+            self._connection = None
+            raise CutError(f"Snowflake cannot be reached: {error}. Mend: the same command goes on") from error
+        except errors.Error as error:
+            raise StoreError(f"Snowflake refuses: {_first(error)}\n  {text[:300]}") from error
+
+
+def _text(statement: Statement) -> str:
+    """Return a statement as it is sent: read again it is the same one."""
+    text = render(statement)
+    if parse(text) != statement:
+        raise AssertionError(f"not what was meant: {text}")
+    return text
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether an error is of the network, and the same call may well succeed a little later."""
+    from snowflake.connector import errors
+
+    return isinstance(error.__cause__, errors.OperationalError | errors.InterfaceError | OSError)
 
 
 def _first(error: Exception) -> str:

@@ -14,7 +14,7 @@ from firnflow.targets.snowflake import checks, grants
 from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.compile.jobs import Jobs
 from firnflow.targets.snowflake.compile.payload import payload_of
-from firnflow.targets.snowflake.compile.place import parsed, place_of, pool_name
+from firnflow.targets.snowflake.compile.place import GRAPH, parsed, place_of, pool_name
 from firnflow.targets.snowflake.compile.schedule import waits_for, weak_points
 from firnflow.targets.snowflake.compile.tasks import compile_graph
 from firnflow.targets.snowflake.facts import Facts
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from firnflow.targets.snowflake.compile.tasks import TaskGraph, Waiting
     from firnflow.targets.snowflake.grammar.values import Name
 
-STAGE, POOL, CODE, PROCEDURE, GRAPH = "stage", "compute pool", "code", "procedure", "task graph"
+STAGE, POOL, CODE, PROCEDURE = "stage", "compute pool", "code", "procedure"
 
 
 class SnowflakeTarget:

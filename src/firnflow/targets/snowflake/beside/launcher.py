@@ -52,12 +52,20 @@ def _tries(job: dict[str, Any], folder: Path) -> tuple[int, dict[str, Any]]:
     retries = job.get("retries", 0)
     for count in range(retries + 1):
         code, answer = _try(command(job, folder), folder, variables(job, folder), job.get("timeout"))
+        if code != 0 and (said := why(answer)):
+            print(said, file=sys.stderr)  # noqa: T201 - who reads the container's log wants to know
         if code in {0, WRONG_CALL} or count == retries:
             break
         wait = job.get("retry_delay", 1.0) * job.get("backoff", 2.0) ** count
         print(f"Try {count + 1} of {retries + 1} has failed; the next in {wait:g} s", file=sys.stderr)  # noqa: T201
         time.sleep(wait)
     return code, answer
+
+
+def why(answer: dict[str, Any]) -> str:
+    """Return why a try has failed: what was raised and where, as far as the answer says so."""
+    error = answer.get("error") or {}
+    return str(error.get("traceback") or f"{error['type']}: {error.get('message', '')}" if error.get("type") else "")
 
 
 def command(job: dict[str, Any], folder: Path) -> list[str]:

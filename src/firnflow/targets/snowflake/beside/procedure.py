@@ -46,13 +46,15 @@ def main(session: Any, call: str) -> str:
     job = json.loads(call)
     if job["version"] != VERSION:
         raise ValueError(f"this procedure reads version {VERSION}, not {job['version']}: firnflow apply")
-    job["run"] = run_id(job["pipeline"], ask(session, "SYSTEM$TASK_RUNTIME_INFO", "CURRENT_TASK_GRAPH_RUN_GROUP_ID"))
     config = json.loads(ask(session, "SYSTEM$GET_TASK_GRAPH_CONFIG") or "{}")
+    own = config.get(CONFIG) or {}
+    group = own.get("run") or ask(session, "SYSTEM$TASK_RUNTIME_INFO", "CURRENT_TASK_GRAPH_RUN_GROUP_ID")
+    job["run"] = run_id(job["pipeline"], group)
     job["values"] = {name: config[name] for name in job["params"] if name in config}
     if job.get("partitioned"):
         job["due"] = ask(session, "SYSTEM$TASK_RUNTIME_INFO", "CURRENT_TASK_GRAPH_ORIGINAL_SCHEDULED_TIMESTAMP")
         job["partition"] = config.get("partition") if "partition" not in job["params"] else None
-        job["changed"] = (config.get(CONFIG) or {}).get("changed")
+        job["changed"] = own.get("changed")
     name, answer = run(session, job)
     if answer["code"] != 0:
         raise RuntimeError(f"{job['task']} of run {job['run']} has failed: {answer['error']} (job {name})")
@@ -87,7 +89,7 @@ def job_service(session: Any, job: dict[str, Any]) -> tuple[str, str, str]:
     parts = [
         f"EXECUTE JOB SERVICE IN COMPUTE POOL {job['pool']} FROM SPECIFICATION $${specification(job)}$$",
         f"NAME = {name} QUERY_WAREHOUSE = {job['warehouse']}",
-        "COMMENT = " + literal(f"firnflow run={job['run']} task={job['task']}"),
+        "COMMENT = " + literal(comment(job)),
     ]
     if job.get("integrations"):
         parts.append(f"EXTERNAL_ACCESS_INTEGRATIONS = ({', '.join(job['integrations'])})")
@@ -142,10 +144,17 @@ def ml_job(session: Any, job: dict[str, Any]) -> tuple[str, str, str]:
         pip_requirements=job.get("requirements"),
         external_access_integrations=job.get("integrations"),
         query_warehouse=job["warehouse"],
+        comment=comment(job),
         session=session,
     )
     status = started.wait()
     return started.id, started.get_logs(), "" if status == "DONE" else f"it is {status}"
+
+
+def comment(job: dict[str, Any]) -> str:
+    """Return what a job says of itself: by it the jobs of a run are found."""
+    element = f" element={job['element']}" if "element" in job else ""
+    return f"firnflow run={job['run']} task={job['task']}{element}"
 
 
 def words(job: dict[str, Any]) -> str:
@@ -164,7 +173,7 @@ def answer_in(log: str) -> dict[str, Any] | None:
 
 
 def run_id(pipeline: str, group: str) -> str:
-    """Return the id of the run of Firnflow that belongs to a run of a task graph."""
+    """Return the id of the run of Firnflow that belongs to a run of a task graph, by its group or the name it got."""
     name = f"{pipeline}.{group}"
     return name if _ID.fullmatch(name) else f"{pipeline[:40]}.{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 

@@ -77,7 +77,7 @@ class Jobs:
             graph: of the pipeline.
             path: the task, or `finalizer`.
             options: how it is run.
-            more: `element`, and `decides`, the output on which a branch depends.
+            more: `element` and its `label`, and `decides`, the output on which a branch depends.
         """
         resources = options.resources
         job = {

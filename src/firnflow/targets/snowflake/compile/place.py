@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from firnflow.project import Project
     from firnflow.project.snowflake import Pool
 
+GRAPH = "task graph"
+"""The kind of resource that a pipeline is."""
 _MARK = re.compile(r"firnflow project=(\S+) environment=(\S+)")
 
 

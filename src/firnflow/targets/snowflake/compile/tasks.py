@@ -158,8 +158,9 @@ def _tasks(
     elements = mapping.written(path, node)
     one_by_one = elements is not None and 0 < len(elements) <= MOST_ELEMENTS and node.options.concurrency is None
     for index in range(len(elements or ())) if one_by_one else [None]:
-        more = {"element": index, "decides": _decides(graph, path), "starts": _starts(node, place, waiting)}
-        call = jobs.call(graph, path, node.options, **more)
+        label = elements[index].label if elements is not None and index is not None else None
+        more = {"element": index, "label": label, "starts": _starts(node, place, waiting)}
+        call = jobs.call(graph, path, node.options, decides=_decides(graph, path), **more)
         times = 1 if one_by_one or node.mapping is None else None
         yield Task(
             place.task(graph.pipeline, path, index),

@@ -1,0 +1,67 @@
+"""The containers of a run: its jobs, which are found by what they say of themselves, and their logs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from firnflow.errors import StoreError
+from firnflow.targets.operate import LogLine
+from firnflow.targets.snowflake.account import is_passing
+from firnflow.targets.snowflake.beside.procedure import MARK
+from firnflow.targets.snowflake.grammar import render_name
+from firnflow.targets.snowflake.grammar.statements import CallProcedure, Select
+from firnflow.targets.snowflake.grammar.values import Call, Constant, Method, Name
+
+if TYPE_CHECKING:
+    from firnflow.targets.snowflake.account import Account
+    from firnflow.targets.snowflake.compile.place import Place
+
+LINES = 10_000
+"""Of a log; Snowflake gives the last 100 kB: https://docs.snowflake.com/en/sql-reference/functions/
+system_get_service_logs"""
+_ABOUT = re.compile(r"firnflow run=(\S+) task=(\S+?)(?: element=(\d+))?")
+_ENDED = ("DONE", "FAILED", "CANCELLED", "CANCELLING", "INTERNAL_ERROR", "DELETED")
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A job: its name, which task or element of a run it is, when it was made, and whether it has ended."""
+
+    name: Name
+    task: str
+    element: int
+    made: float
+    is_over: bool
+
+
+def containers(account: Account, place: Place, run: str) -> list[Container]:
+    """Return the jobs of a run of Firnflow's, the oldest first."""
+    found = []
+    for row in account.show("SERVICES", place.schema_name):
+        about = _ABOUT.fullmatch(str(row.get("comment") or ""))
+        if about is not None and about[1] == run:
+            name, over = place.named(str(row["name"])), str(row["status"]).upper() in _ENDED
+            made = row["created_on"].timestamp()
+            found.append(Container(name, about[2], int(about[3] or -1), made, over))
+    return sorted(found, key=lambda each: each.made)
+
+
+def cancel(account: Account, container: Container) -> None:
+    """End a job. One that has just ended is none to end."""
+    account.looked(CallProcedure(Method(container.name, Call(Name(("SPCS_CANCEL_JOB",)), ()))))
+
+
+def lines(account: Account, container: Container) -> list[LogLine]:
+    """Return what a job has said so far; nothing where its container has not begun, or its log is gone."""
+    arguments = (Constant(render_name(container.name)), Constant(0), Constant("main"), Constant(LINES))
+    try:
+        rows = account.do(Select((Call(Name(("SYSTEM$GET_SERVICE_LOGS",)), arguments),)))
+    except StoreError as error:
+        if is_passing(error):
+            raise
+        return []
+    text = next(iter(rows[0].values())) if rows else ""
+    said = [line for line in str(text or "").splitlines() if line.strip() and not line.startswith(MARK)]
+    return [LogLine(container.made, "info", container.name.last, line) for line in said]
