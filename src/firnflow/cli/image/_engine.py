@@ -32,7 +32,13 @@ class Engine:
 
     def pinned(self, base: str) -> str:
         """Return an image with the digest that its registry has for it now. Raises RunError."""
-        self._do("pull", "--platform", PLATFORM, base)
+        try:
+            self._do("pull", "--platform", PLATFORM, base)
+        except RunError as error:
+            raise RunError(
+                f"{error}, so the digest of {base} is not known. Mend: what it says above, or image_base = "
+                f"'{base}@sha256:…' in the section"
+            ) from error
         said = self._asked("image", "inspect", "--format", "{{json .RepoDigests}}", base)
         digests = [each.partition("@")[2] for each in json.loads(said or "null") or ()]
         if not digests:

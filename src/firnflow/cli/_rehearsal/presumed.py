@@ -1,0 +1,88 @@
+"""Makes in an emulated account what an environment presumes, and a role that has just what `plan --grants` says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firnflow.cli._rehearsal.surroundings import USER
+from firnflow.errors import RunError
+from firnflow.targets.snowflake.compile.place import parsed, place_of
+from firnflow.targets.snowflake.grammar import render, render_name
+from firnflow.targets.snowflake.grammar.statements import Create
+from firnflow.targets.snowflake.grammar.values import Property, Word
+from firnflow.targets.snowflake.needs import needs_of
+from firnflow.targets.snowflake.target import SnowflakeTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from firnflow.project import Project
+
+_PROPERTIES: dict[str, tuple[Property, ...]] = {
+    "DATABASE": (),
+    "SCHEMA": (),
+    "WAREHOUSE": (),
+    "IMAGE REPOSITORY": (),
+    "SECRET": (Property("TYPE", Word("GENERIC_STRING")), Property("SECRET_STRING", "rehearsal")),
+    "COMPUTE POOL": (
+        Property("MIN_NODES", 1),
+        Property("MAX_NODES", 10),
+        Property("INSTANCE_FAMILY", Word("CPU_X64_M")),
+    ),
+}
+_ORDER = [*_PROPERTIES]
+"""What others lie in comes before them."""
+
+
+def prepare(project: Project, port: int) -> list[str]:
+    """Make what a project's environment presumes, and the user who may do what the script of grants lets them.
+
+    Args:
+        project: the project, loaded in the environment.
+        port: of the emulator.
+
+    Returns:
+        What was made, for people.
+
+    Raises:
+        RunError: a statement is refused.
+    """
+    connection = _connect(port)
+    try:
+        things = [*presumed(project)]
+        for each in things:
+            _do(connection, render(each))
+        script = SnowflakeTarget(project).grants()
+        for text in script:
+            _do(connection, text.removesuffix(";"))
+        role = render_name(parsed(project, "role", str(project.settings.snowflake.role)))
+        _do(connection, f"CREATE USER {USER} DEFAULT_ROLE = {role} DEFAULT_SECONDARY_ROLES = ()")
+        _do(connection, f"GRANT ROLE {role} TO USER {USER}")
+    finally:
+        connection.close()
+    return [*(f"{each.kind.lower()} {render_name(each.name)}" for each in things), f"role {role} by the script"]
+
+
+def presumed(project: Project) -> Iterator[Create]:
+    """Yield the statements that make what an environment needs and does not make itself."""
+    needs = needs_of(project, place_of(project))
+    things = {(need.on, need.name): None for need in needs if need.name is not None and need.on in _PROPERTIES}
+    for kind, name in sorted(things, key=lambda each: _ORDER.index(each[0])):
+        yield Create(kind, name, _PROPERTIES[kind], if_not_exists=True)
+
+
+def _connect(port: int) -> Any:
+    import snowflake.connector
+
+    place = {"protocol": "http", "host": "127.0.0.1", "port": port, "account": "emulator"}
+    return snowflake.connector.connect(**place, user="EMULATOR", password="any", role="ACCOUNTADMIN")  # noqa: S106 - no password is checked
+
+
+def _do(connection: Any, text: str) -> None:
+    from snowflake.connector.errors import Error
+
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(text)
+    except Error as error:
+        raise RunError(f"the emulator refuses what the environment presumes: {error.msg}\n  {text[:300]}") from error
