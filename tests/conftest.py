@@ -36,6 +36,7 @@ S3_KEY, S3_SECRET = "test", "canary-s3-key"
 def pytest_configure(config: pytest.Config) -> None:
     os.environ["FIRNFLOW_TRACKING"] = "none"  # a run would leave a process behind that makes a database for MLflow
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait must not take the cores of other tests
+    subprocess.Popen.__exit__ = leave  # type: ignore[method-assign]
     gc.disable()  # until all tests are loaded: next to nothing of what loading makes is garbage
     if not hasattr(config, "workerinput"):
         # Where PYTHONDONTWRITEBYTECODE is set, each of the thousand processes that tests start would compile us anew.
@@ -62,6 +63,16 @@ class AtOnce:
             terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
             terminal.write_line(f"\n{minutes:.0f} min: {report.nodeid}, {report.when}: {report.duration:.0f} s")
             terminal.write_line("\n".join(reason[-12:]))
+
+
+def leave(process: subprocess.Popen[Any], kind: type[BaseException] | None, *rest: Any) -> None:
+    """End `with Popen(…)`: where a test has failed, waiting for a process would take until the test's time limit."""
+    if kind is not None:
+        process.kill()
+    wait_for(process, kind, *rest)
+
+
+wait_for = subprocess.Popen.__exit__
 
 
 @pytest.hookimpl(trylast=True)
