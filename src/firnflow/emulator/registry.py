@@ -22,7 +22,7 @@ _TOPICS = (
 )
 _STAGES = ("stages", "moving", "loading", "unloading", "inferring")
 _TASKS = ("context", "statements", "listings", "history")
-_PROGRAMS = ("procedures", "anonymous", "calls")
+_PROGRAMS = ("procedures", "functions", "anonymous", "calls")
 _JOBS = ("services", "listings", "ml_jobs")
 _MODELS = ("versions", "statements", "experiments")
 """The modules of each package that register what they know."""

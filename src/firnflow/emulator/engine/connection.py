@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from firnflow._sql import identifier, literal
@@ -48,6 +49,22 @@ class Connection:
     def register(self, name: str, table: Any) -> None:
         """Let statements of this session read an Arrow table by a name."""
         self._connection._duck_conn.register(name, table)  # noqa: SLF001
+
+    def add_function(self, name: str, call: Any, kinds: list[str], result: str) -> None:
+        """Let statements of this session call a function, which gets columns of Arrow."""
+
+        def called(*columns: Any) -> Any:
+            return call(*columns)
+
+        each = (inspect.Parameter(f"c{at}", inspect.Parameter.POSITIONAL_ONLY) for at in range(len(kinds)))
+        called.__signature__ = inspect.Signature([*each])  # type: ignore[attr-defined] # DuckDB counts them
+        self._connection._duck_conn.create_function(  # noqa: SLF001
+            name, called, kinds, result, type="arrow", null_handling="special", side_effects=True
+        )
+
+    def remove_function(self, name: str) -> None:
+        """Forget a function."""
+        self._connection._duck_conn.remove_function(name)  # noqa: SLF001
 
     def interrupt(self) -> None:
         """Stop what runs; for another thread."""

@@ -39,6 +39,9 @@ _WORDS = (
 )
 """What DuckDB says, and the code, state and message that Snowflake has for it."""
 
+HANDLER = "Python Interpreter Error:"
+"""How an error in a handler of somebody's begins, which is told as a whole."""
+
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
@@ -59,6 +62,8 @@ def translated() -> Iterator[None]:
     except Error as error:
         raise _known(str(error.msg), error.errno or 1003, error.sqlstate or "42000") from error
     except duckdb.Error as error:
+        if HANDLER in str(error):
+            raise SnowflakeError(100357, "P0000", str(error)[str(error).index(HANDLER) :]) from error
         raise _known(str(error).split("\n", maxsplit=1)[0], 100183, "P0000") from error
     except (NotImplementedError, AssertionError, ValueError, TypeError, KeyError, AttributeError) as error:
         said = str(error) or type(error).__name__

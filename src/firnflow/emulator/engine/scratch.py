@@ -1,4 +1,4 @@
-"""Relations that live as long as one statement: answers of functions, files of stages."""
+"""What lives as long as one statement: answers of functions and files of stages as relations, and users' functions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from firnflow._sql import identifier
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firnflow.emulator.engine.connection import Connection
 
 _NUMBERS = itertools.count()
@@ -23,6 +25,21 @@ class Scratch:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._made: list[str] = []
+        self._functions: list[tuple[str, Callable[[], None]]] = []
+
+    def function(self, call: Callable[..., Any], kinds: list[str], result: str, ended: Callable[[], None]) -> str:
+        """Let the statement call a function; return its name.
+
+        Args:
+            call: gets a column for each argument, as Arrow, and returns one.
+            kinds: DuckDB's types of the arguments.
+            result: of the result.
+            ended: is called when the statement has ended.
+        """
+        name = f"__function_{next(_NUMBERS)}"
+        self._connection.add_function(name, call, kinds, result)
+        self._functions.append((name, ended))
+        return name
 
     def table(self, table: Any) -> Any:
         """Return a node that stands for the rows of an Arrow table."""
@@ -43,6 +60,10 @@ class Scratch:
 
     def clear(self) -> None:
         """Forget all of it."""
+        while self._functions:
+            name, ended = self._functions.pop()
+            ended()
+            self._connection.remove_function(name)
         while self._made:
             self._connection.raw(f"DROP VIEW IF EXISTS temp.main.{identifier(self._made.pop())}")
 

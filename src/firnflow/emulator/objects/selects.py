@@ -53,11 +53,19 @@ def prepared(session: Session, tree: Any, binds: list[Any], writes: dict[int, Se
     relations.named(tree, binds)
     history.travelled(session, tree)
     reading.staged(session, tree)
+    _of_users(session, tree)
     positions.named(tree)
     read = relations.checked(session, tree, writes)
     if read or writes:
         need_warehouse(session)
     return calls.answered(session, tree, binds)
+
+
+def _of_users(session: Session, tree: Any) -> None:
+    """Put what runs them in the places of users' functions."""
+    from firnflow.emulator.programs import functions  # whose statements read queries themselves
+
+    functions.put(session, tree)
 
 
 def headed(tree: Any) -> None:

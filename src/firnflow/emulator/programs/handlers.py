@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
+from firnflow.emulator.engine.failures import HANDLER
 from firnflow.emulator.programs.processes import login_of
 from firnflow.emulator.programs.worker import ANSWER, PRINTED
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.stages.places import place
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from firnflow.emulator.programs.workers import Call
@@ -64,10 +66,8 @@ def run(session: Session, body: dict[str, Any], arguments: list[Any], role: str,
     """
     with tempfile.TemporaryDirectory(prefix="firnflow-procedure-") as name:
         folder = Path(name)
-        _put_code(session, body, folder)
-        module, _, handler = body["HANDLER"].rpartition(".")
-        if "AS" in body:
-            module, handler = _MODULE, body["HANDLER"]
+        put_code(session, body, folder)
+        module, handler = named(body)
         login = login_of(session, role, where, session.task)
         call = {"module": module, "handler": handler, "arguments": arguments}
         try:
@@ -79,13 +79,35 @@ def run(session: Session, body: dict[str, Any], arguments: list[Any], role: str,
         raise errors.SnowflakeError(
             100357,
             "P0000",
-            f"Python Interpreter Error:\n{found['error']} in function {body['name']} with handler {handler}",
+            f"{HANDLER}\n{found['error']} in function {body['name']} with handler {handler}",
         )
     return found["value"]
 
 
-def _put_code(session: Session, body: dict[str, Any], folder: Path) -> None:
-    """Write a procedure's source, and its imports, into a folder."""
+def named(body: dict[str, Any]) -> tuple[str, str]:
+    """Return the module and the name in it of a handler."""
+    module, _, handler = body["HANDLER"].rpartition(".")
+    return (_MODULE, body["HANDLER"]) if "AS" in body else (module, handler)
+
+
+def accepted(listening: socket.socket, call: Call, folder: Path) -> socket.socket:
+    """Return the connection of a call that applies a handler to rows.
+
+    Raises:
+        RuntimeError: the call has ended before.
+    """
+    listening.settimeout(_LOOK)
+    while True:
+        with contextlib.suppress(TimeoutError):
+            control, _ = listening.accept()
+            control.settimeout(None)
+            return control
+        if call.wait(0):
+            raise RuntimeError(f"{HANDLER}\n{_answer(folder).get('error', 'the handler was killed')}")
+
+
+def put_code(session: Session, body: dict[str, Any], folder: Path) -> None:
+    """Write the source of a procedure or function, and its imports, into a folder."""
     if "AS" in body:
         (folder / f"{_MODULE}.py").write_text(body["AS"], encoding="utf-8")
     for each in body.get("IMPORTS", []):

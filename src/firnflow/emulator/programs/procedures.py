@@ -119,7 +119,7 @@ def _arguments(_: Session, thing: Object) -> str:
     return f"{thing.name}({types}) RETURN {thing.body.get('RETURNS', 'VARCHAR')}"
 
 
-_COLUMNS: Columns = (
+COLUMNS: Columns = (
     ("created_on", "timestamp_ltz", created),
     ("name", "text", name),
     ("schema_name", "text", part(1)),
@@ -139,7 +139,7 @@ _COLUMNS: Columns = (
 
 @statement("SHOW PROCEDURES", "sql-reference/sql/show-procedures")
 def _show(session: Session, given: Statement) -> Result:
-    return shown(session, given, "PROCEDURE", _COLUMNS)
+    return shown(session, given, "PROCEDURE", COLUMNS)
 
 
 @statement("DESCRIBE PROCEDURE", "sql-reference/sql/desc-procedure")

@@ -79,17 +79,33 @@ def main(call: dict[str, Any], folder: Path) -> dict[str, Any]:
     sys._xoptions["snowflake_import_directory"] = f"{folder}{os.sep}"  # noqa: SLF001 - where handlers look for imports
     session = None
     try:
+        if "kinds" in call:
+            return _function(call, folder)
         session = _session()
-        handler: Any = importlib.import_module(call["module"])
-        for part in call["handler"].split("."):
-            handler = getattr(handler, part)
-        value = handler(session, *call["arguments"])
+        value = _handler(call)(session, *call["arguments"])
         return {"value": value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)}
     except BaseException:  # noqa: BLE001 - whoever calls is told
         return {"error": traceback.format_exc()}
     finally:
         if session is not None:
             session.connection.close()
+
+
+def _handler(call: dict[str, Any]) -> Any:
+    handler: Any = importlib.import_module(call["module"])
+    for part in call["handler"].split("."):
+        handler = getattr(handler, part)
+    return handler
+
+
+def _function(call: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Apply a function's handler to the rows that come, until no more do."""
+    from firnflow.emulator.programs import rows
+
+    rows.provide()
+    path = str(folder / rows.SOCKET)
+    rows.serve(_handler(call), path, call["kinds"], call["result"], strict=call["strict"])
+    return {"value": None}
 
 
 def _session() -> Any:

@@ -66,9 +66,9 @@ def _last(cursor: Cursor, clauses: Mapping[str, Rule]) -> list[Property]:
 
 
 def _check_body(cursor: Cursor, kind: Kind, properties: list[Property]) -> None:
-    """Raise ParseError where a body has to stand and does not."""
+    """Raise ParseError where a body has to stand and does not: what is cloned, or imported, has its own."""
     names = {each.name for each in properties}
-    if "AS" in kind.last and "AS" not in names and "CLONE" not in names:
+    if "AS" in kind.last and names.isdisjoint({"AS", "CLONE", "IMPORTS"}):
         cursor.fail("AS")
 
 
