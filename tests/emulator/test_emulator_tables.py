@@ -192,3 +192,18 @@ def test_dates_that_are_moved_or_cut_stay_dates(sql):
     )
     moments = ("2020-01-31T01", "2020-02-01T10", "2021-02-28T00", "2020-01-30T10")
     assert found == [tuple(map(dt.datetime.fromisoformat, moments))]
+
+
+def test_an_asof_join_keeps_each_row_with_the_last_before_it(sql):
+    sql("CREATE TABLE l (k INT, t TIMESTAMP_NTZ)")
+    sql("INSERT INTO l VALUES (1, '2024-01-05'), (1, '2024-01-01'), (1, NULL), (NULL, '2024-01-09'), (2, '2024-01-09')")
+    sql("CREATE TABLE r (k INT, t TIMESTAMP_NTZ, v TEXT)")
+    sql("INSERT INTO r VALUES (1, '2024-01-02', 'a'), (1, '2024-01-04', NULL), (2, '2024-01-09', 'b')")
+    joined = (
+        "SELECT l.k, DAY(l.t), DAY(r.t), v FROM l ASOF JOIN r MATCH_CONDITION (l.t {} r.t) ON l.k = r.k ORDER BY 1, 2"
+    )
+    found = [(1, 1, None, None), (1, 5, 4, None), (1, None, None, None), (2, 9, 9, "b"), (None, 9, None, None)]
+    assert sql(joined.format(">=")) == found
+    assert sql(joined.format("<"))[0] == (1, 1, 2, "a")
+    assert "syntax error" in str(sql.refused(joined.format("=")))
+    assert sql("SELECT DATEADD(MICROSECOND, -'5', '2024-01-01'::TIMESTAMP_NTZ)")[0][0].microsecond == 999_995

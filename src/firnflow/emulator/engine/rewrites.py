@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from firnflow.emulator import errors
-from firnflow.emulator.engine import trees
+from firnflow.emulator.engine import asof, trees
 from firnflow.emulator.engine.macros import MOVED, SHAPED
 
 _PARTS = {
@@ -36,6 +37,8 @@ def as_meant(tree: Any) -> Any:
     _exact_sums(tree)
     _hashed_rows(tree)
     _formatted(tree)
+    asof.as_duckdb(tree)
+    _negated(tree)
     _moved(tree)
     return tree
 
@@ -120,6 +123,18 @@ def _moved(tree: Any) -> None:
     for node in list(tree.find_all(exp.AddMonths, exp.TimestampTrunc, exp.DateTrunc)):
         if not isinstance(node.this, exp.Null | exp.Placeholder):
             node.replace(exp.Anonymous(this=SHAPED, expressions=[node.this.copy(), node.copy()]))
+
+
+def _negated(tree: Any) -> None:
+    """Take a text behind a minus sign for the number that it is.
+
+    https://docs.snowflake.com/en/sql-reference/data-type-conversion (implicit casting)
+    """
+    from sqlglot import exp
+
+    for node in tree.find_all(exp.Neg):
+        if node.this.is_string and re.fullmatch(r"\d+(\.\d+)?", node.this.name):
+            node.set("this", exp.Literal.number(node.this.name))
 
 
 def _formatted(tree: Any) -> None:

@@ -1,0 +1,18 @@
+"""ASOF JOIN as DuckDB says it: https://docs.snowflake.com/en/sql-reference/constructs/asof-join ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def as_duckdb(tree: Any) -> None:
+    """Let each ASOF JOIN keep the rows of its left side, as there; its condition is one more of those behind ON."""
+    from sqlglot import exp
+
+    for join in tree.find_all(exp.Join):
+        match = join.args.get("match_condition")
+        if match is not None:
+            conditions = [each for each in (join.args.get("on"), match) if each is not None]
+            join.set("match_condition", None)
+            join.set("on", exp.and_(*conditions))
+            join.set("side", "LEFT")
