@@ -1,9 +1,8 @@
 """Feature views as a repository of Feast: definitions in Python, rows in Parquet. Feast is not needed to write it.
 
-Feast joins by one time. So what is written of a view is its frontier, dated by when each row came into sight: the rows
-that are the answer at some moment, see `features.joining`. A correction then counts from when it was known, and what
-`training_set` gives for a moment `get_historical_features` gives, too. Where a value outlives its time to live before
-another one comes, a row without values says so: Feast counts lives from the time that it joins by.
+Feast joins by one time. So what is written of a view is its timeline (`features.timeline`): what `training_set` gives
+for a moment `get_historical_features` gives, too. Feast counts lives from the time that it joins by, so rows without
+values say where one ends.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from firnflow._disk import writing
 from firnflow.errors import FeatureError, UsageError
 from firnflow.features import joining, moments
 from firnflow.features.rows import features, rows
+from firnflow.features.timeline import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ def export_feast(
     counts = {}
     for view, table in made:
         path = folder / "data" / f"{view.name}.parquet"
-        warehouse.write_parquet(timeline(view, table), path)
+        warehouse.write_parquet(_dated(view, table), path)
         counts[view.name] = _rows_of(path)
     name = project.replace("-", "_")
     entities = dict.fromkeys(text for view, table in made for text in _entities(view, table).values())
@@ -91,42 +91,17 @@ def export_feast(
     return counts
 
 
-def timeline(view: FeatureView, table: ibis.Table) -> ibis.Table:
-    """Return what was known of each entity from when on: `event_timestamp`, keys, features; null where nothing counts.
-
-    Args:
-        view: the definition.
-        table: its rows.
-    """
+def _dated(view: FeatureView, table: ibis.Table) -> ibis.Table:
+    """Return the timeline of a view as Feast takes it: `event_timestamp`, keys, features, sorted."""
     import ibis
 
-    names = features(view, table)
-    seen = joining.frontier(table, view, names, names)
-    values = {f"feature{i}": name for i, name in enumerate(names)}
-    if view.ttl is not None:
-        seen = _with_ends(seen, list(values), len(view.keys), moments.microseconds(view.ttl, f"{view}: ttl"))
-    keys = {key: seen[f"key{i}"] for i, key in enumerate(view.keys)}
-    keys = {key: column.cast("int64") if column.type().is_integer() else column for key, column in keys.items()}
-    found = {name: seen[column] for column, name in values.items()}
+    seen = timeline(view, table)
+    keys = {key: seen[key].cast("int64") if seen[key].type().is_integer() else seen[key] for key in view.keys}
+    found = {name: seen[name] for name in features(view, table)}
     dates = {name: column.cast("timestamp") for name, column in found.items() if column.type().is_date()}
     whole = {name: column.cast("float64") for name, column in found.items() if column.type().is_decimal()}
     result: ibis.Table = seen.select(**{TIME: seen[joining.SEEN]}, **keys, **{**found, **dates, **whole})
     return result.order_by(ibis.asc(TIME), *keys)
-
-
-def _with_ends(seen: ibis.Table, values: list[str], keys: int, ttl: int) -> ibis.Table:
-    """Return a frontier whose values end with their lives: null in rows that come too late, and rows of null after."""
-    import ibis
-
-    groups = [seen[f"key{i}"] for i in range(keys)]
-    following = seen[joining.SEEN].lead().over(group_by=groups, order_by=seen[joining.SEEN])
-    seen = seen.mutate(following=following, ends=seen[joining.HAPPENED] + ibis.interval(microseconds=ttl))
-    lives = seen.ends > seen[joining.SEEN]
-    nothing = {name: ibis.null(seen[name].type()) for name in values}
-    over = seen.filter(lives & (seen.following.isnull() | (seen.following > seen.ends)))
-    over = over.mutate(**{joining.SEEN: over.ends}, **nothing)
-    seen = seen.mutate(**{name: lives.ifelse(seen[name], nothing[name]) for name in values})
-    return ibis.union(seen, over, distinct=False)
 
 
 def _rows_of(path: Path) -> int:
