@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo demo-airflow test check bench airflow docs lock clean
+.PHONY: help demo demo-airflow demo-snowflake test check bench airflow docs lock clean
 help:
 	@echo "make demo   set up, and run the churn example on 100,000 customers"
 	@echo "make demo-airflow  set up, and run all examples on an Airflow of its own; its page is there until Ctrl-C"
+	@echo "make demo-snowflake  set up, and plan, apply and run churn and mortgage on a Snowflake that is emulated here"
 	@echo "make test   set up, and run every test (25 minutes at the most)"
 	@echo "make check  the quick part: lint, types, import contracts, unit tests"
 	@echo "make bench  measure against the floor and the peers (about an hour); writes benchmarks/RESULTS.md"
@@ -27,6 +28,11 @@ help:
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+.venv/.snowflake: requirements/snowflake.txt .venv/.made
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/snowflake.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
 .venv/.dev: requirements/dev.txt .venv/.made
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/dev.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
@@ -42,6 +48,9 @@ airflow: .venv/.airflow
 
 demo-airflow: .venv/.demo .venv/.airflow
 	@$(BIN)/python demo/airflow_demo.py
+
+demo-snowflake: .venv/.snowflake
+	@$(BIN)/python demo/snowflake_demo.py
 
 demo: .venv/.demo
 	cd examples/churn && ../../$(BIN)/firnflow run churn
@@ -76,6 +85,9 @@ lock: .venv/.made
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" --extra train --extra plots --extra tables --extra track --extra tune --group build -c requirements/dev.txt \
 	  -o requirements/demo.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" --extra train --extra plots --extra tables --extra track --extra tune \
+	  --extra snowflake --extra emulator --group build -c requirements/dev.txt -o requirements/snowflake.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" --group airflow -o requirements/airflow.txt
 
