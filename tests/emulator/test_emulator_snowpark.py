@@ -97,6 +97,13 @@ def test_the_feature_store_joins_at_points_in_time(snow):
     spine = snow.create_dataframe(days, schema=["ID", "TS"])
     made = store.generate_training_set(spine, [managed, plain], spine_timestamp_col="TS", save_as="TRAIN")
     assert [tuple(row)[2:] for row in made.sort("ID", "TS").collect()] == [(1.0, 2), (2.0, 2), (None, 1)]
+    held = store.generate_dataset("sets", spine, [managed], version="v1", spine_timestamp_col="TS", desc="it's")
+    assert (held.list_versions(), held.selected_version.comment) == (["v1"], "it's")
+    assert sorted(row["AMT"] or 0 for row in held.read.to_snowpark_dataframe().collect()) == [0, 1, 2]
+    assert len(held.read.to_pandas()) == 3  # by addresses of its files
+    assert [view.name for view in store.load_feature_views_from_dataset(held)] == ["AMOUNTS"]
+    with pytest.raises(Exception, match="already exists"):
+        store.generate_dataset("sets", spine, [managed], version="v1", spine_timestamp_col="TS")
     snow.sql(f"INSERT INTO {database}.PUBLIC.raw VALUES (2, 7.0, '2020-01-05')").collect()
     assert store.read_feature_view(managed).count() == 3
     store.refresh_feature_view(managed)

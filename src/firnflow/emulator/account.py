@@ -15,6 +15,7 @@ from firnflow.emulator.jobs.runner import Jobs
 from firnflow.emulator.programs.workers import Workers
 from firnflow.emulator.queries import Queries
 from firnflow.emulator.session import Session
+from firnflow.emulator.stages.signed import Signed
 from firnflow.emulator.tasks.runner import Runner
 from firnflow.emulator.transactions import IDLE, Locks
 from firnflow.errors import RunConflictError
@@ -64,6 +65,7 @@ class Account:
         self.queries = Queries()
         self.workers = Workers()
         self.locks = Locks(idle)
+        self.signed = Signed()
         self.port: int | None = None
         self._tokens: dict[str, tuple[str, str, Context | None, list[str]]] = {}
         self._sessions: dict[str, Session] = {}

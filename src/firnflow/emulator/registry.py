@@ -20,11 +20,11 @@ _TOPICS = (
     *("use", "selects", "functions", "changes", "containers", "tables", "tags", "grants", "altering", "history"),
     *("account_objects", "schema_objects", "users", "listings", "notifications", "dynamic"),
 )
-_STAGES = ("stages", "moving", "loading", "unloading", "inferring")
+_STAGES = ("stages", "moving", "loading", "unloading", "inferring", "signed")
 _TASKS = ("context", "statements", "listings", "history")
 _PROGRAMS = ("procedures", "functions", "anonymous", "calls")
 _JOBS = ("services", "listings", "ml_jobs")
-_MODELS = ("versions", "statements", "experiments")
+_MODELS = ("versions", "statements", "datasets", "experiments")
 """The modules of each package that register what they know."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ _MODIFIERS = frozenset({"OR", "REPLACE", "ALTER", "TEMPORARY", "TEMP", "TRANSIEN
     *("SCOPED", "SECURE", "RECURSIVE", "TERSE"),
 }
 _LONGEST_KEY = 4
+_PLACE = re.compile(r"(?i)(\bFROM\s+)(snow://[^\s()']+)")
+"""Files that a query reads: without quotes their `//` would begin a comment."""
 
 
 @dataclass
@@ -72,7 +75,7 @@ def classify(text: str, binds: Sequence[Any], known: Container[str]) -> Statemen
     Raises:
         SnowflakeError: the text is empty, or of no known kind; the message names those that are near.
     """
-    reader = Reader(text, binds)
+    reader = Reader(_PLACE.sub(r"\1'\2'", text), binds)
     if reader.ended:
         raise errors.SnowflakeError(900, "42601", "SQL compilation error:\nEmpty SQL statement.")
     if reader.next.value == "(":

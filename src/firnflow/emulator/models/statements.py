@@ -11,7 +11,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
-from firnflow.emulator.models import versions
+from firnflow.emulator.models import datasets, versions
 from firnflow.emulator.objects import making
 from firnflow.emulator.objects.given import parsed, plain, settings
 from firnflow.emulator.objects.show import comment, created, like, name, owner, part, shown
@@ -147,6 +147,8 @@ def _all_aliases(model: Object) -> dict[str, str]:
 def _show_versions(session: Session, given: Statement) -> Result:
     reader = given.reader
     pattern = reader.string() if reader.take("LIKE") else "%"
+    if reader.take("IN", "DATASET"):
+        return datasets.versions(session, reader, pattern)
     reader.need("IN", "MODEL")
     path = session.path("MODEL", reader.name())
     reader.end()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firnflow.emulator.server import login, query, tasks
+from firnflow.emulator.server import files, login, query, tasks
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -27,6 +27,7 @@ def app_of(account: Account) -> Starlette:
         Route("/queries/{query_id}/result", query.result, methods=["GET"]),
         Route("/queries/{query_id}/abort-request", query.abort, methods=["POST"]),
         Route("/monitoring/queries/{query_id}", query.monitor, methods=["GET"]),
+        Route("/files/{word}", files.get, methods=["GET"]),
         *tasks.routes(),
     ]
     app = Starlette(routes=routes)

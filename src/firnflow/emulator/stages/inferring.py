@@ -27,7 +27,13 @@ _SHORT = {
 
 @relation("INFER_SCHEMA")
 def _infer_schema(
-    session: Session, *, location: str, file_format: Any, files: Any = None, ignore_case: bool = False
+    session: Session,
+    *,
+    location: str,
+    file_format: Any,
+    files: Any = None,
+    ignore_case: bool = False,
+    max_file_count: int | None = None,  # noqa: ARG001 - all are looked at
 ) -> Result:
     where = place(session, Reader(location).location(), "READ", "USAGE")
     form = formats.chosen(session, file_format, where)

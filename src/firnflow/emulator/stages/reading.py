@@ -53,7 +53,7 @@ class Source:
 
 
 def staged(session: Session, tree: Any) -> None:
-    """Put files in the place of `@stage` in the queries of a tree, and their columns in that of `$1` and `$1:name`.
+    """Put files in the place of `@stage` and `snow://…` in a tree, and their columns in that of `$1` and `$1:name`.
 
     Raises:
         SnowflakeError: there are no such files, or they may not be read.
@@ -79,7 +79,7 @@ def _location(table: Any) -> str | None:
     from sqlglot import exp
 
     text = str(table.this.this) if isinstance(table.this, exp.Var | exp.Literal) else ""
-    return text if text.startswith("@") else None
+    return text if text.startswith(("@", "snow://")) else None
 
 
 def _constant(node: Any) -> Any:
