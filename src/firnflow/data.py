@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from firnflow.stores.tables.catalog import Tables
+    from firnflow.stores.tables.base import TablesLike
     from firnflow.stores.tables.versions import Version
 
 
@@ -71,11 +71,11 @@ def versions(name: str, *, project: str | Path | None = None, environment: str |
 
 
 @contextlib.contextmanager
-def _opened(project: str | Path | None, environment: str | None) -> Iterator[Tables]:
+def _opened(project: str | Path | None, environment: str | None) -> Iterator[TablesLike]:
     from firnflow.project.settings import find_root, load_settings
     from firnflow.stores import Stores
     from firnflow.stores.state import State
-    from firnflow.stores.tables.catalog import NO_TABLES, Tables
+    from firnflow.stores.tables.base import NO_TABLES
 
     root = Path(project).absolute() if project is not None else find_root()
     settings = load_settings(root, environment)
@@ -83,7 +83,7 @@ def _opened(project: str | Path | None, environment: str | None) -> Iterator[Tab
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
         raise NotFoundError(NO_TABLES)  # looking makes no file
     with contextlib.closing(Stores.open(settings, root)) as stores, contextlib.closing(State(url)) as state:
-        tables = Tables(state, stores)
+        tables = stores.tables(state)
         if not tables.exists:
             raise NotFoundError(NO_TABLES)
         with contextlib.closing(tables):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from firnflow.stores.checks.judge import Circumstances, Judgement, Past
     from firnflow.stores.checks.result import CheckResult
     from firnflow.stores.state import State
-    from firnflow.stores.tables.catalog import Tables
+    from firnflow.stores.tables.base import TablesLike
     from firnflow.stores.tables.versions import Version
 
 log = logging.getLogger("firnflow.checks")
@@ -210,14 +210,13 @@ def circumstances(
 
     from firnflow import values
     from firnflow.stores.checks.judge import Circumstances
-    from firnflow.stores.tables.catalog import Tables
     from firnflow.stores.tables.read import ref_of
     from firnflow.stores.tables.versions import newest
 
     here, running = services.here("checks")
     if checks.timed and moment is None:
         running.reusable = False  # tomorrow the answer may be another one
-    tables = Tables(here.state, here.stores)
+    tables = here.stores.tables(here.state)
     try:
         there = dict(given or {})
         for each in checks.referenced:
@@ -251,7 +250,6 @@ def say(found: Judgement) -> Judgement:
 def _kept(found: Judgement, here: Services) -> Judgement:
     """Keep the rows that break a rule. Where they were not to go on anyway, a failure is said and is no error."""
     from firnflow.stores.checks import quarantine
-    from firnflow.stores.tables.catalog import Tables
     from firnflow.stores.tables.publish import Wish
 
     _, running = services.here("checks")
@@ -259,7 +257,7 @@ def _kept(found: Judgement, here: Services) -> Judgement:
     task = running.task if running.element < 0 else f"{running.task}[{running.element}]"
     by = f"{run.origin.get('user') or '?'}@{run.origin.get('host') or '?'}"
     wish = Wish("", run=run.id, task=task, pipeline=run.pipeline, by=by)
-    tables = Tables(here.state, here.stores)
+    tables = here.stores.tables(here.state)
     try:
         return found.with_result(kept_in=quarantine.keep(tables, found, wish, run.started_at))
     except FirnflowError as error:
@@ -287,10 +285,9 @@ def watched(
     outside = [each for each in checks.referenced if each not in given]
     if not outside and not checks.looks_back:
         return ""
-    from firnflow.stores.tables.catalog import Tables
     from firnflow.stores.tables.versions import newest
 
-    tables = Tables(state, stores)
+    tables = stores.tables(state)
     try:
         found: dict[str, Any] = {}
         for each in outside:
@@ -314,7 +311,7 @@ def _made_of(state: State, version: Version, digest: str | None) -> bool:
     )
 
 
-def _referenced(tables: Tables, table: str, name: str) -> Any:
+def _referenced(tables: TablesLike, table: str, name: str) -> Any:
     try:
         return tables.get(table)
     except NotFoundError as error:
@@ -322,7 +319,7 @@ def _referenced(tables: Tables, table: str, name: str) -> Any:
         raise NotFoundError(f"The checks of {name!r} reference table {table!r}. {error} {hint}") from error
 
 
-def _past(tables: Tables, name: str, checks: Checks, here: Services, before: int | None) -> Past | None:
+def _past(tables: TablesLike, name: str, checks: Checks, here: Services, before: int | None) -> Past | None:
     """Return the last versions of a table, with the columns that all of them have; None where there are none."""
     import ibis
 

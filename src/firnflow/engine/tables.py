@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from firnflow.stores import Stores
     from firnflow.stores.state import State
-    from firnflow.stores.tables.catalog import Tables
+    from firnflow.stores.tables.base import TablesLike
     from firnflow.stores.tables.versions import Outdated, Version
 
 
@@ -29,9 +29,8 @@ def tasks(stores: Stores) -> dict[str, Task[...]]:
     def watch(state: State, digests: dict[str, str], argument: Callable[[str], Any]) -> str:
         """Return the newest version, but for one that has just these rows: what came since may ask for them again."""
         from firnflow.stores.tables import versions
-        from firnflow.stores.tables.catalog import Tables
 
-        tables = Tables(state, stores)
+        tables = stores.tables(state)
         try:
             table = tables.find(argument("name"))
             last = versions.newest(table) if table is not None else None
@@ -60,9 +59,8 @@ def settle(graph: Graph, chosen: Collection[str], state: State, stores: Stores) 
     wanted = {path: node for path, node in graph.tasks.items() if path in chosen and node.key == TABLE_KEY}
     if wanted:
         from firnflow.stores.tables import versions
-        from firnflow.stores.tables.catalog import Tables
 
-        tables = Tables(state, stores)
+        tables = stores.tables(state)
         for path, node in wanted.items():
             name = _constant(node, "name")
             table = tables.get(name)
@@ -108,11 +106,10 @@ def read(
         digest: of the version.
     """
     from firnflow.stores.tables import versions
-    from firnflow.stores.tables.catalog import Tables
     from firnflow.stores.tables.read import ref_of
 
     here, _ = services.here("table")
-    tables = Tables(here.state, here.stores)
+    tables = here.stores.tables(here.state)
     try:
         table = tables.get(name)
         return ref_of(table, versions.find(table, version, as_of))
@@ -140,11 +137,10 @@ def publish(
     """
     from firnflow.context import log_metric
     from firnflow.stores.tables import publish as publishing
-    from firnflow.stores.tables.catalog import Tables
 
     here, running = services.here("publish")
     run = here.state.run(running.run)
-    tables = Tables(here.state, here.stores)
+    tables = here.stores.tables(here.state)
     wish = publishing.Wish(
         name,
         mode,
@@ -171,10 +167,8 @@ def places(state: State, stores: Stores, expired: Collection[Version]) -> Collec
     tables = _there(state, stores)
     if tables is None:
         return ()
-    from firnflow.stores.tables import expire
-
     try:
-        return expire.places(tables, expired)
+        return tables.places(expired)
     finally:
         tables.close()
 
@@ -203,22 +197,18 @@ def tidy(
     tables = _there(state, stores)
     if tables is None:
         return ()
-    from firnflow.stores.tables import expire
-
     try:
-        expire.compact(tables, joined)
-        gone = expire.expire(tables, old)
-        expire.sweep(tables, grace)
+        tables.compact(joined)
+        gone = tables.expire(old)
+        tables.sweep(grace)
     finally:
         tables.close()
     return tuple(gone)
 
 
-def _there(state: State, stores: Stores) -> Tables | None:
+def _there(state: State, stores: Stores) -> TablesLike | None:
     """Return the named tables, where there are any."""
-    from firnflow.stores.tables.catalog import Tables
-
-    tables = Tables(state, stores)
+    tables = stores.tables(state)
     return tables if tables.exists else None
 
 

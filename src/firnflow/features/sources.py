@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import ibis
 
     from firnflow.features.view import FeatureView
-    from firnflow.stores.tables.catalog import Tables
+    from firnflow.stores.tables.base import TablesLike
 
 
 def of_views(views: Iterable[FeatureView], given: Mapping[str, ibis.Table] | None, what: str) -> dict[str, ibis.Table]:
@@ -51,10 +51,9 @@ def of_views(views: Iterable[FeatureView], given: Mapping[str, ibis.Table] | Non
 
 
 def _of_run(names: list[str], running: context.TaskContext, here: Services) -> dict[str, ibis.Table]:
-    from firnflow.stores.tables.catalog import Tables
 
     began = dt.datetime.fromtimestamp(here.state.run(running.run).started_at, dt.UTC).isoformat()
-    tables = Tables(here.state, here.stores)
+    tables = here.stores.tables(here.state)
     found = {}
     try:
         for name in names:
@@ -72,7 +71,7 @@ def _of_run(names: list[str], running: context.TaskContext, here: Services) -> d
     return found
 
 
-def read_table(tables: Tables, name: str, as_of: str | None = None) -> tuple[ibis.Table, dict[str, Any]] | None:
+def read_table(tables: TablesLike, name: str, as_of: str | None = None) -> tuple[ibis.Table, dict[str, Any]] | None:
     """Return a named table, and what lineage says of its version; None: there is no table of this name.
 
     Args:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import ibis
 
-    from firnflow.stores.tables.catalog import Tables
+    from firnflow.stores.tables.base import TablesLike
 
 SUFFIX = "_labels"
 CATEGORY = "category"
@@ -151,7 +151,7 @@ class Labels:
         UsageError: it is itself one of labels.
     """
 
-    def __init__(self, tables: Tables, series: str) -> None:
+    def __init__(self, tables: TablesLike, series: str) -> None:
         if series.endswith(SUFFIX):
             raise UsageError(f"{series} has the labels of {series.removesuffix(SUFFIX)}. Name that one")
         self._tables, self.series, self.name = tables, series, series + SUFFIX

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from firnflow.project.settings import Settings
     from firnflow.stores.artifacts import ArtifactStore, StoredObject
     from firnflow.stores.snowflake.warehouse import SnowflakeWarehouse
+    from firnflow.stores.state import State
+    from firnflow.stores.tables.base import TablesLike
     from firnflow.stores.warehouse import DuckDBWarehouse
     from firnflow.values.ref import Ref
 
@@ -52,6 +54,10 @@ class Stores:
     def embedded(self) -> Stores:
         """The same stores, in which every table is one of DuckDB's: what another warehouse keeps is fetched."""
         return replace(self, warehouse=self.warehouse.embedded)
+
+    def tables(self, state: State) -> TablesLike:
+        """Return the named tables of a state in these stores; they are to be closed."""
+        return self.warehouse.tables(state, self)
 
     def scratch(self, suffix: str) -> Path:
         """Return a fresh path on the file system of the objects."""

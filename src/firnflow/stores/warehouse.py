@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     import ibis
     import pyarrow as pa
 
+    from firnflow.stores import Stores
     from firnflow.stores.artifacts import StoredObject
+    from firnflow.stores.state import State
+    from firnflow.stores.tables.base import TablesLike
     from firnflow.values.ref import Ref
 
 
@@ -111,6 +114,12 @@ class DuckDBWarehouse:
     def verify(self, ref: Ref) -> None:
         """Raise StoreError: what another warehouse keeps is known to that one only."""
         self._fetching(ref)
+
+    def tables(self, state: State, stores: Stores) -> TablesLike:
+        """Return the named tables beside this warehouse: those of Iceberg."""
+        from firnflow.stores.tables.catalog import Tables
+
+        return Tables(state, stores)
 
     def bring(self, table: ibis.Table) -> ibis.Table:
         """Return a table as one of this process's DuckDB, which it is."""
@@ -234,13 +243,18 @@ class DuckDBWarehouse:
         """Return column → type in Arrow that a file would have whose columns have these types, as SQL."""
         import pyarrow.parquet as pq
 
-        chosen = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in columns.items())
         path = self.passing()
         try:
-            self.write_parquet(self.connection.sql(f"SELECT {chosen} LIMIT 0"), path)
+            self.write_parquet(self.empty(columns), path)
             return {field.name: str(field.type) for field in pq.read_metadata(path).schema.to_arrow_schema()}
         finally:
             path.unlink(missing_ok=True)
+
+    def empty(self, columns: Mapping[str, str]) -> ibis.Table:
+        """Return a table without rows, whose columns have these types, as SQL."""
+        chosen = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in columns.items())
+        table: ibis.Table = self.connection.sql(f"SELECT {chosen} LIMIT 0")
+        return table
 
     def sql(self, query: str, tables: Mapping[str, ibis.Table]) -> ibis.Table:
         """Return the answer of a SELECT in DuckDB's SQL over the named tables.

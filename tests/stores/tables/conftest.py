@@ -16,7 +16,7 @@ pytest.importorskip("pyiceberg")
 
 import ibis
 
-from firnflow.stores.tables.catalog import Tables
+from firnflow.stores.snowflake.warehouse import SnowflakeWarehouse
 from firnflow.stores.tables.publish import Wish, publish
 from firnflow.stores.tables.read import ref_of
 from firnflow.stores.tables.versions import find, versions
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from firnflow.stores.tables.base import TablesLike
     from firnflow.values import Ref
 
 
@@ -32,14 +33,14 @@ if TYPE_CHECKING:
 class Place:
     """A project's stores, and the shortest way to publish and read."""
 
-    tables: Tables
+    tables: TablesLike
 
     @property
     def stores(self) -> Stores:
         return self.tables.stores
 
     def save(self, sql: str) -> Ref:
-        return values.save(self.stores.warehouse.connection.sql(sql), ibis.Table, self.stores)
+        return values.save(self.stores.warehouse.embedded.connection.sql(sql), ibis.Table, self.stores)
 
     def publish(self, sql: str, table: str = "orders", mode: str = "replace", **wish: Any) -> Ref:
         wish = {"run": uuid.uuid4().hex, "task": "load", "pipeline": "p", **wish}
@@ -58,21 +59,70 @@ class Place:
         return [each.number for each in versions(self.tables.get(table))]
 
 
-def open_place(folder: Path, state: str, artifacts: str) -> Place:
+def open_place(folder: Path, state: str, artifacts: str, schema: str | None = None) -> Place:
+    """Open a place; `schema` is the URL of one in Snowflake, where the named tables are then."""
     cache = folder / "cache" if "://" in artifacts else None
     store = ArtifactStore(artifacts, cache)
-    return Place(Tables(State(state), Stores(store, DuckDBWarehouse(None, 2, folder / "tmp"))))
+    opened, duckdb = State(state), DuckDBWarehouse(None, 2, folder / "tmp")
+    if schema is None:
+        return Place(Stores(store, duckdb).tables(opened))
+
+    def connect() -> Any:
+        import snowflake.connector
+
+        name, database, place = schema.removeprefix("snowflake://").split("/")
+        return snowflake.connector.connect(connection_name=name, database=database, schema=place)
+
+    return Place(Stores(store, SnowflakeWarehouse(duckdb, connect, opened.identity)).tables(opened))
+
+
+EVERYWHERE = {
+    "test_versions_are_numbered_and_stay_readable",
+    "test_a_load_that_runs_twice_leaves_each_row_once",
+    "test_a_resumed_run_with_other_rows_takes_its_first_rows_back",
+    "test_exactly_those_in_the_rows_are_replaced",
+    "test_by_what_cannot_be_one",
+    "test_what_does_not_fit_shows_both",
+    "test_in_another_partition",
+    "test_appends_follow_each_other",
+    "test_a_replacement_loses_and_says_to_whom",
+    "test_partitions",
+    "test_rows_made_from_an_older_version",
+    "test_as_of",
+    "test_names_and_numbers_that_are_not_there",
+    "test_any_library_reads_a_version_of_several_files",
+    "test_only_what_is_old_and_not_needed_expires",
+    "test_restoring_beside_a_writer",
+}
+"""What named tables do wherever they are: these tests run on Snowflake too."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "schema" in metafunc.fixturenames and metafunc.function.__name__ in EVERYWHERE:
+        metafunc.parametrize("kind", ["iceberg", pytest.param("snowflake", marks=pytest.mark.slow)])
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Callable[..., Place]]:
+def kind() -> str:
+    """Where the named tables are."""
+    return "iceberg"
+
+
+@pytest.fixture
+def schema(kind: str, request: pytest.FixtureRequest) -> str | None:
+    """URL of the schema in Snowflake that has the named tables, if any has."""
+    return request.getfixturevalue("snowflake_url") if kind == "snowflake" else None
+
+
+@pytest.fixture
+def opened(tmp_path: Path, schema: str | None) -> Iterator[Callable[..., Place]]:
     """Open the same place again, as another process would; all are closed at the end."""
     made: list[Place] = []
 
     def open_again(
         state: str = f"sqlite:///{tmp_path}/state.db", artifacts: str = str(tmp_path / "artifacts")
     ) -> Place:
-        made.append(open_place(tmp_path, state, artifacts))
+        made.append(open_place(tmp_path, state, artifacts, schema))
         return made[-1]
 
     yield open_again

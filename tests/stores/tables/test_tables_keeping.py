@@ -60,7 +60,7 @@ def test_only_what_is_old_and_not_needed_expires(place):
     assert now == {1, 3}
     assert expire.outdated(place.tables, 3600.0, 0, ()).versions == ()
     gone = expire.outdated(place.tables, 0.0, 2, {("orders", 2)}).versions
-    assert [version.number for version in expire.expire(place.tables, gone)] == [1, 3]
+    assert [version.number for version in place.tables.expire(gone)] == [1, 3]
     assert place.numbers() == [2, 4, 5]
     assert place.read(number=2) == [(0,), (1,)]
     table = place.tables.get("orders")
@@ -70,7 +70,7 @@ def test_only_what_is_old_and_not_needed_expires(place):
 
 def test_the_newest_version_never_expires(place):
     fill(place, 3)
-    expire.expire(place.tables, versions(place.tables.get("orders")))
+    place.tables.expire(versions(place.tables.get("orders")))
     assert place.numbers() == [3]
     fill(place, 1)
     assert place.numbers() == [3, 4]

@@ -20,7 +20,8 @@ from firnflow.errors import (
     UnsafeFormatError,
     UsageError,
 )
-from firnflow.stores.tables import files, publish
+from firnflow.stores.snowflake import publish as snowflake
+from firnflow.stores.tables import commit, files, publish
 from firnflow.stores.tables.publish import Wish
 from firnflow.stores.tables.versions import find, newest, versions
 
@@ -233,14 +234,15 @@ class TestConflicts:
     @staticmethod
     def between(opened, monkeypatch, sql, **wish):
         """Let somebody else publish, once, right before the commit."""
-        before = publish._Publishing._commit
+        for holder, name in ((commit.IcebergPublication, "_commit"), (snowflake, "settle")):
+            before = getattr(holder, name)
 
-        def commit(self, *arguments):
-            monkeypatch.setattr(publish._Publishing, "_commit", before)
-            opened().publish(sql, **{"task": "other", "run": "other_run", **wish})
-            before(self, *arguments)
+            def late(*arguments, holder=holder, name=name, before=before):
+                monkeypatch.setattr(holder, name, before)
+                opened().publish(sql, **{"task": "other", "run": "other_run", **wish})
+                return before(*arguments)
 
-        monkeypatch.setattr(publish._Publishing, "_commit", commit)
+            monkeypatch.setattr(holder, name, late)
 
     def test_appends_follow_each_other(self, place, opened, monkeypatch):
         place.publish(A, mode="append")

@@ -23,7 +23,7 @@ sys.path.insert(0, {tests!r})
 from conftest import open_place
 from firnflow.errors import TableConflictError
 
-place = open_place(Path({folder!r}), {state!r}, {artifacts!r})
+place = open_place(Path({folder!r}), {state!r}, {artifacts!r}, {schema!r})
 me, mode, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 done = conflicts = 0
 for n in range(times):
@@ -40,14 +40,14 @@ print(done, conflicts)
 
 
 @pytest.fixture
-def write(tmp_path, request):
+def write(tmp_path, schema):
     """Let several processes publish so many times each, and return (versions, conflicts) of each."""
 
     def start(place, mode, times, writers=2):
         from pathlib import Path
 
         state = place.tables.state.engine.url.render_as_string(hide_password=False)
-        given = {"tests": str(Path(__file__).parent), "folder": str(tmp_path), "state": state}
+        given = {"tests": str(Path(__file__).parent), "folder": str(tmp_path), "state": state, "schema": schema}
         source = textwrap.dedent(WRITER).format(**given, artifacts=place.stores.artifacts.url)
         commands = [[sys.executable, "-c", source, f"w{at}", mode, str(times)] for at in range(writers)]
         running = [
@@ -73,6 +73,12 @@ def check_appended(place, results, times):
 @pytest.mark.slow
 def test_two_processes_append_a_hundred_times_each(place, write):
     check_appended(place, write(place, "append", 100), 100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["snowflake"])
+def test_two_processes_append_in_snowflake(place, write, kind):
+    check_appended(place, write(place, "append", 4), 4)
 
 
 @pytest.mark.slow

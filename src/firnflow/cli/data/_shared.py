@@ -11,9 +11,7 @@ import typer
 from firnflow.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
-
-    from firnflow.stores.tables.catalog import Tables
+    from firnflow.stores.tables.base import TableLike, TablesLike
     from firnflow.stores.tables.versions import Version
 
 _PLACE = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9_]{0,99})(?:/(?P<version>[0-9]{1,9}))?")
@@ -40,7 +38,7 @@ AS_OF: Any = typer.Option(
 )
 
 
-def opened(environment: str | None) -> Tables:
+def opened(environment: str | None) -> TablesLike:
     """Return the named tables of the project around the working directory.
 
     Raises:
@@ -48,14 +46,14 @@ def opened(environment: str | None) -> Tables:
     """
     from firnflow.cli import _project
     from firnflow.stores import Stores
-    from firnflow.stores.tables.catalog import NO_TABLES, Tables
+    from firnflow.stores.tables.base import NO_TABLES
 
     root, settings = _project.settings_of(environment)
     state = _project.find_state(root, settings)
     if state is None:
         raise NotFoundError(NO_TABLES)
     stores = Stores.open(settings, root)
-    tables = Tables(state, stores)
+    tables = stores.tables(state)
     _project.opened.callback(stores.close)
     _project.opened.callback(tables.close)
     if not tables.exists:
@@ -63,7 +61,7 @@ def opened(environment: str | None) -> Tables:
     return tables
 
 
-def chosen(tables: Tables, place: str, as_of: str | None = None) -> tuple[Table, Version]:
+def chosen(tables: TablesLike, place: str, as_of: str | None = None) -> tuple[TableLike, Version]:
     """Return the table and the version that `NAME` or `NAME/3` stands for.
 
     Raises:

@@ -13,7 +13,7 @@ def command(environment: str | None = _options.ENVIRONMENT, as_json: bool = _opt
     from firnflow.cli import _format
     from firnflow.cli._print import print_json, print_table
     from firnflow.errors import NotFoundError
-    from firnflow.stores.tables.catalog import NO_TABLES
+    from firnflow.stores.tables.base import NO_TABLES
     from firnflow.stores.tables.versions import newest, versions
 
     try:
@@ -29,7 +29,7 @@ def command(environment: str | None = _options.ENVIRONMENT, as_json: bool = _opt
         rows = []
         for table in found:
             last = newest(table)
-            columns = len(table.schema().fields)
+            columns = len(table.columns)
             made = (_format.when(last.at), _shared.made_by(last))
             rows.append((last.table, str(last.number), f"{last.rows:,}", str(columns), *made))
         print_table(("table", "version", "rows", "columns", "published", "by"), rows)

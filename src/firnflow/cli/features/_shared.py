@@ -83,11 +83,10 @@ def sources(
     from firnflow.cli import _project
     from firnflow.features.sources import read_table
     from firnflow.stores import Stores
-    from firnflow.stores.tables.catalog import Tables
 
     stores = Stores.open(project.settings, project.root)
     _project.opened.callback(stores.close)
-    tables = Tables(state, stores)
+    tables = stores.tables(state)
     _project.opened.callback(tables.close)
     names = sorted({view.source for view in views if isinstance(view.source, str)})
     read = {name: found for name in names if (found := read_table(tables, name)) is not None}

@@ -80,9 +80,8 @@ class NamedTables:
     def newest(self, tables: Iterable[str]) -> dict[str, int]:
         """Return of each table the number of its newest version; 0: there is none."""
         from firnflow.stores.tables import versions
-        from firnflow.stores.tables.catalog import Tables
 
-        catalog = Tables(self._state, self._stores)
+        catalog = self._stores.tables(self._state)
         try:
             there = {name: catalog.find(name) for name in tables} if catalog.exists else dict.fromkeys(tables)
             return {name: versions.newest(table).number if table is not None else 0 for name, table in there.items()}
@@ -92,9 +91,8 @@ class NamedTables:
     def changed(self, between: Mapping[str, tuple[int, int]]) -> set[str]:
         """Return the partitions that some versions have changed, by name; of one that has changed all, none."""
         from firnflow.stores.tables import versions
-        from firnflow.stores.tables.catalog import Tables
 
-        catalog = Tables(self._state, self._stores)
+        catalog = self._stores.tables(self._state)
         found: set[str] = set()
         try:
             for name, (before, last) in between.items():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from firnflow.stores.checks.judge import Judgement
     from firnflow.stores.checks.rows import Rule
     from firnflow.stores.checks.subject import Field, Subject
-    from firnflow.stores.tables.catalog import Tables
+    from firnflow.stores.tables.base import TablesLike
     from firnflow.stores.tables.publish import Wish
 
 SUFFIX = "_quarantine"
@@ -37,7 +37,7 @@ def name_of(table: str) -> str:
     return f"{table[: _LONGEST_NAME - len(SUFFIX)]}{SUFFIX}"
 
 
-def keep(tables: Tables, found: Judgement, wish: Wish, at: float) -> str:
+def keep(tables: TablesLike, found: Judgement, wish: Wish, at: float) -> str:
     """Append the rows that break a rule that stops to the quarantine table, and return its name.
 
     A task keeps the same rows once, however often it runs; within a run, other rows take the place of what it has kept.

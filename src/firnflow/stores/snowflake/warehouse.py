@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     import ibis
 
+    from firnflow.stores import Stores
+    from firnflow.stores.state import State
+    from firnflow.stores.tables.base import TablesLike
     from firnflow.stores.warehouse import DuckDBWarehouse
 
 COMMENT = "firnflow: a table of a run; `firnflow clean` drops it"
@@ -265,6 +268,16 @@ class SnowflakeWarehouse:
             raise StoreError(
                 f"Snowflake cannot be reached: {said(error)}. Mend: run again, `firnflow resume`"
             ) from error
+
+    def now(self) -> float:
+        """Return the time of Snowflake's clock, in seconds since 1970."""
+        return float(self.run("SELECT DATE_PART(EPOCH_MICROSECOND, CURRENT_TIMESTAMP())")[0][0]) / 1e6
+
+    def tables(self, state: State, stores: Stores) -> TablesLike:
+        """Return the named tables of this schema."""
+        from firnflow.stores.snowflake.tables import SnowflakeTables
+
+        return SnowflakeTables(state, stores, self)
 
     # -- what is there ------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
 from functools import cached_property
@@ -11,26 +12,31 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from firnflow._crash import crash_point
-from firnflow._text import listing, nearest
-from firnflow.errors import MissingExtraError, NotFoundError, UnsafeFormatError
+from firnflow.errors import MissingExtraError, UnsafeFormatError
 from firnflow.stores.state.connect import open_engine
 from firnflow.stores.state.transaction import unusable
+from firnflow.stores.tables.base import TablesLike
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pyiceberg.catalog.sql import SqlCatalog
-    from pyiceberg.table import Table
 
     from firnflow.stores import Stores
     from firnflow.stores.state import State
+    from firnflow.stores.tables.publish import Publication, Wish
+    from firnflow.stores.tables.versions import Version
+    from firnflow.values.ref import Ref
 
+KEY = "firnflow.key"
+"""The property of a table that has the columns of its key, as a JSON list."""
 NAMESPACE = "firnflow"
 """The name of the catalog, and of the namespace in it that has the tables."""
 FILE = "tables.db"
-NO_TABLES = "There is no named table yet. A pipeline makes one: engineer(…).publish('orders')"
 
 
-class Tables:
-    """The named tables of one environment.
+class Tables(TablesLike):
+    """The named tables of one environment, as Iceberg tables.
 
     Args:
         state: beside which the catalog is.
@@ -98,7 +104,7 @@ class Tables:
             return []
         return sorted(name for _, name in self.catalog.list_tables(NAMESPACE))
 
-    def find(self, name: str) -> Table | None:
+    def find(self, name: str) -> Any:
         """Return a table as it is now, or None."""
         if not self.exists:
             return None
@@ -109,15 +115,6 @@ class Tables:
             return catalog.load_table((NAMESPACE, name))
         except NoSuchTableError:
             return None
-
-    def get(self, name: str) -> Table:
-        """Return a table as it is now. Raises NotFoundError."""
-        found = self.find(name)
-        if found is None:
-            names = self.names()
-            known = f"{nearest(name, names)} Known: {listing(names)}" if names else f" {NO_TABLES}"
-            raise NotFoundError(f"There is no table {name!r}.{known}")
-        return found
 
     def location(self, name: str) -> str:
         """Return a fresh place for the metadata of a new table; another state may have a table of the same name."""
@@ -130,6 +127,36 @@ class Tables:
         artifacts = self.stores.artifacts
         return artifacts.url.rstrip("/") if "://" in artifacts.url else str(artifacts.folder)
 
+    def publication(self, load: Ref, wish: Wish) -> Publication:
+        """Return what publishes a stored table."""
+        from firnflow.stores.tables.commit import IcebergPublication
+
+        return IcebergPublication(self, load, wish)
+
+    def places(self, without: Collection[Version] = ()) -> Collection[str]:
+        """Return the places of all data files of versions that are kept."""
+        from firnflow.stores.tables import expire
+
+        return expire.places(self, without)
+
+    def expire(self, old: Collection[Version]) -> list[Version]:
+        """Forget versions, and return those that were forgotten."""
+        from firnflow.stores.tables import expire
+
+        return expire.expire(self, old)
+
+    def compact(self, names: Collection[str]) -> list[str]:
+        """Join the small files of the newest version of tables, and return the tables of which that was done."""
+        from firnflow.stores.tables import expire
+
+        return expire.compact(self, names)
+
+    def sweep(self, older_than: float) -> int:
+        """Remove metadata that no table refers to and that is older than so many seconds; return how many files."""
+        from firnflow.stores.tables import expire
+
+        return expire.sweep(self, older_than)
+
     def close(self) -> None:
         """Disconnect from the catalog."""
         catalog = self.__dict__.pop("catalog", None)
@@ -141,9 +168,51 @@ _LOADED = {"py-io-impl", "write.py-location-provider.impl"}
 _LOCK = 0x6672_7462  # PostgreSQL: two processes must not make the schema, or its tables, at once
 
 
+def _versioned(base: Any) -> Any:
+    """Return pyiceberg's table, which also tells its versions: a `TableLike`."""
+    from firnflow.stores.tables import expire, read, restore, types, versions
+
+    class Versioned(base):  # type: ignore[misc]
+        @property
+        def title(self) -> str:
+            return str(self.name()[-1])
+
+        @property
+        def key(self) -> tuple[str, ...]:
+            return tuple(json.loads(self.properties.get(KEY, "[]")))
+
+        @property
+        def partition(self) -> tuple[str, ...]:
+            names = {field.field_id: field.name for field in self.schema().fields}
+            return tuple(names[field.source_id] for field in self.spec().fields)
+
+        @property
+        def columns(self) -> dict[str, str]:
+            return types.sql_types(self.schema())
+
+        @property
+        def is_scattered(self) -> bool:
+            return bool(expire.small(self))
+
+        def versions(self) -> list[Version]:
+            return versions.of_snapshots(self)
+
+        def ref_of(self, version: Version) -> Ref:
+            return read.of_files(self, version)
+
+        def restore(self, old: Version, version: Version) -> bool:
+            return restore.by_files(self, old, version)
+
+    return Versioned
+
+
 def _catalog(base: Any) -> Any:
     """Return pyiceberg's catalog, but for what it does to a database when it is made."""
+    from pyiceberg.table import Table
+
     from firnflow.stores.tables.io import DurableIO
+
+    versioned = _versioned(Table)
 
     class Quiet(base):  # type: ignore[misc]
         def _init_catalog(self) -> None:
@@ -157,7 +226,9 @@ def _catalog(base: Any) -> Any:
             named = sorted(_LOADED & table.properties.keys())
             if named:  # pyiceberg would import, and call, what it names
                 raise UnsafeFormatError(f"The metadata of table {table.name()[-1]!r} names code to be run: {named[0]}")
-            return table
+            return versioned(
+                table.name(), table.metadata, table.metadata_location, table.io, table.catalog, table.config
+            )
 
         def _load_file_io(self, properties: Any = None, location: Any = None) -> Any:  # noqa: ARG002 - those of a file
             return DurableIO(self.properties)

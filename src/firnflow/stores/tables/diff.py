@@ -13,9 +13,8 @@ from firnflow.stores.tables.distribution import LARGE, SMALL, shift
 from firnflow.stores.tables.read import ref_of
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table
-
     from firnflow.stores import Stores
+    from firnflow.stores.tables.base import TableLike
     from firnflow.stores.tables.distribution import Shift
     from firnflow.stores.tables.versions import Version
 
@@ -78,7 +77,7 @@ class Difference:
         return plain
 
 
-def diff(stores: Stores, table: Table, before: Version, after: Version) -> Difference:
+def diff(stores: Stores, table: TableLike, before: Version, after: Version) -> Difference:
     """Return what has changed from one version of a table to another.
 
     Raises:
@@ -87,10 +86,11 @@ def diff(stores: Stores, table: Table, before: Version, after: Version) -> Diffe
     refs = [ref_of(table, version) for version in (before, after)]
     one, two = ((ref.meta or {})["columns"] for ref in refs)
     names = [f"firnflow_diff_{side}" for side in ("before", "after")]
-    con = stores.warehouse.connection.con
+    connection = stores.warehouse.embedded.connection
+    con = connection.con
     for name, ref in zip(names, refs, strict=True):
-        rows: ibis.Table = values.load(ref, ibis.Table, stores)
-        con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {stores.warehouse.connection.compile(rows)}")
+        rows: ibis.Table = values.load(ref, ibis.Table, stores.embedded)
+        con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {connection.compile(rows)}")
     both = [column for column in one if column in two]
     shifts = ((column, shift(con, names, column, two[column])) for column in both)
     moved = [_moved(con, names, column, found) for column, found in shifts if found is not None]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pyiceberg.table import Table
 
+    from firnflow.stores.tables.base import TablesLike
     from firnflow.stores.tables.catalog import Tables
 
 SMALL = 32 * 2**20
@@ -33,7 +34,7 @@ MANY = 16
 """How many small files a partition may have before they are joined."""
 
 
-def outdated(tables: Tables, older_than: float, keep: int, needed: Collection[tuple[str, int]]) -> Outdated:
+def outdated(tables: TablesLike, older_than: float, keep: int, needed: Collection[tuple[str, int]]) -> Outdated:
     """Return what has expired and what is to be joined; nothing is changed.
 
     Args:
@@ -50,7 +51,7 @@ def outdated(tables: Tables, older_than: float, keep: int, needed: Collection[tu
         kept = versions(table)
         last = len(kept) - max(keep, 1)
         old += [v for v in kept[: max(last, 0)] if v.at < limit and (name, v.number) not in needed]
-        many += [name] if _small(table) else []
+        many += [name] if table.is_scattered else []
     return Outdated(tuple(old), tuple(many))
 
 
@@ -118,7 +119,7 @@ def _superseded(table: Table) -> set[int]:
     return {each.snapshot_id for each in ours} - counted
 
 
-def _small(table: Table) -> list[list[Any]]:
+def small(table: Table) -> list[list[Any]]:
     """Return, for each partition with many small files, those."""
     groups: dict[tuple[Any, ...], list[Any]] = {}
     for file, _ in files.of_snapshot(table, newest(table).snapshot):
@@ -129,7 +130,7 @@ def _small(table: Table) -> list[list[Any]]:
 
 def _compact(tables: Tables, table: Table) -> None:
     version, stores = newest(table), tables.stores
-    gone = [file for group in _small(table) for file in group]
+    gone = [file for group in small(table) for file in group]
     if not gone:
         return
     whole = ref_of(table, version)

@@ -15,7 +15,7 @@ from firnflow.errors import DamagedArtifactError, UsageError
 from firnflow.values import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import ibis
@@ -31,7 +31,7 @@ _WHERE = re.compile(r"objects/[0-9a-f]{2}/[0-9a-f]{64}\.parquet$")
 _READ: dict[str, list[tuple[DataFile, int]]] = {}
 """What manifests say, by their place: they never change, and pyiceberg takes two milliseconds to read one."""
 _MOST_READ = 2000
-_KINDS = {"boolean", "int", "long", "date", "timestamp", "string"}
+_KINDS = {"BOOLEAN", "INTEGER", "BIGINT", "DATE", "TIMESTAMP", "VARCHAR"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,12 @@ class Written:
     @property
     def name(self) -> str:
         """The partition as people read it: `2026-01-31`, `2026-01-31/CH`."""
-        return "/".join("NULL" if value is None else str(value).removesuffix(" 00:00:00") for value in self.partition)
+        return partition_name(self.partition)
+
+
+def partition_name(values: Sequence[Any]) -> str:
+    """Return a partition, given by the values of its columns, as people read it."""
+    return "/".join("NULL" if value is None else str(value).removesuffix(" 00:00:00") for value in values)
 
 
 def write(stores: Stores, table: ibis.Table, tag: str) -> Written:
@@ -155,14 +160,15 @@ def partition_of(file: DataFile) -> tuple[Any, ...]:
     return tuple(file.partition[at] for at in range(len(file.partition)))
 
 
-def check_partition(columns: Sequence[str], schema: Any) -> None:
-    """Raise UsageError unless a table can be partitioned by the columns."""
-    known = {field.name: str(field.field_type) for field in schema.fields}
+def check_partition(columns: Sequence[str], known: Mapping[str, str]) -> None:
+    """Raise UsageError unless a table, whose columns are given with their types as SQL, can be partitioned by some."""
     for column in columns:
         if column not in known:
             raise UsageError(f"partition={column!r}: the table has no such column. It has: {listing(known)}")
         if known[column] not in _KINDS:
-            raise UsageError(f"partition={column!r} is {known[column]}; a partition is a day, a whole number, a text …")
+            raise UsageError(
+                f"partition={column!r} is {known[column].lower()}; a partition is a day, a whole number, a text …"
+            )
 
 
 def _put(stores: Stores, path: Path) -> str:

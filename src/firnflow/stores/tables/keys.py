@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ibis
 
-from firnflow import values
 from firnflow._text import counted, listing
 from firnflow.errors import BadRowsError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from firnflow.stores import Stores
-    from firnflow.values.ref import Ref
+    from collections.abc import Sequence
 
 _SHOWN = 3
 
@@ -24,9 +19,7 @@ def check(
     name: str,
     key: Sequence[str],
     rows: ibis.Table,
-    table: Ref | None = None,
-    stays: Collection[str] = (),
-    stores: Stores | None = None,
+    others: ibis.Table | None = None,
 ) -> None:
     """Check that a key is unique in the rows, and in what of the table stays beside them.
 
@@ -34,9 +27,7 @@ def check(
         name: of the table.
         key: its columns; none: nothing is checked.
         rows: what is to be published.
-        table: the version that they are published onto.
-        stays: the places of its data files that stay.
-        stores: where they are.
+        others: the rows of the table that stay beside them.
 
     Raises:
         UsageError: a column is not there.
@@ -53,14 +44,20 @@ def check(
     if nulls:
         raise BadRowsError(f"table {name!r}: {counted(nulls, 'row')} without a value of the key {listing(key)}")
     twice = rows.group_by(*key).agg(n=rows.count())
-    _refuse(name, key, twice.filter(twice.n > 1).drop("n"), "stands twice in what is to be published")
-    if table is not None and stores is not None and isinstance(table.items, list):
-        kept = [part for part in table.items if part.where in set(stays)]
-        there = values.load(replace(table, items=kept), ibis.Table, stores)
-        _refuse(name, key, rows.select(*key).semi_join(there.select(*key), list(key)), "is in the table already")
+    refuse(name, key, twice.filter(twice.n > 1).drop("n"), "stands twice in what is to be published")
+    if others is not None:
+        refuse(name, key, rows.select(*key).semi_join(others.select(*key), list(key)), "is in the table already")
 
 
-def _refuse(name: str, key: Sequence[str], bad: ibis.Table, said: str) -> None:
+def refuse(name: str, key: Sequence[str], bad: ibis.Table, said: str) -> None:
+    """Raise BadRowsError where there are any bad keys, with examples.
+
+    Args:
+        name: of the named table.
+        key: its columns.
+        bad: a table of the bad keys.
+        said: what is wrong with one.
+    """
     found: list[dict[str, Any]] = bad.limit(_SHOWN + 1).to_pyarrow().to_pylist()
     if not found:
         return

@@ -12,11 +12,21 @@ from firnflow.values.ref import Ref
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
+    from firnflow.stores.tables.base import TableLike
     from firnflow.stores.tables.versions import Version
 
 
-def ref_of(table: Table, version: Version) -> Ref:
+def ref_of(table: TableLike, version: Version) -> Ref:
     """Return the ref of a version; `meta` says which one it is, and what columns it has.
+
+    Raises:
+        DamagedArtifactError: it has data files that are not in the artifact store.
+    """
+    return table.ref_of(version)
+
+
+def of_files(table: Table, version: Version) -> Ref:
+    """Return the ref of a version of an Iceberg table.
 
     Raises:
         DamagedArtifactError: it has data files that are not in the artifact store.

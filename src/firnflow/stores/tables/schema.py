@@ -17,19 +17,18 @@ _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _WIDER = {("INTEGER", "BIGINT"), ("FLOAT", "DOUBLE")}
 
 
-def narrower(name: str, number: int, have: Schema, given: Mapping[str, str]) -> dict[str, str]:
+def narrower(name: str, number: int, table: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     """Return column → the table's type of the columns that are narrower than the table's, and are to be cast.
 
     Args:
         name: of the table.
         number: its version.
-        have: its schema.
-        given: column → type, as SQL, of the rows that are to be published.
+        table: column → type, as SQL, of the table.
+        given: likewise, of the rows that are to be published.
 
     Raises:
         DataError: they do not fit.
     """
-    table = sql_types(have)
     problems = [f"{column!r} is missing" for column in table if column not in given]
     by_lower = {column.lower(): column for column in table}
     for column, kind in given.items():
@@ -62,6 +61,12 @@ def evolve(transaction: Any, have: Schema, given: Mapping[str, str], connection:
     changed = {column: kind for column, kind in given.items() if column not in table or not _fits(kind, table[column])}
     with transaction.update_schema() as update:
         update.union_by_name(iceberg_schema(changed, connection))
+
+
+def evolved(table: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns of a table when rows with others were added: what is new, and the wider of two types."""
+    wider = {column: given[column] if _fits(kind, given[column]) else kind for column, kind in table.items()}
+    return {**wider, **{column: kind for column, kind in given.items() if column not in table}}
 
 
 def _fits(kind: str, into: str) -> bool:

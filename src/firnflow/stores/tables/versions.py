@@ -1,8 +1,9 @@
-"""The versions of a named table: what its snapshots say of themselves.
+"""The versions of a named table: what they say of themselves.
 
-A commit writes number, run, task and the rest into the summary of its Iceberg snapshot, so that data and record are one
-commit. A compaction writes the rows of a version anew under the same number: of two snapshots with one number the later
-one counts. Numbers are never given twice: the newest version never expires.
+A commit writes number, run, task and the rest into the summary of its Iceberg snapshot, or into the comment of its
+table in Snowflake, so that data and record are one commit. A compaction writes the rows of a version anew under the
+same number: of two snapshots with one number the later one counts. Numbers are never given twice: the newest version
+never expires.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyiceberg.table import Table
+
+    from firnflow.stores.tables.base import TableLike
 
 _PREFIX = "firnflow."
 _TEXTS = ("mode", "run", "task", "pipeline", "by", "load", "digest")
@@ -43,7 +46,7 @@ class Version:
         digest: the digest of the whole version: equal for equal files, compacted or not.
         partitions: the partitions that it has changed; None: all.
         restored: the version that it is a copy of.
-        snapshot: its snapshot in Iceberg.
+        snapshot: its snapshot in Iceberg; 0: it is somewhere else.
     """
 
     table: str
@@ -94,26 +97,31 @@ class Outdated:
     compact: tuple[str, ...] = ()
 
 
-def versions(table: Table) -> list[Version]:
+def versions(table: TableLike) -> list[Version]:
     """Return the versions that are kept, the oldest first."""
+    return table.versions()
+
+
+def of_snapshots(table: Table) -> list[Version]:
+    """Return the versions of an Iceberg table, the oldest first."""
     name = table.name()[-1]
     snapshots = sorted(table.metadata.snapshots, key=lambda each: each.sequence_number or 0)
     found = (_read(name, each.snapshot_id, each.timestamp_ms, each.summary) for each in snapshots)
     return list({each.number: each for each in found if each is not None}.values())
 
 
-def newest(table: Table) -> Version:
+def newest(table: TableLike) -> Version:
     """Return the version that is current."""
     return versions(table)[-1]
 
 
-def find(table: Table, number: int | None = None, as_of: str | None = None) -> Version:
+def find(table: TableLike, number: int | None = None, as_of: str | None = None) -> Version:
     """Return a version by its number, or as the table was at a moment; default: the newest.
 
     Raises:
         NotFoundError: there is none, or it has expired.
     """
-    kept, name = versions(table), table.name()[-1]
+    kept, name = versions(table), table.title
     if number is not None:
         found = next((each for each in kept if each.number == number), None)
         if found is None:
@@ -132,7 +140,7 @@ def find(table: Table, number: int | None = None, as_of: str | None = None) -> V
     raise NotFoundError(f"Table {name!r} has no version of {as_of}: {said}. Kept: {_numbers(kept)}")
 
 
-def of_task(table: Table, run: str, task: str) -> Version | None:
+def of_task(table: TableLike, run: str, task: str) -> Version | None:
     """Return the version that a task of a run has published, or None."""
     mine = [each for each in versions(table) if run and (each.run, each.task) == (run, task)]
     return mine[-1] if mine else None
