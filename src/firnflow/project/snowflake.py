@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
+from firnflow.graph.units import parse_duration
 from firnflow.project.orchestrators import Place
 from firnflow.project.toml import STRICT
 
@@ -67,5 +68,7 @@ class Snowflake(BaseModel):
     """What pip installs in ML Jobs."""
     files: tuple[Place, ...] = ()
     """Beside the project's Python files and its TOML files, what of it jobs need: patterns, `sql/*.sql`."""
+    feature_lag: Annotated[float, BeforeValidator(parse_duration), Field(ge=60, le=31_536_000)] | None = None
+    """How old feature views in the Feature Store may get; None: they are computed when they are read."""
     prefix: Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]{0,49})?$")] = ""
     """Before the names of tasks."""
