@@ -144,6 +144,8 @@ class Options(_Data):
     """How many attempts of this task (elements of a map) may run at once."""
     priority: int = Field(default=0, ge=-1000, le=1000, strict=True)
     """Of tasks that could start, those with the highest do."""
+    group: Name | None = None
+    """Where each job costs a start, small tasks of one name that follow each other are one job."""
     resources: Resources = Resources()
 
 

@@ -212,7 +212,7 @@ def both_days():
     [
         (alike, r"'Train' and 'train' would both be ALIKE\$TRAIN in Snowflake. Mend: rename one"),
         (updated, r"to wait for several tables at once \(&\) is not there on Snowflake. Mend: schedule=ff.Cron"),
-        (filed, r"to wait for files of source 'feed' is not there on Snowflake. Mend: schedule=ff.Cron"),
+        (filed, r"to wait for files of source 'feed' is not there yet on Snowflake.*Mend: schedule=ff.Cron"),
         (often, r"every 1 to 11520 whole minutes, not every 1m30s. Mend: another interval"),
         (both_days, "names days of the month and of the week.*Mend: name the one or the other"),
         (chain_of(101), "101 tasks would stand behind 'the start' in Snowflake, which takes 100. Mend: gather"),
@@ -266,6 +266,58 @@ def test_a_pool_that_is_not_there_or_too_small_is_refused(compiled):
         compiled(large)
 
 
+def test_a_group_is_one_task_that_says_how_each_of_its_steps_is_run(compiled):
+    @ff.pipeline
+    def fused():
+        first = passes.options(name="first")(listed())
+        score = total.options(name="score", group="end", retries=2, resources=ff.Resources(memory="1GiB"))(first)
+        good = is_positive.options(name="good", group="end", timeout="1h")(score)
+        with good.case(True):  # noqa: FBT003 - a case
+            double.options(name="after")(score)
+        perhaps.options(name="apart", group="end")(score)
+
+    graph = compiled(fused)
+    assert [each.of for each in graph.tasks] == ["", "listed", "first", "score+good+apart", "after", "finalizer"]
+    tasks = by_name(graph)
+    assert tasks["FUSED$SCORE"].after == ("FUSED$FIRST",)
+    assert tasks["FUSED$AFTER"].after == ("FUSED$SCORE",)
+    assert render_expression(tasks["FUSED$AFTER"].condition) == (
+        "SYSTEM$GET_PREDECESSOR_RETURN_VALUE('FUSED$SCORE') = 'true'"
+    )
+    job = called(tasks["FUSED$SCORE"])
+    assert (job["task"], job["retries"], job["memory"]) == ("score+good+apart", 2, 2**30)
+    assert job["steps"] == [
+        {"task": "score", "retries": 2, "retry_delay": 1.0, "backoff": 2.0, "memory": 2**30},
+        {"task": "good", "timeout": 3600.0, "decides": "result"},
+        {"task": "apart"},
+    ]
+
+
+def test_a_job_whose_tasks_come_after_different_ones_starts_where_none_has_failed(compiled):
+    @ff.pipeline
+    def mixed():
+        one, two = passing.options(name="one")(1), passing.options(name="two")(2)
+        first = passing.options(name="first", group="g")(one)
+        add.options(name="both", group="g")(first, two)
+
+    condition = by_name(compiled(mixed))["MIXED$FIRST"].condition
+    assert render_expression(condition) == "SYSTEM$PREDECESSORS_STATE('NONE_FAILED')"
+
+
+def test_a_map_that_runs_few_at_once_is_dealt_among_as_many_instances_as_its_pool_has(compiled):
+    @ff.pipeline
+    def dealt():
+        numbers = listed()
+        passing.options(name="ours", concurrency=5).map(numbers)
+        double.options(name="theirs", concurrency=5).map([1, 2, 3])
+        double.options(name="alone", concurrency=1).map(numbers)
+
+    tasks = by_name(compiled(dealt))
+    assert "instances" not in called(tasks["DEALT$OURS"])  # its pool has one node
+    assert called(tasks["DEALT$THEIRS"])["instances"] == 5  # nobody says how many a pool has that is there already
+    assert "instances" not in called(tasks["DEALT$ALONE"])
+
+
 def test_a_thousand_tasks_are_within_the_limits(compiled):
     @ff.pipeline
     def long():
@@ -274,6 +326,21 @@ def test_a_thousand_tasks_are_within_the_limits(compiled):
             last = passes.options(name=f"t{index}")(last)
 
     assert len(compiled(long).tasks) == 1000
+
+
+@ff.task
+def is_positive(x: int) -> bool:
+    return x > 0
+
+
+@ff.task
+def passing(x: int) -> int:
+    return x
+
+
+@ff.task
+def add(x: int, y: int) -> int:
+    return x + y
 
 
 @ff.task

@@ -104,7 +104,7 @@ def test_tasks_are_executed_in_jobs_and_committed_once(project, connect):
     assert (bad["state"], bad["error"]["message"]) == ("failed", "not by three")
     assert "in scaled" in bad["error"]["traceback"]
     jobs = containers(Account(connect), place_of(project), "sums.1")
-    assert [(job.task, job.element) for job in jobs] == [("numbers", -1), ("scaled", 0), ("scaled", 1)]
+    assert [(*job.tasks, job.element) for job in jobs] == [("numbers", -1), ("scaled", 0), ("scaled", 1)]
     assert all(job.is_over for job in jobs)
 
 

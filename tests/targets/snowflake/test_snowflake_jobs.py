@@ -296,17 +296,26 @@ def test_the_procedure_fails_where_the_task_has_failed(log, failure, message):
 
 
 def test_a_new_version_starts_the_pipelines_that_wait_for_it():
-    log = log_of(code=0, published={"version": 3, "partition": "2025-01-01"})
+    changed = {"firnflow": {"changed": "2025-01-01"}}
+    log = log_of(code=0, begins=[["ML.PROD.TRAIN", changed], ['ML.PROD."it\'s"', changed]])
     asked = Session({**session(log).answers, "EXECUTE TASK": None})
-    procedure.main(asked, called(starts=["ML.PROD.TRAIN", 'ML.PROD."it\'s"']))
-    config = json.dumps({"firnflow": {"changed": "2025-01-01"}})
+    procedure.main(asked, called())
+    config = json.dumps(changed)
     assert [parse(text) for text in asked.said if text.startswith("EXECUTE TASK")] == [
         st.ExecuteTask(v.Name(("ML", "PROD", name)), config) for name in ("TRAIN", "it's")
     ]
     made = {"run": "sums.1", "partition": "p", "outputs": {"result": {"meta": {"run": "sums.1", "version": 3}}}}
-    assert launcher.summary({**JOB, "starts": ["T"]}, made, 0)["published"] == {"version": 3, "partition": "p"}
-    assert "published" not in launcher.summary(JOB, made, 0)
-    assert "published" not in launcher.summary({**JOB, "starts": ["T"]}, {**made, "run": "sums.2"}, 0)
+    assert launcher.begins({**JOB, "starts": ["T"]}, made, 0) == [["T", {"firnflow": {"changed": "p"}}]]
+    assert launcher.begins(JOB, made, 0) == []
+    assert launcher.begins({**JOB, "starts": ["T"]}, made, 1) == []
+    assert launcher.begins({**JOB, "starts": ["T"]}, {**made, "run": "sums.2"}, 0) == []
+    woken = {
+        "wakes": [{"pipeline": "p", "run": "r1", "partition": None}, {"pipeline": "p", "run": "r2", "partition": "k"}]
+    }
+    assert launcher.begins({**JOB, "wakes": {"p": "P"}}, woken, 0) == [
+        ["P", {"firnflow": {"run": "r1"}}],
+        ["P", {"partition": "k", "firnflow": {"run": "r2"}}],
+    ]
     told = {**JOB, "partitioned": True, "changed": "2025-01-01"}
     assert launcher.command(told, Path("/x"))[-2:] == ["--changed", "2025-01-01"]
 
@@ -319,6 +328,48 @@ def test_a_job_that_is_lost_is_run_again_as_often_as_its_task_may_be():
     told = [json.loads(json.loads(job.specification)["spec"]["containers"][0]["args"][0]) for job in jobs]
     assert [each["retries"] for each in told] == [2, 1, 0]
     assert len({job.name for job in jobs}) == 3
+
+
+class Dealt(Session):
+    """A session whose job has several instances, each with a log of its own."""
+
+    def collect(self):
+        found = parse(self.said[-1])
+        if self.said[-1].startswith("SELECT SYSTEM$GET_SERVICE_LOGS"):
+            return [[self.answers["logs"][found.items[0].arguments[1].value]]]
+        return super().collect()
+
+
+def test_of_several_instances_each_must_answer_and_one_that_fails_fails_the_task():
+    def asked(*logs):
+        made = Dealt({**session(None).answers, "logs": logs})
+        return made, lambda: procedure.main(made, called(instances=2))
+
+    good, bad = log_of(code=0, state="succeeded"), log_of(code=1, error="ValueError: no")
+    made, call = asked(good, good)
+    assert json.loads(call())["code"] == 0
+    statement = parse(next(text for text in made.said if text.startswith("EXECUTE")))
+    assert statement.get("REPLICAS") == 2
+    assert len([text for text in made.said if "GET_SERVICE_LOGS" in text]) == 2
+    for logs in ((good, bad), (bad, good)):
+        with pytest.raises(RuntimeError, match=r"number of run sums\.1754 has failed: ValueError: no"):
+            asked(*logs)[1]()
+    with pytest.raises(RuntimeError, match="has ended without an answer: killed"):
+        asked(good, "killed")[1]()
+
+
+def test_an_instance_takes_the_share_of_its_number(monkeypatch):
+    monkeypatch.setenv("SNOWFLAKE_JOB_INDEX", "1")
+    assert launcher.command({**JOB, "instances": 3}, Path("/x"))[-2:] == ["--share", "1/3"]
+    assert launcher.command({**JOB, "instances": 3, "share": "2/3"}, Path("/x"))[-2:] == ["--share", "2/3"]
+
+
+def test_each_step_of_a_job_has_options_of_its_own():
+    job = {**JOB, "task": "a+b", "retries": 3, "memory": 9, "steps": [{"task": "a", "retries": 3}, {"task": "b"}]}
+    first, second = launcher.steps(job)
+    assert (first["task"], first["retries"], second["task"]) == ("a", 3, "b")
+    assert not {"retries", "memory", "steps"} & set(second)
+    assert launcher.steps(JOB) == [JOB]
 
 
 def test_a_procedure_of_another_version_refuses():

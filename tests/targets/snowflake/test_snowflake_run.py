@@ -60,6 +60,21 @@ def best(found: list[float]) -> float:
 
 
 @ff.task
+def listed(rows: ibis.Table) -> list[int]:
+    return sorted(int(n) for n in rows.n.execute())[:3]
+
+
+@ff.task
+def doubled(x: int) -> int:
+    return 2 * x
+
+
+@ff.task
+def total(found: list[int]) -> int:
+    return sum(found)
+
+
+@ff.task
 def judge(score: float, goal: float, label: str) -> Literal["promote", "alert"]:
     assert label == os.environ.get("TEXT", LABEL) == os.environ.get("SECRET", LABEL) == LABEL
     return "promote" if score > goal else "alert"
@@ -88,8 +103,9 @@ def end(summary: ff.RunSummary) -> str:
 @ff.pipeline(params=Params, finalizer=end)
 def judged(p):
     rows = numbers(p.count)
-    score = best(scaled.map(rows, by=[1, 2]))
-    verdict = judge(score, p.goal, p.label)
+    total(doubled.options(concurrency=2).map(listed(rows)))
+    score = best.options(group="verdict")(scaled.map(rows, by=[1, 2]))
+    verdict = judge.options(group="verdict")(score, p.goal, p.label)
     with verdict.case("promote"):
         promoted = promote(score)
     with verdict.case("alert"):
@@ -116,7 +132,8 @@ def project(tmp_path):
         (root / "firnflow.toml").write_text(
             '[project]\nname = "shop"\n[environments.prod]\norchestrator = "snowflake"\n'
             f"[environments.prod.snowflake]\ndatabase = 'ml'\nschema = {toml(NAME)}\nwarehouse = {toml(NAME)}\n"
-            f"image = '/ml/public/images/shop:1'\npools.p = {{ name = {toml(NAME)}, family = 'CPU_X64_S' }}\n"
+            "image = '/ml/public/images/shop:1'\n"
+            f"pools.p = {{ name = {toml(NAME)}, family = 'CPU_X64_S', max_nodes = 4 }}\n"
             f"pool = 'p'\nstage = {toml(NAME)}\nsecrets = {{ SECRET = {toml(NAME)} }}\n"
             f"variables = {{ {', '.join(f'{key} = {toml(value)}' for key, value in given.items())} }}\n"
         )
@@ -149,11 +166,12 @@ def test_a_run_comes_to_what_a_local_one_does_and_ends_on_the_code_that_it_began
     history = ended(admin, "JUDGED$FINALIZER", seconds=250)
     assert history.pop("JUDGED$ALERT") == "SKIPPED"
     assert set(history.values()) == {"SUCCEEDED"}, history
-    assert len(history) == 9
+    assert len(history) == 11  # best and judge are one job
+    assert instances(admin) | {"best+judge": 1, "doubled": 2} == instances(admin)
     there = outputs(f"{tmp_path}/there.db")
     run(project("first", PIPELINES, "local"), RunRequest("judged", inline=True))
     assert there == outputs(f"{tmp_path}/first/.firnflow/state.db")
-    assert len(there) == 8
+    assert len(there) == 13
 
 
 def ended(cursor, last, seconds):
@@ -166,6 +184,14 @@ def ended(cursor, last, seconds):
             return {name: how for name, how in found.items() if name.startswith("JUDGED")}
         assert time.monotonic() < until, found
         time.sleep(0.5)
+
+
+def instances(cursor):
+    """Return task → how many instances its job has had."""
+    cursor.execute(f"SHOW SERVICES IN SCHEMA {SCHEMA}")
+    names = [each.name for each in cursor.description]
+    jobs = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return {job["comment"].partition("task=")[2]: job["target_instances"] for job in jobs}
 
 
 def outputs(database):

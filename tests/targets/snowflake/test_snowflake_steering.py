@@ -21,7 +21,7 @@ from firnflow.targets.plan import plan_apply
 from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.history import GraphRan, Ran
 from firnflow.targets.snowflake.operator import SnowflakeOperator
-from firnflow.targets.snowflake.runs import place_in, runs_of, tasks_of
+from firnflow.targets.snowflake.runs import places_in, runs_of, tasks_of
 from firnflow.targets.snowflake.target import SnowflakeTarget
 
 NOW = 10_000.0
@@ -86,7 +86,7 @@ def test_tasks_that_have_not_run_wait_or_were_passed_over_and_older_attempts_cou
         "b": TaskStatus.UPSTREAM_FAILED,
         "c": TaskStatus.SKIPPED,
     }
-    assert place_in("CALL F(1)") is None
+    assert places_in("CALL F(1)") == ()
 
 
 # -- on the emulator --------------------------------------------------------------------------------------------------

@@ -27,13 +27,23 @@ _ENDED = ("DONE", "FAILED", "CANCELLED", "CANCELLING", "INTERNAL_ERROR", "DELETE
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A job: its name, which task or element of a run it is, when it was made, and whether it has ended."""
+    """A job.
+
+    Attributes:
+        name: its name.
+        tasks: which tasks of a run it is.
+        element: which element of a map, or -1.
+        made: when it was made, in seconds since 1970.
+        is_over: whether it has ended.
+        instances: how many it has.
+    """
 
     name: Name
-    task: str
+    tasks: tuple[str, ...]
     element: int
     made: float
     is_over: bool
+    instances: int = 1
 
 
 def containers(account: Account, place: Place, run: str) -> list[Container]:
@@ -44,7 +54,8 @@ def containers(account: Account, place: Place, run: str) -> list[Container]:
         if about is not None and about[1] == run:
             name, over = place.named(str(row["name"])), str(row["status"]).upper() in _ENDED
             made = row["created_on"].timestamp()
-            found.append(Container(name, about[2], int(about[3] or -1), made, over))
+            tasks, count = tuple(about[2].split("+")), int(row.get("target_instances") or 1)
+            found.append(Container(name, tasks, int(about[3] or -1), made, over, count))
     return sorted(found, key=lambda each: each.made)
 
 
@@ -54,8 +65,12 @@ def cancel(account: Account, container: Container) -> None:
 
 
 def lines(account: Account, container: Container) -> list[LogLine]:
-    """Return what a job has said so far; nothing where its container has not begun, or its log is gone."""
-    arguments = (Constant(render_name(container.name)), Constant(0), Constant("main"), Constant(LINES))
+    """Return what a job has said so far; nothing where its containers have not begun, or their logs are gone."""
+    return [line for at in range(container.instances) for line in _lines(account, container, at)]
+
+
+def _lines(account: Account, container: Container, instance: int) -> list[LogLine]:
+    arguments = (Constant(render_name(container.name)), Constant(instance), Constant("main"), Constant(LINES))
     try:
         rows = account.do(Select((Call(Name(("SYSTEM$GET_SERVICE_LOGS",)), arguments),)))
     except StoreError as error:
@@ -64,4 +79,5 @@ def lines(account: Account, container: Container) -> list[LogLine]:
         return []
     text = next(iter(rows[0].values())) if rows else ""
     said = [line for line in str(text or "").splitlines() if line.strip() and not line.startswith(MARK)]
-    return [LogLine(container.made, "info", container.name.last, line) for line in said]
+    source = container.name.last if container.instances == 1 else f"{container.name.last}/{instance}"
+    return [LogLine(container.made, "info", source, line) for line in said]

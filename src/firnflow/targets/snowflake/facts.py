@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow.engine import mapping
 from firnflow.graph.joins import reads
 from firnflow.graph.units import format_duration
-from firnflow.targets.snowflake.compile.schedule import waits_for
+from firnflow.targets.snowflake.compile.schedule import told
 from firnflow.targets.snowflake.grammar import render_name
 
 if TYPE_CHECKING:
@@ -39,11 +39,15 @@ class Facts:
         """Return name → what there is to know, in the order in which it is shown."""
         root = {each.name: each.value for each in compiled.tasks[0].settings}
         clock = str(root.get("SCHEDULE", "none")).removeprefix("USING CRON ")
-        waits = " | ".join(waits_for(graph))
+        waits = told(graph.schedule)
         schedule = f"when {waits} has a new version" if waits else clock
         found = {"root task": compiled.root, "schedule": schedule}
         found |= {f"parameter {name}": _short(defaults[name]) for name in graph.params if name in defaults}
-        found |= {f"task {path}": self._task(path, node) for path, node in graph.tasks.items()}
+        jobs = {path: each.of.split("+") for each in compiled.tasks for path in each.of.split("+")}
+        for path, node in graph.tasks.items():
+            others = [each for each in jobs[path] if each != path]
+            together = f"; one job with {', '.join(others)}" if others else ""
+            found[f"task {path}"] = self._task(path, node) + together
         if graph.finalizer is not None:
             found["finalizer"] = self._task("finalizer", graph.finalizer)
         return found
@@ -61,6 +65,8 @@ class Facts:
             elements = mapping.written(path, node)
             times = "a computed list" if elements is None else f"{len(elements)} elements"
             parts.append(f"mapped over {', '.join(node.mapping.arguments)}, {times}")
+            if options.concurrency is not None:
+                parts.append(f"dealt among {options.concurrency} instances at most")
         if options.retries:
             parts.append(f"retries {options.retries} after {format_duration(options.retry_delay)}")
         if options.timeout is not None:

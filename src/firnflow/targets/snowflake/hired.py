@@ -147,4 +147,4 @@ class Hired:
 def own(account: Account, place: Place, run: str, task: str, element: int | None) -> list[Container]:
     """Return the jobs of a task of a run, or of an element of a map, the oldest first."""
     index = -1 if element is None else element
-    return [each for each in containers(account, place, run) if (each.task, each.element) == (task, index)]
+    return [each for each in containers(account, place, run) if (each.tasks, each.element) == ((task,), index)]

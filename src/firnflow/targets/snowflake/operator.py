@@ -23,7 +23,7 @@ from firnflow.targets.snowflake.grammar.statements import Alter, ExecuteTask, Se
 from firnflow.targets.snowflake.grammar.values import Call, Constant, Name, Property
 from firnflow.targets.snowflake.graphs import Graphs
 from firnflow.targets.snowflake.history import BY_SCHEDULE, EXECUTING, SCHEDULED, History
-from firnflow.targets.snowflake.runs import PARTITION, RUN, START, GraphRun, place_in, runs_of, tasks_of
+from firnflow.targets.snowflake.runs import PARTITION, RUN, START, GraphRun, places_in, runs_of, tasks_of
 from firnflow.targets.snowflake.shown import PAUSED, STARTED
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class SnowflakeOperator:
         jobs = [
             job
             for job in containers.containers(self._account, self._place, run.id)
-            if (job.task, job.element) == (task.task, task.element) and (row.began or 0.0) <= job.made < until
+            if task.task in job.tasks and job.element == task.element and (row.began or 0.0) <= job.made < until
         ]
         said = [line for job in jobs for line in containers.lines(self._account, job)]
         if not said and row.error:
@@ -170,7 +170,7 @@ class SnowflakeOperator:
             if row.state == EXECUTING and row.query is not None and not _is_finalizer(row.text):
                 self._ask("SYSTEM$CANCEL_QUERY", row.query)
         for job in containers.containers(self._account, self._place, run.id):
-            if not job.is_over and job.task != FINALIZER:
+            if not job.is_over and FINALIZER not in job.tasks:
                 containers.cancel(self._account, job)
 
     @_understood
@@ -303,10 +303,8 @@ class SnowflakeOperator:
 
 
 def _is_of(text: str, task: TargetTask) -> bool:
-    place = place_in(text)
-    return place is not None and (place.path, place.element) == (task.task, task.element)
+    return (task.task, task.element) in {(place.path, place.element) for place in places_in(text)}
 
 
 def _is_finalizer(text: str) -> bool:
-    place = place_in(text)
-    return place is not None and place.path == FINALIZER
+    return any(place.path == FINALIZER for place in places_in(text))

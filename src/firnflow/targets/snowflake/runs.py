@@ -152,18 +152,20 @@ class Place:
 
 
 @functools.lru_cache(4096)
-def place_in(text: str) -> Place | None:
-    """Return which task of a pipeline a task of Snowflake is, by what it calls; None: the root, or none of ours."""
+def places_in(text: str) -> tuple[Place, ...]:
+    """Return which tasks of a pipeline a task of Snowflake is, by what it calls; none: the root, or none of ours."""
     try:
         found = parse(text)
     except ParseError:
-        return None
+        return ()
     call = found.call if isinstance(found, CallProcedure) else None
     given = call.arguments[0] if isinstance(call, Call) and call.arguments else None
     job = _read(str(given.value)) if isinstance(given, Constant) else {}
+    if job.get("steps"):
+        return tuple(Place(step["task"], -1, None) for step in job["steps"])
     if not isinstance(job.get("task"), str):
-        return None
-    return Place(job["task"], int(job.get("element", -1)), job.get("label"))
+        return ()
+    return (Place(job["task"], int(job.get("element", -1)), job.get("label")),)
 
 
 def tasks_of(rows: Sequence[Ran], texts: Iterable[str], run: TargetRun, now: float) -> list[TargetTask]:
@@ -178,19 +180,18 @@ def tasks_of(rows: Sequence[Ran], texts: Iterable[str], run: TargetRun, now: flo
     attempt = max((each.attempt for each in rows), default=1)
     found: dict[tuple[str, int], TargetTask] = {}
     for name, row in {each.name: each for each in reversed(rows)}.items():
-        place = place_in(row.text)
-        if place is not None:
-            times = len({each.attempt for each in rows if each.name == name and each.query is not None})
-            status = _TASK_STATUS.get(row.state, TaskStatus.FAILED)
-            is_again = row.attempt < attempt and not run.is_over and status != TaskStatus.SUCCEEDED
-            began = row.began if row.began is not None else row.ended or now
-            seconds = max(0.0, (row.ended or now) - began)
-            standing = TaskStatus.WAITING if is_again else status
+        times = len({each.attempt for each in rows if each.name == name and each.query is not None})
+        status = _TASK_STATUS.get(row.state, TaskStatus.FAILED)
+        is_again = row.attempt < attempt and not run.is_over and status != TaskStatus.SUCCEEDED
+        began = row.began if row.began is not None else row.ended or now
+        seconds = max(0.0, (row.ended or now) - began)
+        standing = TaskStatus.WAITING if is_again else status
+        for place in places_in(row.text):
             found[place.path, place.element] = TargetTask(
                 place.path, place.element, place.label, standing, times, seconds
             )
     left = TaskStatus.SKIPPED if run.status == RunStatus.SUCCEEDED else TaskStatus.UPSTREAM_FAILED
-    for place in filter(None, map(place_in, texts)):
+    for place in (each for text in texts for each in places_in(text)):
         status = left if run.is_over else TaskStatus.WAITING
         found.setdefault(
             (place.path, place.element), TargetTask(place.path, place.element, place.label, status, 0, 0.0)

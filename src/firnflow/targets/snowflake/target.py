@@ -15,7 +15,7 @@ from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.compile.jobs import Jobs
 from firnflow.targets.snowflake.compile.payload import payload_of
 from firnflow.targets.snowflake.compile.place import GRAPH, parsed, place_of, pool_name
-from firnflow.targets.snowflake.compile.schedule import waits_for, weak_points
+from firnflow.targets.snowflake.compile.schedule import as_waiting, weak_points
 from firnflow.targets.snowflake.compile.tasks import compile_graph
 from firnflow.targets.snowflake.facts import Facts
 from firnflow.targets.snowflake.grammar import render_name
@@ -125,10 +125,7 @@ class SnowflakeTarget:
         self._payload = payload_of(project, texts)
         jobs = Jobs(project, place, self._payload.digest)
         fingerprints = Fingerprinter((project.root,))
-        waiting: dict[str, list[str]] = {}
-        for name, graph in graphs.items():
-            for table in waits_for(graph):
-                waiting.setdefault(table, []).append(name)
+        waiting = as_waiting(graphs.values())
         made = [self._graph(pipeline, graphs[name], jobs, fingerprints, waiting) for name, pipeline in pipelines]
         self.warnings[:] = [note for graph in graphs.values() for note in weak_points(graph)]
         self.warnings += checks.costs(project, self._used_pools(graphs))

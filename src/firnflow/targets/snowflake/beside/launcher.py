@@ -20,6 +20,11 @@ from pathlib import Path
 from typing import Any
 
 MARK = "firnflow-answer: "
+INDEX = "SNOWFLAKE_JOB_INDEX"
+"""Which instance of a job this is, from 0; https://docs.snowflake.com/en/sql-reference/sql/execute-job-service ."""
+CONFIG = "firnflow"
+"""In a run's config: what Firnflow itself says there, beside the parameters."""
+OF_A_TASK = ("steps", "retries", "retry_delay", "backoff", "timeout", "memory")
 WRONG_CALL = 2
 TIMED_OUT = 124
 GRACE = 20.0
@@ -28,13 +33,25 @@ _LONGEST_MESSAGE = 2000
 
 
 def main(words: list[str]) -> int:
-    """Execute a task as often as it may be tried, and return how its last try has ended."""
-    job = json.loads(words[0])
+    """Execute a task, or several one after the other, each as often as it may be tried; return how that has ended."""
+    job, code, found = json.loads(words[0]), 0, dict[str, Any]()
     with tempfile.TemporaryDirectory(prefix="firnflow-") as folder:
-        code, answer = _tries(job, unpack(Path(__file__).resolve().parent, Path(folder)))
+        place = unpack(Path(__file__).resolve().parent, Path(folder))
+        for step in steps(job):
+            code, answer = _tries(step, place)
+            begun = [*found.get("begins", ()), *begins(step, answer, code)]
+            found |= {**summary(step, answer, code), **({"begins": begun} if begun else {})}
+            if code != 0:  # what is committed is not done again when the job is
+                break
     sys.stderr.flush()
-    print(MARK + json.dumps(summary(job, answer, code)), flush=True)  # noqa: T201 - this is how it answers
+    print(MARK + json.dumps(found), flush=True)  # noqa: T201 - this is how it answers
     return code
+
+
+def steps(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what each task of a job is called with; most jobs are one task."""
+    shared = {name: value for name, value in job.items() if name not in OF_A_TASK}
+    return [{**shared, **step} for step in job["steps"]] if job.get("steps") else [job]
 
 
 def unpack(payload: Path, folder: Path) -> Path:
@@ -79,6 +96,9 @@ def command(job: dict[str, Any], folder: Path) -> list[str]:
     elif job.get("partitioned"):
         task += ["--due", moment(job["due"])] if job.get("due") else []
         task += ["--changed", job["changed"]] if job.get("changed") else []
+    if share := job.get("share") or (f"{os.environ[INDEX]}/{job['instances']}" if job.get("instances") else None):
+        task += ["--share", share]
+    task += [word for pipeline in job.get("wakes") or () for word in ("--wakes", pipeline)]
     for option in ("element", "memory"):
         task += [f"--{option}", str(job[option])] if job.get(option) is not None else []
     return [sys.executable, "-m", "firnflow", "exec", *task]
@@ -155,8 +175,17 @@ def summary(job: dict[str, Any], answer: dict[str, Any], code: int) -> dict[str,
     if isinstance(ref.get("inline"), str):
         case = json.loads(ref["inline"])
         found["decided"] = case if isinstance(case, str) else json.dumps(case)
+    return found
+
+
+def begins(job: dict[str, Any], answer: dict[str, Any], code: int) -> list[list[Any]]:
+    """Return what a new version starts that a task has published: root tasks, each with the config of its run."""
+    found: list[list[Any]] = []
     if job.get("starts") and code == 0 and (version := published(answer)):
-        found["published"] = version
+        found += [[root, {CONFIG: {"changed": version["partition"]}}] for root in job["starts"]]
+    for each in answer.get("wakes") or ():
+        partition = {"partition": each["partition"]} if each["partition"] is not None else {}
+        found.append([job["wakes"][each["pipeline"]], {**partition, CONFIG: {"run": each["run"]}}])
     return found
 
 

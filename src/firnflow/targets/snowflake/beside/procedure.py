@@ -28,6 +28,10 @@ _WORDS = (
         "element",
         "decides",
         "starts",
+        "wakes",
+        "steps",
+        "share",
+        "instances",
         "run",
         "env",
         "values",
@@ -63,10 +67,8 @@ def main(session: Any, call: str) -> str:
         if len(text.encode()) > MOST_RETURNED:
             raise RuntimeError(f"{job['task']} has decided for {text[:40]!r}…, longer than a return value can be")
         session.sql(f"CALL SYSTEM$SET_RETURN_VALUE({literal(text)})").collect()
-    if "published" in answer:
-        changed = json.dumps({CONFIG: {"changed": answer["published"].get("partition")}})
-        for root in job["starts"]:
-            session.sql(f"EXECUTE TASK {root} USING CONFIG = {literal(changed)}").collect()
+    for root, given in answer.get("begins", ()):
+        session.sql(f"EXECUTE TASK {root} USING CONFIG = {literal(json.dumps(given))}").collect()
     return json.dumps({**answer, "job": name})
 
 
@@ -76,19 +78,23 @@ def run(session: Any, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     A job that was lost with its container is run again as often as the task may be; other failures are the launcher's.
     """
     for left in range(job.get("retries", 0), -1, -1):
-        name, log, failure = (job_service if job.get("image") else ml_job)(session, {**job, "retries": left})
-        answer = answer_in(log)
-        if answer is not None:
-            return name, answer
-    raise RuntimeError(f"job {name} of run {job['run']} has ended without an answer: {failure or log[-1000:]}")
+        name, logs, failure = (job_service if job.get("image") else ml_jobs)(session, {**job, "retries": left})
+        answers = [answer for log in logs if (answer := answer_in(log)) is not None]
+        if len(answers) == job.get("instances", 1):  # the first that has failed speaks for all
+            return name, next((answer for answer in answers if answer["code"] != 0), answers[0])
+    silent = next((log for log in logs if answer_in(log) is None), "")
+    raise RuntimeError(f"job {name} of run {job['run']} has ended without an answer: {failure or silent[-1000:]}")
 
 
-def job_service(session: Any, job: dict[str, Any]) -> tuple[str, str, str]:
-    """Run a job service to its end; return its name, its log, and why the statement has failed, if it has."""
+def job_service(session: Any, job: dict[str, Any]) -> tuple[str, list[str], str]:
+    """Run a job service to its end; return its name, its instances' logs, and why the statement has failed, if so."""
+    instances = job.get("instances", 1)
     name = f"{job['schema']}.FIRNFLOW_JOB_{uuid.uuid4().hex[:16].upper()}"
     parts = [
         f"EXECUTE JOB SERVICE IN COMPUTE POOL {job['pool']} FROM SPECIFICATION $${specification(job)}$$",
-        f"NAME = {name} QUERY_WAREHOUSE = {job['warehouse']}",
+        f"NAME = {name}",
+        *([f"REPLICAS = {instances}"] if instances > 1 else []),
+        f"QUERY_WAREHOUSE = {job['warehouse']}",
         "COMMENT = " + literal(comment(job)),
     ]
     if job.get("integrations"):
@@ -98,11 +104,14 @@ def job_service(session: Any, job: dict[str, Any]) -> tuple[str, str, str]:
         session.sql(" ".join(parts)).collect()
     except Exception as error:  # noqa: BLE001 - the log says why; where it says nothing, this does
         failure = str(error)
-    try:
-        log = ask(session, "SYSTEM$GET_SERVICE_LOGS", name, 0, "main", LINES) or ""
-    except Exception as error:  # noqa: BLE001 - a job that was never made has no log
-        log, failure = "", failure or str(error)
-    return name, log, failure
+    logs = []
+    for instance in range(instances):
+        try:
+            logs.append(ask(session, "SYSTEM$GET_SERVICE_LOGS", name, instance, "main", LINES) or "")
+        except Exception as error:  # noqa: BLE001 - a job that was never made has no log
+            logs.append("")
+            failure = failure or str(error)
+    return name, logs, failure
 
 
 def specification(job: dict[str, Any]) -> str:
@@ -130,11 +139,30 @@ def specification(job: dict[str, Any]) -> str:
     return text.replace("$", "\\u0024")
 
 
-def ml_job(session: Any, job: dict[str, Any]) -> tuple[str, str, str]:
-    """Run an ML Job to its end; return its id, its log, and how it has ended, if not well."""
+def ml_jobs(session: Any, job: dict[str, Any]) -> tuple[str, list[str], str]:
+    """Run an ML Job to its end; return its id, its log, and how it has ended, if not well.
+
+    Of an ML Job of several instances only the first runs our code, the others are its Ray cluster. So what is dealt
+    among several is several jobs.
+    """
+    instances, started = job.get("instances", 1), list[Any]()
+    shares = [{"share": f"{at}/{instances}"} for at in range(instances)] if instances > 1 else [{}]
+    try:
+        started += [ml_job(session, {**job, **share}) for share in shares]
+        ends = [each.wait() for each in started]
+    except BaseException:
+        for each in started:
+            each.cancel()
+        raise
+    bad = [f"{each.id} is {end}" for each, end in zip(started, ends, strict=True) if end != "DONE"]
+    return ", ".join(each.id for each in started), [each.get_logs() for each in started], "; ".join(bad)
+
+
+def ml_job(session: Any, job: dict[str, Any]) -> Any:
+    """Start an ML Job."""
     from snowflake.ml import jobs
 
-    started = jobs.submit_from_stage(
+    return jobs.submit_from_stage(
         job["payload"],
         job["pool"],
         entrypoint="launcher.py",
@@ -147,8 +175,6 @@ def ml_job(session: Any, job: dict[str, Any]) -> tuple[str, str, str]:
         comment=comment(job),
         session=session,
     )
-    status = started.wait()
-    return started.id, started.get_logs(), "" if status == "DONE" else f"it is {status}"
 
 
 def comment(job: dict[str, Any]) -> str:

@@ -77,21 +77,24 @@ class Jobs:
             graph: of the pipeline.
             path: the task, or `finalizer`.
             options: how it is run.
-            more: `element` and its `label`, and `decides`, the output on which a branch depends.
+            more: `element` and its `label`; `decides`, the output on which a branch depends; `starts` and `wakes`, what
+                a new version starts; `steps`, where it is several tasks; `instances`, where it is several containers.
         """
-        resources = options.resources
+        resources, steps = options.resources, more.get("steps") or ()
+        name, pool = self.pool(resources, path)
+        if pool.family is not None and more.get("instances"):  # each has a node of its own
+            more["instances"] = min(more["instances"], pool.max_nodes) if pool.max_nodes > 1 else None
+        retries = max([options.retries, *(each.get("retries", 0) for each in steps)])
         job = {
             **self._shared,
             "pipeline": graph.pipeline,
             "task": path,
             "params": sorted(graph.params),
-            "pool": render_name(self.pool(resources, path)[0]),
+            "pool": render_name(name),
             **_given(
                 partitioned=graph.partition is not None,
-                retries=options.retries,
-                retry_delay=options.retry_delay if options.retries else None,
-                backoff=options.backoff if options.retries else None,
-                timeout=options.timeout,
+                **_tries(options),
+                retries=retries,
                 cpu=resources.cpu,
                 memory=resources.memory,
                 gpu=resources.gpu,
@@ -105,6 +108,12 @@ class Jobs:
                 "only ML Jobs have. Mend: leave out the image, or nodes"
             )
         return Call(self._procedure, (Constant(json.dumps(job, sort_keys=True, ensure_ascii=False)),))
+
+    def step(self, graph: Graph, path: str, **more: Any) -> dict[str, Any]:
+        """Return what one task of several that are one job is called with."""
+        options = graph.tasks[path].options
+        memory = options.resources.memory
+        return {"task": path, **_given(**_tries(options), retries=options.retries, memory=memory, **more)}
 
     def pool(self, resources: Resources, path: str = "") -> tuple[Name, Pool]:
         """Return the compute pool of a task, and what is said of it.
@@ -134,6 +143,12 @@ class Jobs:
             f"{where(self._project)}: task {path!r} wants {told.format(*wants)}, but an instance of pool {key!r} "
             f"({pool.family}) has {told.format(*has)}. Mend: another family, or smaller Resources"
         )
+
+
+def _tries(options: Options) -> dict[str, Any]:
+    """Return how long a try may take, and the waits between several."""
+    waits = {"retry_delay": options.retry_delay, "backoff": options.backoff} if options.retries else {}
+    return {**waits, "timeout": options.timeout}
 
 
 def _given(**values: Any) -> dict[str, Any]:

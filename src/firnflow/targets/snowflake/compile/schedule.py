@@ -5,15 +5,17 @@ https://docs.snowflake.com/en/sql-reference/sql/create-task (SCHEDULE, OVERLAP_P
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from firnflow.errors import UsageError
 from firnflow.graph.cron import interval_as_cron
-from firnflow.graph.model import AllOf, AnyOf, Cron, Every, updates_of
+from firnflow.graph.model import AllOf, AnyOf, Cron, Every, OnUpdate, updates_of
 from firnflow.graph.units import format_duration
 
 if TYPE_CHECKING:
-    from firnflow.graph.model import Graph, Schedule
+    from collections.abc import Iterable
+
+    from firnflow.graph.model import Graph, Schedule, Trigger
 
 _LONGEST = 11_520
 """Minutes of an interval: 8 days."""
@@ -35,22 +37,54 @@ def compile_schedule(graph: Graph) -> str | None:
     return _every(graph, schedule.seconds)
 
 
+class Waits(NamedTuple):
+    """A pipeline that waits for new versions of named tables; `for_all`: for several to have one (`&`)."""
+
+    pipeline: str
+    for_all: bool
+
+
 def waits_for(graph: Graph) -> list[str]:
-    """Return the named tables of which one new version starts a pipeline; none where a clock starts it, or nobody.
+    """Return the named tables whose new versions start a pipeline; none where a clock starts it, or nobody.
 
     Raises:
-        UsageError: it waits for several at once, or for files of a source, which Snowflake does not look at.
+        UsageError: it waits for files of a source, which nobody looks at there.
     """
-    schedule = graph.schedule
-    waits = list(updates_of(schedule))
+    waits = list(dict.fromkeys(updates_of(graph.schedule)))
     source = next((each.source for each in waits if each.source is not None), None)
-    if source is None and not _has_all(schedule):
+    if _has_all(graph.schedule):
+        raise UsageError(
+            f"pipeline {graph.pipeline!r}: to wait for several tables at once (&) is not there on Snowflake. Mend: "
+            "schedule=ff.Cron(…), or | between tables"
+        )
+    if source is None:
         return [str(each.table) for each in waits]
-    what = "for several tables at once (&)" if source is None else f"for files of source {source!r}"
     raise UsageError(
-        f"pipeline {graph.pipeline!r}: to wait {what} is not there on Snowflake. Mend: schedule=ff.Cron(…), or | "
-        "between tables"
+        f"pipeline {graph.pipeline!r}: to wait for files of source {source!r} is not there yet on Snowflake, where "
+        f"nothing looks at sources. Mend: schedule=ff.Cron(…), or let what brings the files start it: "
+        f"firnflow run {graph.pipeline}"
     )
+
+
+def as_waiting(graphs: Iterable[Graph]) -> dict[str, list[Waits]]:
+    """Return named table → the pipelines that wait for it. Raises UsageError as `waits_for`."""
+    found: dict[str, list[Waits]] = {}
+    for graph in graphs:
+        for table in waits_for(graph):
+            found.setdefault(table, []).append(Waits(graph.pipeline, _has_all(graph.schedule)))
+    return found
+
+
+def told(schedule: Schedule | None) -> str:
+    """Return what a schedule waits for, for people: `a & b | c`."""
+    if isinstance(schedule, AllOf | AnyOf):
+        return (" & " if isinstance(schedule, AllOf) else " | ").join(_inside(schedule, each) for each in schedule.of)
+    return str(schedule.table) if isinstance(schedule, OnUpdate) else ""
+
+
+def _inside(outer: AllOf | AnyOf, part: Trigger) -> str:
+    text = told(part)
+    return f"({text})" if isinstance(outer, AllOf) and isinstance(part, AnyOf) else text
 
 
 def _has_all(schedule: object) -> bool:

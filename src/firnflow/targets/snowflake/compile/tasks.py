@@ -22,8 +22,9 @@ from firnflow.errors import UsageError
 from firnflow.graph.joins import reads
 from firnflow.graph.model import FromConstant, FromList, FromTask, Options
 from firnflow.graph.table import PUBLISH_KEY
+from firnflow.targets.snowflake.compile.groups import jobs_of, together
 from firnflow.targets.snowflake.compile.limits import check_limits
-from firnflow.targets.snowflake.compile.schedule import compile_schedule, is_overlapping
+from firnflow.targets.snowflake.compile.schedule import Waits, compile_schedule, is_overlapping
 from firnflow.targets.snowflake.grammar import render, render_name
 from firnflow.targets.snowflake.grammar.statements import CallProcedure, Create
 from firnflow.targets.snowflake.grammar.values import (
@@ -43,10 +44,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from firnflow.graph.model import Graph, TaskNode
+    from firnflow.targets.snowflake.compile.groups import Job
     from firnflow.targets.snowflake.compile.jobs import Jobs
     from firnflow.targets.snowflake.compile.place import Place
 
-Waiting: TypeAlias = Mapping[str, Sequence[str]]
+Waiting: TypeAlias = Mapping[str, Sequence[Waits]]
+"""Named table → who waits for a new version of it."""
 LONGEST_RUN = 604_800_000
 """Milliseconds that a task may take at most: 7 days."""
 START = 1800.0
@@ -112,7 +115,7 @@ def compile_graph(
         place: where they are.
         jobs: makes what they call.
         defaults: parameter → its value, of those that have one.
-        waiting: named table → the pipelines that a new version of it starts.
+        waiting: named table → the pipelines that wait for a new version of it.
 
     Raises:
         UsageError: Snowflake cannot do what the pipeline asks for; says what, and what to do instead.
@@ -120,9 +123,9 @@ def compile_graph(
     """
     found = [_root(graph, place, defaults)]
     names: dict[str, tuple[str, ...]] = {}
-    for path, node in graph.tasks.items():
-        made = list(_tasks(graph, path, node, place, jobs, names, waiting or {}))
-        names[path] = tuple(each.name for each in made)
+    for job in jobs_of(graph):
+        made = list(_tasks(graph, job, place, jobs, names, waiting or {}))
+        names |= dict.fromkeys(job, tuple(each.name for each in made))
         found += made
     found.append(_finalizer(graph, place, jobs))
     _check_names(graph, found)
@@ -144,32 +147,51 @@ def _root(graph: Graph, place: Place, defaults: dict[str, Any]) -> Task:
 
 
 def _tasks(
-    graph: Graph,
-    path: str,
-    node: TaskNode,
-    place: Place,
-    jobs: Jobs,
-    names: dict[str, tuple[str, ...]],
-    waiting: Waiting,
+    graph: Graph, job: Job, place: Place, jobs: Jobs, names: Mapping[str, tuple[str, ...]], waiting: Waiting
 ) -> Iterator[Task]:
-    """Yield the task of a task, or of a map that is written down one for each element."""
-    after = tuple(name for each in reads(node) for name in names[each]) or (place.root(graph.pipeline),)
-    condition = _condition(graph, node, place)
+    """Yield the task of a job, or of a map that is written down one for each element."""
+    path, nodes = job[0], [graph.tasks[each] for each in job]
+    node, above = nodes[0], [_names_above(each, job, names) for each in nodes]
+    after = tuple(dict.fromkeys(name for each in above for name in each)) or (place.root(graph.pipeline),)
+    condition = _condition(nodes, names, is_mixed=len({*map(frozenset, above)} - {frozenset()}) > 1)
     elements = mapping.written(path, node)
     one_by_one = elements is not None and 0 < len(elements) <= MOST_ELEMENTS and node.options.concurrency is None
+    one_by_one = one_by_one and len(job) == 1
     for index in range(len(elements or ())) if one_by_one else [None]:
         label = elements[index].label if elements is not None and index is not None else None
-        more = {"element": index, "label": label, "starts": _starts(node, place, waiting)}
-        call = jobs.call(graph, path, node.options, decides=_decides(graph, path), **more)
-        times = 1 if one_by_one or node.mapping is None else None
+        more = {"element": index, "label": label}
+        if len(job) == 1:
+            more |= {**_of_task(graph, path, place, waiting), "instances": None if one_by_one else _instances(node)}
+            call = jobs.call(graph, path, node.options, **more)
+        else:
+            steps = [jobs.step(graph, each, **_of_task(graph, each, place, waiting)) for each in job]
+            call = jobs.call(graph, "+".join(job), together(nodes), steps=steps)
+        times = [1 if one_by_one or each.mapping is None else None for each in nodes]
+        longest = sum(_longest(each.options, count) for each, count in zip(nodes, times, strict=True))
         yield Task(
             place.task(graph.pipeline, path, index),
-            path,
+            "+".join(job),
             after,
             condition,
             render(CallProcedure(call)),
-            _properties({"WAREHOUSE": place.warehouse, "USER_TASK_TIMEOUT_MS": _longest(node.options, times)}),
+            _properties({"WAREHOUSE": place.warehouse, "USER_TASK_TIMEOUT_MS": min(longest, LONGEST_RUN)}),
         )
+
+
+def _names_above(node: TaskNode, job: Job, names: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Return the tasks of the graph that a task of a job comes after."""
+    return [name for each in reads(node) if each not in job for name in names[each]]
+
+
+def _of_task(graph: Graph, path: str, place: Place, waiting: Waiting) -> dict[str, Any]:
+    """Return what is to be known of a task when it has ended: by what it decides, and what it starts."""
+    return {"decides": _decides(graph, path), **_starts(graph.tasks[path], place, waiting)}
+
+
+def _instances(node: TaskNode) -> int | None:
+    """Return among how many instances the elements of a map are dealt; None: there is one."""
+    count = node.options.concurrency if node.mapping is not None else None
+    return count if count is not None and count > 1 else None
 
 
 def _finalizer(graph: Graph, place: Place, jobs: Jobs) -> Task:
@@ -184,19 +206,30 @@ def _finalizer(graph: Graph, place: Place, jobs: Jobs) -> Task:
     return Task(place.task(graph.pipeline, FINALIZER), FINALIZER, body=body, settings=_properties(settings))
 
 
-def _condition(graph: Graph, node: TaskNode, place: Place) -> Expression | None:
-    """Return when a task starts, beside that all before it have succeeded, which Snowflake asks by itself."""
+def _condition(nodes: Sequence[TaskNode], names: Mapping[str, tuple[str, ...]], *, is_mixed: bool) -> Expression | None:
+    """Return when a job starts, beside that all before it have succeeded, which Snowflake asks by itself.
+
+    Args:
+        nodes: its tasks, which are all in the same case of a branch.
+        names: task → the tasks of the graph that it is.
+        is_mixed: whether its tasks come after different ones, so that some may be skipped and others not.
+    """
     parts: list[Expression] = []
-    inputs = [(name, wanted) for name, wanted in node.inputs.items() if isinstance(wanted, FromTask | FromList)]
-    if not all(isinstance(wanted, FromTask) and not node.arguments[name].optional for name, wanted in inputs):
+    if is_mixed or any(map(_is_join, nodes)):
         parts.append(_asks("SYSTEM$PREDECESSORS_STATE", "NONE_FAILED"))
-    for each in node.when:
-        said = _asks("SYSTEM$GET_PREDECESSOR_RETURN_VALUE", place.task(graph.pipeline, each.task))
+    for each in nodes[0].when:
+        said = _asks("SYSTEM$GET_PREDECESSOR_RETURN_VALUE", names[each.task][0])
         parts.append(Operation("=", (said, Constant(case_as_text(each.case)))))
     found: Expression | None = None
     for part in parts:
         found = part if found is None else Operation("AND", (found, part))
     return found
+
+
+def _is_join(node: TaskNode) -> bool:
+    """Whether a task may run although something that it reads was skipped."""
+    inputs = [(name, wanted) for name, wanted in node.inputs.items() if isinstance(wanted, FromTask | FromList)]
+    return not all(isinstance(wanted, FromTask) and not node.arguments[name].optional for name, wanted in inputs)
 
 
 def case_as_text(case: str | bool | int) -> str:
@@ -208,11 +241,19 @@ def _asks(function: str, argument: str) -> Call:
     return Call(Name((function,)), (Constant(argument),))
 
 
-def _starts(node: TaskNode, place: Place, waiting: Waiting) -> list[str] | None:
-    """Return the root tasks of the pipelines that a new version starts which a task publishes."""
+def _starts(node: TaskNode, place: Place, waiting: Waiting) -> dict[str, Any]:
+    """Return the root tasks of the pipelines that a version starts which a task publishes.
+
+    `starts`: at once; `wakes`, by pipeline: where the state says that all that they wait for has come.
+    """
     name = node.inputs["name"] if node.key == PUBLISH_KEY else None
-    pipelines = waiting.get(str(name.value), ()) if isinstance(name, FromConstant) else ()
-    return [render_name(place.named(place.root(each))) for each in pipelines] or None
+    found = waiting.get(str(name.value), ()) if isinstance(name, FromConstant) else ()
+    roots = {each.pipeline: render_name(place.named(place.root(each.pipeline))) for each in found}
+    at_once = [roots[each.pipeline] for each in found if not each.for_all]
+    return {
+        "starts": at_once or None,
+        "wakes": {each.pipeline: roots[each.pipeline] for each in found if each.for_all} or None,
+    }
 
 
 def _decides(graph: Graph, path: str) -> str | None:
