@@ -1,0 +1,61 @@
+"""Snowflake, emulated or an account that is named: small pipelines give there what they give on this machine.
+
+All runs are under way at once; each task is a job of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import cases
+import pytest
+from outcome import differences
+from snowflake_bench import emulated, real
+
+pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(600)]
+CHOSEN = cases.that("snowflake")
+BESIDE = ("failing", "nightly", "reading")
+"""What runs beside the cases."""
+
+
+@pytest.fixture(scope="module", params=["emulator", "account"])
+def bench(request, tmp_path_factory):
+    """A deployment on which all cases have been started."""
+    pytest.importorskip("fakesnow")
+    giving = emulated if request.param == "emulator" else real
+    with giving(tmp_path_factory.mktemp("snowflake"), [*BESIDE, *(case.pipeline for case in CHOSEN)]) as bench:
+        for case in CHOSEN:
+            bench.start(case)
+        yield bench
+
+
+@pytest.mark.parametrize("case", CHOSEN, ids=lambda case: case.name)
+def test_snowflake_does_what_the_local_engine_does(case, bench, local):
+    right = local(case)
+    ended = bench.ended(case.name)
+    found = bench.outcome(case.name)
+    assert differences(case, found, right) == []
+    assert ended.status == case.status
+    if case.states is not None:
+        assert found.attempts == right.attempts
+
+
+def test_a_table_that_is_published_starts_who_waits_for_it(bench):
+    bench.ended("a table")
+    (run,) = bench.operator.runs(["reading"], 10)
+    bench.runs["reading"] = run
+    assert bench.ended("reading").status == "succeeded"
+    assert bench.outcome("reading").states["count"] == "succeeded"
+
+
+def test_firnflow_steers_it(bench):
+    """A failed run is told as here; a backfill runs what is missing, once."""
+    assert "1 failed" in bench.call("run", "failing", "--id", "steered", "--timeout", "4m", code=1)
+    log = bench.call("logs", "failing.steered", "broken")
+    assert re.search(r'File ".*flows\.py", line \d+, in broken', log)
+    assert "ValueError: no luck with 1" in log
+    days = ("nightly", "--from", "2026-01-02", "--to", "2026-01-03")
+    found = json.loads(bench.call("backfill", *days, "--json"))
+    assert (sorted(found["ran"]), found["failed"]) == (["2026-01-02", "2026-01-03"], {})
+    assert "nothing to do" in bench.call("backfill", *days)
