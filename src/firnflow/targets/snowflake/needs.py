@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firnflow.errors import ConfigError
+from firnflow.models.tracking import backend_of
 from firnflow.targets.snowflake.compile.place import Place, parsed, pool_name, where
 from firnflow.targets.snowflake.grammar.values import Name
 from firnflow.targets.snowflake.grants import Need
 
 if TYPE_CHECKING:
-    from firnflow.project import Project
+    from firnflow.project import Project, Settings
 
 
 def needs_of(project: Project, place: Place) -> list[Need]:
@@ -30,6 +31,7 @@ def needs_of(project: Project, place: Place) -> list[Need]:
         *(Need("USAGE", "DATABASE", Name((database,))) for database in dict.fromkeys(each[0] for each in schemas)),
         *(Need("USAGE", "SCHEMA", Name(each)) for each in schemas),
         *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in ("TASK", "STAGE", "PROCEDURE", "SERVICE")),
+        *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in _shown(project.settings)),
         Need("USAGE", "WAREHOUSE", place.warehouse),
         Need("EXECUTE TASK", "ACCOUNT", None),
         *([Need("CREATE COMPUTE POOL", "ACCOUNT", None)] if made else []),
@@ -38,6 +40,11 @@ def needs_of(project: Project, place: Place) -> list[Need]:
         *(Need("USAGE", "INTEGRATION", name) for name in outside),
         *(Need("READ", "SECRET", name) for name in secrets),
     ]
+
+
+def _shown(settings: Settings) -> tuple[str, ...]:
+    """Return the kinds of objects in which runs and models are shown, where Snowflake is told of them."""
+    return ("EXPERIMENT", "MODEL") if backend_of(settings) == "snowflake" else ()
 
 
 def _repositories(project: Project) -> list[Name]:
