@@ -63,3 +63,39 @@ def test_what_is_wrong_with_a_version_is_said(sql):
         error = sql.refused(statement)
         assert said in str(error), f"{statement}: {error}"
     assert sql("SHOW MODELS") == []
+
+
+def test_runs_of_an_experiment_are_logged_listed_and_closed(snow, tmp_path, monkeypatch):
+    from snowflake.ml.experiment import ExperimentTracking
+
+    monkeypatch.setattr(ExperimentTracking, "_instance", None)  # it is one for all of a process
+    runs = ExperimentTracking(snow, database_name=snow.get_current_database().strip('"'), schema_name="PUBLIC")
+    runs.set_experiment("churn")
+    file = tmp_path / "note.txt"
+    file.write_text("hello")
+    with runs.start_run("first"):
+        runs.log_params({"depth": 3, "kind": "it's"})
+        for step, loss in enumerate((0.5, 0.25)):
+            runs.log_metrics({"loss": loss}, step=step)
+        runs.log_artifact(str(file), "notes")
+    with pytest.raises(ZeroDivisionError), runs.start_run("second"):
+        runs.log_metric("loss", 1 / 0)
+    assert runs.list_params("FIRST").collect()[0].as_dict() == {"run_name": "FIRST", "depth": "3", "kind": "it's"}
+    assert {row["run_name"]: row["loss"] for row in runs.list_metrics().collect()} == {"FIRST": 0.25, "SECOND": None}
+    assert [tuple(row)[:3] for row in runs.get_metric_history("first").collect()] == [
+        ("loss", 0, 0.5),
+        ("loss", 1, 0.25),
+    ]
+    assert [each.name for each in runs.list_artifacts("first")] == ["notes/note.txt"]
+    runs.download_artifacts("first", target_path=str(tmp_path / "back"))
+    assert (tmp_path / "back" / "notes" / "note.txt").read_text() == "hello"
+    with pytest.raises(RuntimeError, match="no longer running"):
+        runs.start_run("first")
+    with pytest.raises(Exception, match="is committed and cannot be altered"):
+        snow.sql("ALTER EXPERIMENT churn MODIFY RUN first ADD PARAMETERS=$$[]$$").collect()
+    states = [(row["name"], row["metadata"]) for row in snow.sql("SHOW RUNS IN EXPERIMENT churn").collect()]
+    assert [(name, '"status": "FAILED"' in about) for name, about in states] == [("FIRST", False), ("SECOND", True)]
+    runs.delete_run("second")
+    assert len(snow.sql("SHOW RUNS IN EXPERIMENT churn").collect()) == 1
+    runs.delete_experiment("churn")
+    assert snow.sql("SHOW EXPERIMENTS").collect() == []
