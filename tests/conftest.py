@@ -131,9 +131,9 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _emulator() -> Iterator[int]:
-    """The port of an emulated Snowflake that this session starts."""
+    """The port of an emulated Snowflake that this session starts; it waits 3 s, not 5 minutes, for whoever is gone."""
     pytest.importorskip("fakesnow", reason="fakesnow is not installed")
-    command = [sys.executable, "-m", "firnflow", "emulate", "snowflake", "--port", "0"]
+    command = [sys.executable, "-m", "firnflow", "emulate", "snowflake", "--port", "0", "--idle", "3"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from firnflow.errors import ConfigError
+from firnflow.project import load_settings
 from firnflow.project.account_url import account_url, is_account_url, read_account_url
 from firnflow.project.secrets import has_password
 from firnflow.project.snowflake import Snowflake
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOSTILE = ["ml", '"My/Db"', "a;role=x", "a b", "ü?#%", "x:y@z", '"; drop', "x" * 255]
 
@@ -29,7 +35,7 @@ def test_the_default_connection_has_no_name() -> None:
 
 
 def test_what_a_section_does_not_say_is_mended_there() -> None:
-    with pytest.raises(ConfigError, match=r"in which schema. Mend: schema = 'ml' in \[environments.prod.snowflake\]"):
+    with pytest.raises(ConfigError, match=r"in which schema\. Mend: schema = 'ml' in \[environments.prod.snowflake\]"):
         account_url(Snowflake.model_validate({"database": "ml"}), "prod")
 
 
@@ -39,3 +45,33 @@ def test_what_a_section_does_not_say_is_mended_there() -> None:
 def test_a_url_that_leads_nowhere(url: str) -> None:
     with pytest.raises(ConfigError, match="leads nowhere in Snowflake"):
         read_account_url(url)
+
+
+SHOP = """
+[project]
+name = "shop"
+
+[environments.prod]
+state = "snowflake"
+artifacts = "snowflake"
+[environments.prod.snowflake]
+connection = "acc"
+database = "ml"
+schema = '"My S"'
+
+[environments.nowhere]
+artifacts = "snowflake"
+
+[environments.folder]
+artifacts = "./snowflake"
+"""
+
+
+def test_the_word_snowflake_stands_for_the_environments_place(tmp_path: Path) -> None:
+    (tmp_path / "firnflow.toml").write_text(SHOP)
+    settings = load_settings(tmp_path, "prod")
+    assert settings.state.reveal() == "snowflake://acc/ml/%22My%20S_FIRNFLOW%22"
+    assert settings.artifacts == "snowflake://acc/ml/%22My%20S%22/FIRNFLOW/artifacts/shop"
+    assert load_settings(tmp_path, "folder").artifacts == str(tmp_path / "snowflake")
+    with pytest.raises(ConfigError, match=r"in which database\. Mend: database = 'ml' in \[environments.nowhere"):
+        load_settings(tmp_path, "nowhere")

@@ -11,6 +11,7 @@ has to see each as it is.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from firnflow.emulator.errors import SnowflakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from firnflow.emulator.session import Session
 
@@ -136,6 +137,20 @@ class Transaction:
         if self.is_open and not self._changes:
             self._session.engine.raw("BEGIN")
             self._changes = True
+
+    @contextlib.contextmanager
+    def alone_with(self, resource: Resource) -> Iterator[None]:
+        """Keep all others from a table for as long as a statement runs that is no part of a transaction.
+
+        Raises:
+            SnowflakeError: as `Locks.take`.
+        """
+        locks = self._session.account.locks
+        locks.take(self._session, resource, PATIENCE[False][1])
+        try:
+            yield
+        finally:
+            locks.release(self._session)
 
     def settled(self) -> None:
         """Release what a statement has locked that is no part of a transaction."""

@@ -46,6 +46,17 @@ def account_url(section: Snowflake, environment: str, *path: str) -> str:
     return f"{SCHEME}://{_coded(section.connection or '')}{''.join(options)}/{place}"
 
 
+def state_url(section: Snowflake, environment: str) -> str:
+    """Return the URL of the schema that holds the state: beside the environment's, so that no name of its is taken.
+
+    Raises:
+        ConfigError: as `account_url`.
+    """
+    name = section.schema_
+    beside = None if name is None else f'{name[:-1]}_FIRNFLOW"' if name.endswith('"') else f"{name}_FIRNFLOW"
+    return account_url(section.model_copy(update={"schema_": beside}), environment)
+
+
 def read_account_url(url: str) -> tuple[Snowflake, list[str]]:
     """Return where a URL leads: the section that says as much, and the path below the schema.
 

@@ -27,8 +27,7 @@ def lock(engine: Engine, work: str) -> Iterator[Callable[[], bool]]:
         work: a word for the work, fit for a file's name.
     """
     with contextlib.ExitStack() as stack:
-        make = _sqlite_lock if engine.dialect.name == "sqlite" else _postgres_lock
-        yield make(engine, work, stack)
+        yield _MAKE[engine.dialect.name](engine, work, stack)
 
 
 def _sqlite_lock(engine: Engine, work: str, stack: contextlib.ExitStack) -> Callable[[], bool]:
@@ -52,3 +51,15 @@ def _postgres_lock(engine: Engine, work: str, stack: contextlib.ExitStack) -> Ca
     keys = (sa.literal(_LOCK, sa.Integer), sa.literal(zlib.crc32(work.encode()) >> 1, sa.Integer))
     stack.callback(lambda: connection.execute(sa.select(sa.func.pg_advisory_unlock(*keys))))
     return lambda: bool(connection.execute(sa.select(sa.func.pg_try_advisory_lock(*keys))).scalar())
+
+
+def _account_lock(engine: Engine, work: str, stack: contextlib.ExitStack) -> Callable[[], bool]:
+    """Return a function that takes the lock: a row of Snowflake's that says who has it."""
+    from firnflow.stores.state.snowflake.lease import Lease
+
+    lease = Lease(engine, f"work:{work}")
+    stack.callback(lease.give_back)
+    return lease.take
+
+
+_MAKE = {"sqlite": _sqlite_lock, "postgresql": _postgres_lock, "snowflake": _account_lock}

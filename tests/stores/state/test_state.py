@@ -265,6 +265,8 @@ def test_connections_that_are_cut_lose_and_double_nothing(postgres_url, monkeypa
 
 
 def test_migrations_make_the_tables_that_the_code_has(state):
+    if state.engine.dialect.name == "snowflake":  # where they are made at once, see test_state_snowflake.py
+        pytest.skip("nothing is migrated")
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
@@ -279,6 +281,8 @@ def test_migrations_make_the_tables_that_the_code_has(state):
 
 @pytest.mark.parametrize("revision", ["0001", "0002", "0004", "0006"])
 def test_a_state_of_an_earlier_version_is_migrated_and_keeps_what_it_has(url, monkeypatch, revision):
+    if url.startswith("snowflake"):
+        pytest.skip("no Firnflow has made tables of an earlier version in Snowflake")
     monkeypatch.setattr(schema, "REVISION", revision)
     old = State(url)
     known = sa.Table("run", sa.MetaData(), autoload_with=old.engine).c.keys()
@@ -346,7 +350,7 @@ def test_a_new_database_that_another_process_has_locked_is_waited_for(tmp_path, 
     ("wrong", "said"),
     [
         ("nonsense", "is no database URL"),
-        ("mysql://u:secret@h/d", "SQLite or PostgreSQL, not mysql"),
+        ("mysql://u:secret@h/d", "SQLite, PostgreSQL or 'snowflake', not mysql"),
         ("sqlite://", "needs a file"),
         ("postgresql://u:hunter2@127.0.0.1:1/d", "cannot be used"),
     ],

@@ -11,6 +11,13 @@ from firnflow.emulator.engine.scratch import is_scratch
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_TAKEN_WORDS = """
+    ANALYZE ASC AT AUTHORIZATION BINARY COLLATION COLUMNS DEFAULT DESC DESCRIBE DO END FETCH FOREIGN FREEZE GENERATED
+    GLOB LAMBDA LIMIT MAP OFFSET ONLY OUTER PRIMARY REFERENCES SHOW SIMILAR STRUCT SYMMETRIC VERBOSE WINDOW
+"""
+_TAKEN = frozenset(_TAKEN_WORDS.split())
+"""Names of columns that need quotes in DuckDB, and none in Snowflake."""
+
 
 def parsed(text: str) -> Any:
     """Return the tree of a statement.
@@ -39,6 +46,9 @@ def parsed(text: str) -> Any:
         raise errors.SnowflakeError(
             2, "0A000", f"Unsupported feature. The emulator cannot read this statement: {text[:200]}"
         )
+    for name in found[0].find_all(exp.Identifier):
+        if not name.args.get("quoted") and str(name.this).upper() in _TAKEN:
+            change(name, this=str(name.this).upper(), quoted=True)
     return found[0]
 
 

@@ -53,12 +53,27 @@ def _create(session: Session, given: Statement, kind: str, *, is_hybrid: bool = 
     relations.named(tree, binds)
     target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
     path = session.path(kind, trees.name_of(target))
+    with session.transaction.alone_with(path):  # two that make the same wait for each other
+        return _made(session, given, kind, tree, target, path, binds, indexes if is_hybrid else None)
+
+
+def _made(
+    session: Session,
+    given: Statement,
+    kind: str,
+    tree: Any,
+    target: Any,
+    path: FullName,
+    binds: list[Any],
+    indexes: list[dict[str, Any]] | None,
+) -> Result:
+    """Make a table or view; indexes: of a hybrid table, else None."""
     body = _properties(tree)
     optional = bool(tree.args.get("exists"))
     if found := making.begin(session, kind, path, replaces=given.replaces, optional=optional):
         return found
     keys: list[Any] = []
-    if is_hybrid:
+    if indexes is not None:
         more, keys = hybrid.declared(session, tree, path)
         body |= {**more, "indexes": indexes}
     body |= declared(tree)

@@ -42,7 +42,7 @@ def connect(settings: Settings, root: Path) -> tuple[Any, list[str]]:
     return connect_to(settings.snowflake, where(settings, root))
 
 
-def connect_to(section: Snowflake, place: str) -> tuple[Any, list[str]]:
+def connect_to(section: Snowflake, place: str, **options: Any) -> tuple[Any, list[str]]:
     """Return a connection of Snowflake's connector, and what people should know of it.
 
     Its current database, schema and warehouse are those of the section, where it names them. In a container the
@@ -51,6 +51,7 @@ def connect_to(section: Snowflake, place: str) -> tuple[Any, list[str]]:
     Args:
         section: the account, and where in it.
         place: of the section, for messages.
+        options: more for the connector.
 
     Raises:
         MissingExtraError: the connector is not installed.
@@ -64,10 +65,10 @@ def connect_to(section: Snowflake, place: str) -> tuple[Any, list[str]]:
     logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # what goes wrong is said by errors
     try:
         if (token := _container_token()) is not None:
-            return snowflake.connect(**{**_from_container(token), **_PATIENCE, **_place(section)}), []
+            return snowflake.connect(**{**_from_container(token), **_PATIENCE, **_place(section), **options}), []
         named = {"connection_name": section.connection} if section.connection is not None else {}
         role = {"role": section.role} if section.role is not None else {}
-        connection = snowflake.connect(**named, **role, **_place(section), **_PATIENCE)
+        connection = snowflake.connect(**named, **role, **_place(section), **_PATIENCE, **options)
     except (snowflake.Error, OSError, KeyError, ValueError, TypeError) as error:
         raise _told(section.connection, place, error) from error
     return connection, _warnings(connection, section.connection or "default")

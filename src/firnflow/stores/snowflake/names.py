@@ -62,6 +62,11 @@ def full_name(name: str, *above: str) -> str:
     return ".".join((*above[: max(len(above) + 1 - len(found), 0)], name))
 
 
+def kept(name: str) -> str:
+    """Return a name of one part, as it is written in SQL, as Snowflake keeps it."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.upper()
+
+
 def literal(text: str) -> str:
     """Return a text as a string of Snowflake's SQL."""
     return "'" + "".join(_ESCAPES.get(letter, letter) for letter in text) + "'"

@@ -1,9 +1,10 @@
-"""Opening the state database: SQLite in WAL mode, or PostgreSQL by URL; created or migrated when it is opened."""
+"""Opening the state database: SQLite in WAL mode, or by URL PostgreSQL or Snowflake; made or migrated when opened."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from firnflow.errors import MissingExtraError, StateError
+from firnflow.project.account_url import is_account_url
 from firnflow.stores.state import schema
 from firnflow.stores.state.records import DAMAGED, is_damage
 
@@ -47,6 +49,10 @@ def connect(url: str) -> Engine:
 
 def open_engine(url: str) -> Engine:
     """Return an engine on a database whose tables are not looked at. Raises as `connect`."""
+    if is_account_url(url):
+        from firnflow.stores.state.snowflake import engine as account
+
+        return account.open_engine(url)
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:
@@ -62,7 +68,9 @@ def open_engine(url: str) -> Engine:
         sa.event.listen(engine, "begin", _begin_immediate)
         return engine
     if parsed.get_backend_name() != "postgresql":
-        raise StateError(f"the state database can be SQLite or PostgreSQL, not {parsed.get_backend_name()}")
+        raise StateError(
+            f"the state database can be SQLite, PostgreSQL or 'snowflake', not {parsed.get_backend_name()}"
+        )
     try:
         return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=4)
     except ModuleNotFoundError as error:
@@ -99,12 +107,28 @@ def _begin_immediate(connection: sa.Connection) -> None:
 
 
 def _prepare(engine: Engine) -> None:
+    if engine.dialect.name == "snowflake":
+        _prepare_account(engine)
+        return
     version = _version(engine)
     if version == schema.REVISION:
         return
     from firnflow.stores.state import migrate
 
     migrate.upgrade(engine, version)
+
+
+def _prepare_account(engine: Engine) -> None:
+    from firnflow.stores.state.snowflake import tables
+
+    version = tables.found_version(engine)
+    if version is None:
+        tables.create(engine, uuid.uuid4().hex)
+    elif version != schema.REVISION:
+        raise StateError(
+            f"the state database is at version {version}, which this Firnflow does not know: it was made by a newer "
+            "one. Mend: upgrade Firnflow"
+        )
 
 
 def _version(engine: Engine) -> str | None:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from firnflow.errors import DeployConflictError
 from firnflow.stores.state import schema
 from firnflow.stores.state.owner import is_alive, this_process
-from firnflow.stores.state.transaction import insert, reading, transact
+from firnflow.stores.state.transaction import add, reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -133,7 +133,7 @@ class Held:
         """Take the deployment. Raises DeployConflictError."""
 
         def work(connection: sa.Connection) -> None:
-            _insert(connection, _deployment, {**self._key, "serial": 0, "at": 0.0, "by": ""})
+            add(connection, _deployment, {**self._key, "serial": 0, "at": 0.0, "by": ""})
             row = connection.execute(sa.select(_deployment).where(*self._mine(_deployment)).with_for_update()).one()
             if (row.serial, row.owner) == (self._serial, self._owner):
                 return  # the connection was lost when this had been committed
@@ -157,7 +157,7 @@ class Held:
         def work(connection: sa.Connection) -> None:
             self._renew(connection)
             stamp = {**values, "at": time.time(), "by": self._by}
-            _insert(connection, _resource, {**self._key, **address._asdict(), **stamp})
+            add(connection, _resource, {**self._key, **address._asdict(), **stamp})
             connection.execute(_resource.update().where(*self._mine(_resource, address)).values(stamp))
 
         transact(self._engine, work)
@@ -217,8 +217,3 @@ def _holds(row: Any) -> bool:
     """Whether the owner of a deployment is, or may be, at work."""
     alive = is_alive(row.owner.partition("#")[0])
     return alive if alive is not None else row.lease_until > time.time()
-
-
-def _insert(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> None:
-    """Write a row, unless there is one of its key."""
-    connection.execute(insert(connection, table).values(row).on_conflict_do_nothing())

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from firnflow.stores.state import schema
 from firnflow.stores.state.records import from_row
-from firnflow.stores.state.transaction import insert, reading, transact
+from firnflow.stores.state.transaction import add, reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -170,7 +170,7 @@ class Ledger:
 
         def work(connection: sa.Connection) -> bool:
             started = (*self._of(_due, due.pipeline), _due.c.status == DueStatus.STARTED)
-            if connection.dialect.name == "postgresql":  # one after the other, so that the second sees the first
+            if connection.dialect.name != "sqlite":  # one after the other, so that the second sees the first
                 row = sa.select(_schedule.c.since).where(*self._of(_schedule, due.pipeline))
                 connection.execute(row.with_for_update())
             if not overlap and connection.execute(sa.select(_due.c.run).where(*started)).first() is not None:
@@ -234,8 +234,7 @@ class Ledger:
         return {**row, **what, "status": DueStatus.WAITING, "assignments": [], "tries": 0}
 
     def _insert(self, connection: sa.Connection, row: dict[str, Any]) -> None:
-        key = ["pipeline", "environment", "due"]
-        connection.execute(insert(connection, _due).values(row).on_conflict_do_nothing(index_elements=key))
+        add(connection, _due, row)
 
     def _put(self, connection: sa.Connection, pipeline: str, values: dict[str, Any]) -> None:
         if connection.execute(_schedule.update().where(*self._of(_schedule, pipeline)).values(values)).rowcount == 0:

@@ -287,6 +287,10 @@ def _lock(connection: sa.Connection, name: str) -> None:
     """Let only this transaction work on a model. A writing transaction of SQLite is alone anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"firnflow:model:{name}"))))
+    elif connection.dialect.name == "snowflake":
+        from firnflow.stores.state.snowflake import tables
+
+        tables.hold(connection, f"model:{name}")
 
 
 def _find(connection: sa.Connection, name: str, number: int) -> ModelVersion:
@@ -355,6 +359,8 @@ def _moved(connection: sa.Connection, wish: Promotion, now: int | None) -> str:
 def _write(connection: sa.Connection, row: Promotion) -> Promotion:
     values = {name: value for name, value in _columns(row).items() if name != "id"}
     key = connection.execute(_audit.insert().values(values)).inserted_primary_key
+    if connection.dialect.name == "snowflake":  # which does not say; the model is held, so that the last one is ours
+        key = connection.execute(sa.select(sa.func.max(_audit.c.id)).where(_audit.c.name == row.name)).one()
     return Promotion(**values, id=int(key[0]) if key is not None else 0)
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from firnflow.stores.state import schema
 from firnflow.stores.state.records import from_row
-from firnflow.stores.state.transaction import insert, reading, transact
+from firnflow.stores.state.transaction import add, reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,8 +57,8 @@ class Outbox:
         row = {"topic": self._topic, "key": key, "payload": payload, "created_at": now, "tries": 0}
 
         def work(connection: sa.Connection) -> bool:
-            statement = insert(connection, _outbox).values({**row, "next_at": now if next_at is None else next_at})
-            return connection.execute(statement.on_conflict_do_nothing()).rowcount > 0
+            message = {**row, "next_at": now if next_at is None else next_at}
+            return add(connection, _outbox, message, key=("topic", "key"))
 
         return transact(self._engine, work)
 

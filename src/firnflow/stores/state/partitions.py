@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from firnflow.errors import RunConflictError
 from firnflow.stores.state import schema
 from firnflow.stores.state.records import Run, from_row
-from firnflow.stores.state.transaction import insert, reading, transact
+from firnflow.stores.state.transaction import add, reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,7 +106,7 @@ def take(connection: sa.Connection, run: Run, *, unless_done: bool = False) -> N
     mine = {"pipeline": run.pipeline, "environment": run.environment, "partition": run.partition}
     key = tuple(_ledger.c[name] == value for name, value in mine.items())
     taken = {"status": PartitionStatus.RUNNING, "run": run.id, "since": time.time(), "error": None}
-    _insert(connection, {**mine, **taken})
+    add(connection, _ledger, {**mine, **taken})
     row = connection.execute(sa.select(_ledger).where(*key).with_for_update()).one()
     if row.run != run.id and row.status == PartitionStatus.RUNNING:
         raise RunConflictError(
@@ -127,8 +127,3 @@ def due_moment(connection: sa.Connection, run_id: str) -> float | None:
     """Return the moment that a run is due for, in seconds since 1970; None: nobody has planned it."""
     moment = connection.execute(sa.select(schema.due.c.due).where(schema.due.c.run == run_id)).scalar_one_or_none()
     return float(moment) if moment is not None else None
-
-
-def _insert(connection: sa.Connection, row: dict[str, Any]) -> None:
-    """Write a row that may be there, or may be written by another run at this moment."""
-    connection.execute(insert(connection, _ledger).values(row).on_conflict_do_nothing())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -21,11 +22,33 @@ metadata = MetaData(
 )
 
 
+class _Written(TypeDecorator[Any]):
+    """JSON as a text, for Snowflake: its own kind of JSON changes numbers."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Return what is written; None is written as JSON's null, as elsewhere."""
+        return json.dumps(value)
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:  # noqa: ARG002 - likewise
+        """Return what was meant."""
+        return None if value is None else json.loads(value)
+
+
+_Json = JSON().with_variant(_Written(), "snowflake")
+
+
 class _Figures(TypeDecorator[Any]):
     """JSON of figures by name, NaN as null: PostgreSQL takes no other JSON."""
 
     impl = JSON
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Any) -> Any:
+        """Return what writes the JSON."""
+        return dialect.type_descriptor(_Written() if dialect.name == "snowflake" else JSON())
 
     def process_bind_param(self, value: Any, dialect: Any) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
         """Return what is written."""
@@ -55,9 +78,9 @@ run = Table(
     Column("environment", String(100), nullable=False),
     Column("status", String(20), nullable=False),  # running, succeeded, failed, cancelled, crashed
     Column("graph", String(64), ForeignKey("graph.digest"), nullable=False),
-    Column("params", JSON, nullable=False),
-    Column("request", JSON, nullable=False),  # what was asked for: selection, inputs, cache
-    Column("origin", JSON, nullable=False),  # who and what code: user, host, commit, versions
+    Column("params", _Json, nullable=False),
+    Column("request", _Json, nullable=False),  # what was asked for: selection, inputs, cache
+    Column("origin", _Json, nullable=False),  # who and what code: user, host, commit, versions
     Column("owner", String(200), nullable=False),  # the process that holds the lease
     Column("epoch", Integer, nullable=False),  # counts the processes that have held it: the fencing token
     Column("lease_until", Float, nullable=False),  # seconds since 1970
@@ -84,10 +107,10 @@ attempt = Table(
     Column("epoch", Integer, nullable=False),
     Column("status", String(20), nullable=False),  # running, succeeded, cached, failed, lost, cancelled, skipped, …
     Column("key", String(64), nullable=False),
-    Column("inputs", JSON, nullable=False),  # argument → digest
-    Column("outputs", JSON),  # output → ref
+    Column("inputs", _Json, nullable=False),  # argument → digest
+    Column("outputs", _Json),  # output → ref
     Column("metrics", _Figures),
-    Column("error", JSON),
+    Column("error", _Json),
     Column("cached_from", _Id),
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
@@ -131,8 +154,8 @@ tracked = Table(
     metadata,
     Column("backend", String(100), primary_key=True),
     Column("run", String(300), primary_key=True),
-    Column("remote", JSON, nullable=False),  # what the tracker calls it
-    Column("sent", JSON, nullable=False),  # what of it was told
+    Column("remote", _Json, nullable=False),  # what the tracker calls it
+    Column("sent", _Json, nullable=False),  # what of it was told
     Column("updated_at", Float, nullable=False),
 )
 
@@ -144,13 +167,13 @@ model_version = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("status", String(20), nullable=False),  # registered, archived, deleted
     Column("digest", String(64), nullable=False),
-    Column("ref", JSON, nullable=False),  # of the stored model
+    Column("ref", _Json, nullable=False),  # of the stored model
     Column("run", String(80)),
     Column("task", String(900)),
     Column("created_at", Float, nullable=False),
     Column("created_by", String(200), nullable=False),
-    Column("metadata", JSON, nullable=False),  # signature, data digests, code, metrics, holdout
-    Column("tags", JSON, nullable=False),
+    Column("metadata", _Json, nullable=False),  # signature, data digests, code, metrics, holdout
+    Column("tags", _Json, nullable=False),
     Index(None, "run", "task"),
 )
 
@@ -176,7 +199,7 @@ promotion = Table(
     Column("by", String(200), nullable=False),
     Column("at", Float, nullable=False),
     Column("reason", Text, nullable=False),
-    Column("verdict", JSON),
+    Column("verdict", _Json),
     Column("run", String(80)),
     Column("task", String(900)),
     Index(None, "name", "id"),
@@ -190,7 +213,7 @@ outbox = Table(
     Column("id", _Id, primary_key=True, autoincrement=True),
     Column("topic", String(40), nullable=False),
     Column("key", String(300), nullable=False),  # the same thing is told once
-    Column("payload", JSON, nullable=False),
+    Column("payload", _Json, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("next_at", Float, nullable=False),  # not before
     Column("tries", Integer, nullable=False),
@@ -208,7 +231,7 @@ schedule = Table(
     Column("environment", String(100), primary_key=True),
     Column("counts", Text),  # the part of the schedule that says when; null: none was seen yet
     Column("since", Float, nullable=False),  # all moments up to this one are written down, or have passed for good
-    Column("seen", JSON, nullable=False),  # of OnUpdate: what no run is to be started for any more
+    Column("seen", _Json, nullable=False),  # of OnUpdate: what no run is to be started for any more
     Column("paused_at", Float),
     Column("paused_by", String(200)),
 )
@@ -223,7 +246,7 @@ due = Table(
     Column("cause", String(20), nullable=False),  # schedule, update, trigger
     Column("status", String(20), nullable=False),  # waiting, started, ended, missed
     Column("run", String(80), nullable=False),  # fixed with the row: whoever starts it, it is this run
-    Column("assignments", JSON, nullable=False),  # of a trigger: `name=value`
+    Column("assignments", _Json, nullable=False),  # of a trigger: `name=value`
     Column("tries", Integer, nullable=False),  # how often its process died
     Column("settled_at", Float),
     Column("outcome", Text),  # how its run ended, or why there is none
@@ -238,8 +261,8 @@ feature_view = Table(
     metadata,
     Column("name", String(100), primary_key=True),
     Column("version", String(64), primary_key=True),
-    Column("definition", JSON, nullable=False),  # what the version is the digest of
-    Column("about", JSON, nullable=False),  # for people: description, owner, tags, what columns mean
+    Column("definition", _Json, nullable=False),  # what the version is the digest of
+    Column("about", _Json, nullable=False),  # for people: description, owner, tags, what columns mean
     Column("made_at", Float, nullable=False),  # when the version was applied first, in seconds since 1970
     Column("applied_at", Float, nullable=False),
     Column("applied_by", String(200), nullable=False),
@@ -282,7 +305,7 @@ deployed_resource = Table(
     Column("kind", String(40), primary_key=True),
     Column("name", String(300), primary_key=True),
     Column("digest", String(64), nullable=False),  # of what was applied
-    Column("facts", JSON, nullable=False),  # what people want to know of it
+    Column("facts", _Json, nullable=False),  # what people want to know of it
     Column("position", Integer, nullable=False),  # in the order in which resources are made
     Column("applied", Integer, nullable=False),  # 0: an apply has begun to make it
     Column("at", Float, nullable=False),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import time
 import uuid
 from pathlib import Path
@@ -25,7 +26,7 @@ from firnflow.stores.state import partitions, schema
 from firnflow.stores.state.connect import connect
 from firnflow.stores.state.owner import is_alive
 from firnflow.stores.state.records import DAMAGED, Attempt, Run, from_row, request_of, run_from_row
-from firnflow.stores.state.transaction import insert, reading, transact
+from firnflow.stores.state.transaction import add, reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -40,7 +41,7 @@ class State:
     """Runs and attempts in a database; safe to use from several threads and processes at once.
 
     Args:
-        url: `sqlite:///PATH` or `postgresql://…`. The tables are made or migrated if need be.
+        url: `sqlite:///PATH`, `postgresql://…` or `snowflake://…`. The tables are made or migrated if need be.
     """
 
     def __init__(self, url: str) -> None:
@@ -346,10 +347,15 @@ class State:
             for new in attempts
         ]
 
+        tries = itertools.count()
+
         def work(connection: sa.Connection) -> list[int]:
             _hold(connection, run_id, epoch)
-            if rows and (there := _already_written(connection, rows)):
+            if rows and next(tries) > 0 and (there := _already_written(connection, rows)):
                 return there
+            if rows and not connection.dialect.insert_returning:
+                connection.execute(_attempt.insert(), rows)
+                return _already_written(connection, rows)
             if len(rows) == 1:
                 one = _attempt.insert().values(rows[0]).returning(_attempt.c.id)
                 return [int(connection.execute(one).scalar_one())]
@@ -497,7 +503,7 @@ def _needed(connection: sa.Connection, ids: Collection[str]) -> set[str]:
 
     The ledger takes a run that is not there for one that has not begun.
     """
-    for some in _batches(sorted(ids)):  # PostgreSQL: wait for those that begin to take inputs from them
+    for some in _batches(sorted(ids)):  # where rows are locked: wait for those that begin to take inputs from them
         connection.execute(sa.select(_run.c.id).where(_run.c.id.in_(some)).with_for_update()).all()
     rows = connection.execute(sa.select(_run.c.id, _run.c.request).where(_run.c.status != RunStatus.SUCCEEDED))
     given = {row.request["given_by"] for row in rows if row.id not in ids and row.request.get("given_by")}
@@ -527,27 +533,23 @@ def _taken_over(run_id: str) -> RunConflictError:
 
 def _add_graph(connection: sa.Connection, digest: str, text: str) -> None:
     """Write a graph that may be there, or may be written by another run at this moment."""
-    connection.execute(insert(connection, _graph).values(digest=digest, json=text).on_conflict_do_nothing())
+    add(connection, _graph, {"digest": digest, "json": text})
 
 
 def _already_written(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[int]:
     """Return the ids of these attempts where an earlier try of the same transaction has written them."""
-    first = rows[0]
-    same = [_attempt.c[name] == first[name] for name in ("run", "task", "element", "number", "started_at")]
-    if connection.dialect.name == "sqlite" or connection.execute(sa.select(_attempt.c.id).where(*same)).first() is None:
-        return []
     names = ("task", "element", "number")
-    there = connection.execute(
-        sa.select(_attempt.c.id, *(_attempt.c[name] for name in names)).where(_attempt.c.run == first["run"])
-    )
+    same = [_attempt.c[name] == rows[0][name] for name in ("run", "started_at")]
+    there = connection.execute(sa.select(_attempt.c.id, *(_attempt.c[name] for name in names)).where(*same))
     ids = {(row.task, row.element, row.number): int(row.id) for row in there}
-    return [ids[tuple(row[name] for name in names)] for row in rows]
+    wanted = [tuple(row[name] for name in names) for row in rows]
+    return [ids[each] for each in wanted] if wanted[0] in ids else []
 
 
 def _hold(connection: sa.Connection, run_id: str, epoch: int) -> None:
     """Check, and keep until the transaction ends, that this epoch holds the run."""
     query = sa.select(_run.c.epoch).where(*_held(run_id, epoch))
-    if connection.dialect.name == "postgresql":
+    if connection.dialect.name != "sqlite":
         query = query.with_for_update(read=True)
     if connection.execute(query).first() is None:
         raise _taken_over(run_id)

@@ -7,13 +7,14 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from firnflow.errors import StateError
 from firnflow.stores.state.records import DAMAGED, is_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Table
     from sqlalchemy.engine import Connection, Engine
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PATIENCE = 120.0
 """Seconds for which a lost database is asked again."""
+_AGAIN = 4
+"""How often a transaction in Snowflake is begun that meets a key which is there."""
 
 
 def transact(engine: Engine, work: Callable[[Connection], T], *, patience: float = PATIENCE) -> T:
@@ -33,14 +36,17 @@ def transact(engine: Engine, work: Callable[[Connection], T], *, patience: float
         StateError: the database has not come back.
     """
     until = time.monotonic() + patience
-    pause = 0.05
+    pause, again = 0.05, _AGAIN
     while True:
         try:
             with engine.begin() as connection:
                 return work(connection)
         except DBAPIError as error:
             if isinstance(error, IntegrityError):
-                raise
+                again -= 1
+                if not again or engine.dialect.name != "snowflake":
+                    raise
+                continue  # another one has written the row since `add` has looked: now it is seen
             if not _is_lost(error, engine):
                 raise unusable(error) from error
             if time.monotonic() > until:
@@ -51,7 +57,40 @@ def transact(engine: Engine, work: Callable[[Connection], T], *, patience: float
         pause = min(2 * pause, 2.0)
 
 
-def insert(connection: Connection, table: Table) -> Any:
+def add(connection: Connection, table: Table, row: dict[str, Any], key: Sequence[str] = ()) -> bool:
+    """Write a row, unless there is one of its key; return whether it was written.
+
+    Args:
+        connection: of the transaction.
+        table: where.
+        row: column → value.
+        key: the columns of a unique key; default: of the primary one.
+    """
+    names = list(key) or [column.name for column in table.primary_key]
+    if connection.dialect.name == "snowflake":  # which has no ON CONFLICT; see `transact` for two at once
+        there = sa.exists().where(*(table.c[name] == row[name] for name in names))
+        values = sa.select(*(sa.literal(value, table.c[name].type) for name, value in row.items())).where(~there)
+        statement = table.insert().from_select(list(row), values, include_defaults=False)
+    else:
+        statement = _insert(connection, table).values(row).on_conflict_do_nothing(index_elements=names)
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount > 0
+
+
+def put(connection: Connection, table: Table, row: dict[str, Any], changed: dict[str, Any]) -> None:
+    """Write a row, or change the one of its primary key.
+
+    Args:
+        connection: of the transaction.
+        table: where.
+        row: column → value.
+        changed: what of the row that is there becomes another.
+    """
+    if not add(connection, table, row):
+        mine = (column == row[column.name] for column in table.primary_key)
+        connection.execute(table.update().where(*mine).values(changed))
+
+
+def _insert(connection: Connection, table: Table) -> Any:
     """Return an INSERT that can say what to do on a conflict. Only the dialect of this database is loaded."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
@@ -86,6 +125,8 @@ def _is_lost(error: DBAPIError, engine: Engine) -> bool:
     """Whether the server, not the statement, is what failed."""
     if engine.dialect.name == "sqlite":
         return False
+    if engine.dialect.name == "snowflake":
+        return error.connection_invalidated
     state = getattr(error.orig, "sqlstate", None)
     # class 08: connection; 57P01 to 57P03: the server shuts down or starts; no state: it cannot be reached at all
     return error.connection_invalidated or state is None or state[:2] == "08" or state in {"57P01", "57P02", "57P03"}

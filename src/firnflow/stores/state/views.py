@@ -12,7 +12,7 @@ from firnflow._text import listing, nearest
 from firnflow.errors import NotFoundError
 from firnflow.stores.state import schema
 from firnflow.stores.state.records import from_row
-from firnflow.stores.state.transaction import insert, reading, transact
+from firnflow.stores.state.transaction import put, reading, transact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,8 +73,7 @@ class Views:
             for view in sorted(views, key=lambda each: each.name):  # in one order, so that two never wait in a circle
                 values = dataclasses.asdict(view)
                 later = {name: values[name] for name in ("about", "applied_at", "applied_by")}
-                row = insert(connection, _view).values(values)
-                connection.execute(row.on_conflict_do_update(index_elements=["name", "version"], set_=later))
+                put(connection, _view, values, later)
 
         transact(self._engine, work)
 

@@ -1,0 +1,1 @@
+"""The state in hybrid tables of Snowflake; docs/decisions/0035-the-state-in-hybrid-tables.md says what holds."""
