@@ -16,6 +16,7 @@ from firnflow.errors import ConfigError, NotFoundError
 from firnflow.graph.names import Name
 from firnflow.graph.units import parse_duration, parse_memory
 from firnflow.project import machine
+from firnflow.project.account_url import SCHEME, account_url, state_url
 from firnflow.project.orchestrators import Airflow, Orchestrator
 from firnflow.project.secrets import Secret, has_password, hide_all, is_reference, reference_only
 from firnflow.project.snowflake import Snowflake
@@ -285,6 +286,7 @@ def _decided(
     file: ProjectFile, chosen: str, root: Path, values: dict[str, Any], params: dict[str, tuple[Layer, ...]]
 ) -> Settings:
     """Return the settings with the defaults that depend on each other, and paths made absolute."""
+    values |= _in_account(values, file.project.name, chosen)
     workers = values.get("workers") or machine.processors()
     memory = values.get("memory") or max(int(0.6 * machine.memory()) // workers, 64 * 2**20)
     return Settings(
@@ -393,6 +395,21 @@ def _artifacts(text: str, root: Path) -> str:
         if not text.isprintable():
             raise ConfigError(f"artifacts = '{reference}': what it stands for is no place: it holds a line end")
     return text if "://" in text else str(root.absolute() / Path(text).expanduser())
+
+
+def _in_account(values: dict[str, Any], project: str, environment: str) -> dict[str, Any]:
+    """Return the URLs of what is kept in Snowflake, where the section `snowflake` says: that word stands for them.
+
+    Raises:
+        ConfigError: the section does not say it.
+    """
+    section = values["snowflake"]
+    found: dict[str, Any] = {}
+    if values.get("artifacts") == SCHEME:
+        found["artifacts"] = account_url(section, environment, section.stage, "artifacts", project)
+    if (state := values.get("state")) is not None and state.reference == SCHEME:
+        found["state"] = Secret(state_url(section, environment))
+    return found
 
 
 def _state(secret: Secret, root: Path) -> Secret:
