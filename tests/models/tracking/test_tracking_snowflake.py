@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import textwrap
 import threading
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ import pytest
 import firnflow as ff
 from firnflow import models
 from firnflow._crash import InjectedCrash
-from firnflow.errors import StoreError
+from firnflow.errors import FirnflowError, StoreError
 from firnflow.models.registry import Registry
 from firnflow.models.tracking import tracker_of
 from firnflow.models.tracking.send import TrackingDeliverer
@@ -245,6 +246,30 @@ def test_a_model_that_is_not_ours_is_not_touched_and_holds_up_no_other(shop: Sho
     assert shop.there.show_versions().equals(before)
     assert sorted(each.name for each in shop.client.models()) == ['"mine-2"', "CREDIT", "NEW"]
     assert sorted(shop.deliverer().waiting()) == ["model credit", "model mine-2"]
+
+
+def test_a_role_that_may_not_and_a_schema_that_is_not_there_are_named(shop: Shop) -> None:
+    database, schema = shop.place.values()
+    for statement in (
+        f"CREATE ROLE {schema}",
+        f"GRANT ROLE {schema} TO USER EMULATOR",
+        f"GRANT USAGE ON DATABASE {database} TO ROLE {schema}",
+        f"GRANT USAGE ON SCHEMA {database}.{schema} TO ROLE {schema}",
+        f"GRANT CREATE EXPERIMENT ON SCHEMA {database}.{schema} TO ROLE {schema}",
+    ):
+        shop.session.sql(statement).collect()
+    shop.train(1)
+    settings = shop.desk.project.settings
+    for changes, said in (
+        ({"role": schema}, rf"access control.* Mend: GRANT CREATE MODEL ON SCHEMA {database}.{schema} TO ROLE"),
+        ({"schema_": "nosuch"}, r"schema = 'nosuch': there is none in Snowflake, or the role \w+ may not use it"),
+        ({"database": None, "schema_": None}, r"says not which schema of Snowflake is its own. Mend: database = 'ml'"),
+    ):
+        section = settings.snowflake.model_copy(update=changes)
+        tracker = tracker_of(replace(settings, snowflake=section), shop.desk.root)
+        with pytest.raises(FirnflowError, match=said):
+            shop.desk.deliverer(tracker, "snowflake").deliver()
+        tracker.close()
 
 
 def test_two_senders_at_once_make_one_version(shop: Shop) -> None:

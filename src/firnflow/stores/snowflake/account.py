@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import ConfigError, StoreError
 from firnflow.stores.snowflake.connection import connect, where
-from firnflow.stores.snowflake.names import RESERVED, identifier, literal
+from firnflow.stores.snowflake.names import RESERVED, identifier, kept, literal
 from firnflow.stores.snowflake.session import MISSING
 from firnflow.stores.snowflake.session import Session as Statements
 
@@ -36,17 +36,32 @@ class Account:
 
     @property
     def schema(self) -> tuple[str, str]:
-        """Database and schema, as Snowflake keeps their names. Raises ConfigError where nothing says which."""
+        """Database and schema, as Snowflake keeps their names.
+
+        Raises:
+            ConfigError: nothing says which.
+            StoreError: they are not there, or not for this role.
+        """
         if self._schema is None:
-            row = self.rows("SELECT CURRENT_DATABASE() AS db, CURRENT_SCHEMA() AS sch")[0]
-            if not row["db"] or not row["sch"]:
-                raise ConfigError(
-                    f"{where(self._settings, self._root)}: says not which schema of Snowflake is its own. "
-                    "Mend: database = 'ml' and schema = 'prod' in "
-                    f"[environments.{self._settings.environment}.snowflake]"
-                )
-            self._schema = (str(row["db"]), str(row["sch"]))
+            row = self.rows("SELECT CURRENT_DATABASE() AS db, CURRENT_SCHEMA() AS sch, CURRENT_ROLE() AS role")[0]
+            self._schema = self._checked(row["db"], row["sch"], row["role"])
         return self._schema
+
+    def _checked(self, database: str | None, schema: str | None, role: str | None) -> tuple[str, str]:
+        """Return where the session is. One that may not go where it is sent is elsewhere, without an error."""
+        section, place = self._settings.snowflake, where(self._settings, self._root)
+        for key, wanted, there in (("database", section.database, database), ("schema", section.schema_, schema)):
+            if wanted is not None and kept(wanted) != there:
+                raise StoreError(
+                    f"{place}: {key} = {wanted!r}: there is none in Snowflake, or the role {role} may not use it. "
+                    f"Mend: CREATE {key.upper()}, or GRANT USAGE ON {key.upper()} … TO ROLE {role}"
+                )
+        if not database or not schema:
+            raise ConfigError(
+                f"{place}: says not which schema of Snowflake is its own. Mend: database = 'ml' and schema = 'prod' in "
+                f"[environments.{self._settings.environment}.snowflake]"
+            )
+        return database, schema
 
     def full(self, name: str) -> str:
         """Return the full name of something in the schema, as SQL writes it."""

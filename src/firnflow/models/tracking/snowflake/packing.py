@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firnflow import _sql
-from firnflow.errors import MissingExtraError, SignatureError, UnsafeFormatError, UsageError
+from firnflow.errors import (
+    FirnflowError,
+    MissingExtraError,
+    SignatureError,
+    StoreError,
+    UnsafeFormatError,
+    UsageError,
+)
 from firnflow.models.tracking import flavor
 from firnflow.stores.snowflake.code import this_firnflow
 
@@ -83,7 +90,7 @@ def log(account: Account, name: str, number: str, file: Path, mark: str) -> None
     from snowflake.ml.registry import Registry
 
     database, schema = (_quoted(part) for part in account.schema)
-    with _folder(file, name, mark) as folder, _quietly():
+    with _folder(file, name, mark) as folder, _quietly(), _told(account):
         model = _loaded(mlflow.pyfunc, folder)
         predictor = model.get_raw_model()
         registry = Registry(account.session, database_name=database, schema_name=schema)
@@ -113,6 +120,20 @@ def _quietly() -> Iterator[None]:
     with contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def _told(account: Account) -> Iterator[None]:
+    """Let errors of Snowflake's client be ours."""
+    try:
+        yield
+    except FirnflowError:
+        raise
+    except Exception as error:
+        said = " ".join(str(getattr(error, "original_exception", None) or error).split())
+        schema = ".".join(account.schema)
+        mend = f" Mend: GRANT CREATE MODEL ON SCHEMA {schema} TO ROLE …" if "access control" in said else ""
+        raise StoreError(f"Snowflake's registry does not take it: {said[:400]}{mend}") from error
 
 
 @contextlib.contextmanager
