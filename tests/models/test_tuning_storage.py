@@ -153,3 +153,7 @@ class TestPostgres:
         url = sa.make_url(state).update_query_dict({"options": "-capplication_name=me"})
         found = sa.make_url(storage.storage_url(url.render_as_string(hide_password=False)))
         assert found.query["options"] == "-capplication_name=me -csearch_path=firnflow_optuna"
+
+
+def test_beside_a_state_in_snowflake_optuna_keeps_nothing():
+    assert write("snowflake://nobody/DB/SCHEMA") == 3

@@ -1,7 +1,8 @@
 """The study in Optuna's own storage, beside the state: for its dashboard, and for whoever knows its functions.
 
 Optuna's tables are kept apart from ours, since both are versioned by alembic: beside a state in SQLite in a file of
-their own, in PostgreSQL in a schema of their own. What is there is a copy for people: no decision is read from it.
+their own, in PostgreSQL in a schema of their own. Optuna keeps nothing in Snowflake: beside a state there is no copy,
+and the run alone knows its trials. What is there is a copy for people: no decision is read from it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow._sql import identifier
 from firnflow.errors import StoreError
 from firnflow.models.tuning.search import Direction, Outcome, Pruner, frozen, library, quiet
+from firnflow.project.account_url import is_account_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,6 +80,8 @@ def write(
     import sqlalchemy as sa
 
     optuna = library()
+    if is_account_url(state):
+        return len(outcomes)
     try:
         with quiet(), _opened(state) as there:
             study = optuna.create_study(storage=there, study_name=name, direction=direction, load_if_exists=True)
