@@ -94,3 +94,29 @@ def test_views_are_materialized_and_looked_up(shop, add):
         assert (called.code, said in called.err) == (2, True), called.err
     back = shop.call("features", "materialize", "--at", "2024-01-01")
     assert (back.code, "is before that" in back.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_views_are_made_in_snowflakes_feature_store(shop, add, snowflake_url, monkeypatch):
+    pytest.importorskip("snowflake.ml")
+    import snowflake.connector
+
+    _, _, name, database, schema = snowflake_url.split("/")
+    add(VIEWS.format(ttl="36500d"))
+    place = f'connection = "{name}"\ndatabase = "{database}"\nschema = "{schema}"'
+    toml = shop.root / "firnflow.toml"
+    there = 'inherits = "local"\nwarehouse = "snowflake"\nfeatures = "snowflake"'
+    toml.write_text(f"{toml.read_text()}\n[environments.there]\n{there}\n[environments.there.snowflake]\n{place}\n")
+    monkeypatch.setenv("FIRNFLOW_ENV", "there")
+    early = shop.call("features", "apply")
+    assert (early.code, "there is no ORDERS in" in early.err) == (2, True)
+    assert shop.call("run", "fill", "--inline").code == 0
+    made = shop.call("features", "apply", "--json").json["snowflake"]
+    assert [(each["view"], each["action"], each["lag"]) for each in made] == [("spending", "new", None)]
+    shown = shop.call("features", "apply").out
+    assert ("unchanged" in shown, "computed when read" in shown) == (True, True)
+    view = made[0]["place"].replace("/", "$")
+    with snowflake.connector.connect(connection_name=name, database=database, schema=schema) as connection:
+        query = f'SELECT customer_id, amount, town FROM "{view}" ORDER BY seen, 1'
+        rows = connection.cursor().execute(query).fetchall()
+    assert rows == [(1, 1, "Zürich"), (2, 1, None), (1, None, None), (2, None, None)]  # the last two end their lives

@@ -36,6 +36,7 @@ Count = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 Switch = Annotated[bool, Field(strict=True)]
 Section = TypeVar("Section", bound=BaseModel)
 Warehouse: TypeAlias = Literal["duckdb", "snowflake"]
+FeatureStore: TypeAlias = Literal["local", "snowflake"]
 """Where table expressions are computed, and where their tables live."""
 Layer = tuple[str, dict[str, JsonValue]]
 """Where in the file values of parameters stand, and they."""
@@ -153,6 +154,7 @@ class Environment(BaseModel):
     state: Secret | None = None
     online: Secret | None = None
     warehouse: Warehouse | None = None
+    features: FeatureStore | None = None
     workers: Count | None = None
     memory: Memory | None = None
     threads: Count | None = None
@@ -190,6 +192,7 @@ class Settings:
         state: SQLAlchemy URL of the state database; `state.reveal()` gives it.
         online: URL of the online store of features, likewise.
         warehouse: where table expressions are computed; Snowflake's place is in the section `snowflake`.
+        features: where `firnflow features apply` makes feature views, beside the registry; likewise.
         workers: how many tasks run at once.
         memory: bytes that the warehouse of one worker may hold.
         threads: threads that a query of one worker may use.
@@ -213,6 +216,7 @@ class Settings:
     state: Secret
     online: Secret
     warehouse: Warehouse
+    features: FeatureStore
     workers: int
     memory: int
     threads: int
@@ -298,6 +302,7 @@ def _decided(
         state=_state(values.get("state") or Secret("sqlite:///.firnflow/state.db"), root),
         online=_state(values.get("online") or Secret("sqlite:///.firnflow/online.db"), root),
         warehouse=values.get("warehouse", "duckdb"),
+        features=values.get("features", "local"),
         workers=workers,
         memory=memory,
         # DuckDB wants some memory for each of its threads.
