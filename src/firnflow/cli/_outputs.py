@@ -58,8 +58,11 @@ def _hidden(data: Any) -> Any:
 
 
 def place(ref: Ref, artifacts: ArtifactStore) -> str | None:
-    """Return the absolute path or the URL of a stored value, or None where it stands in the state."""
-    return artifacts.address(ref.where) if ref.where is not None else None
+    """Return the absolute path or the URL of a stored value, or None where it stands in the state.
+
+    Of a table that a warehouse keeps it is its place there.
+    """
+    return artifacts.address(ref.where) if ref.where is not None and not ref.is_kept else ref.where
 
 
 def nearby(address: str) -> str:

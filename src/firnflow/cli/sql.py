@@ -46,7 +46,7 @@ def command(
     environment: str | None = _options.ENVIRONMENT,
     as_json: bool = _options.JSON,
 ) -> None:
-    """Query the tables that a run made, in DuckDB's SQL.
+    """Query the tables that a run made, in the SQL of the warehouse: DuckDB's, or Snowflake's.
 
     Each output is a table: `clean` is what the task clean returned, "split.train" or split_train its output train,
     "train.0" or train_0 the first element of a map.
@@ -127,9 +127,10 @@ def _answer(query: str, record: Run, refs: dict[str, Ref], stores: Stores) -> ib
         return stores.warehouse.sql(query, tables)
     except UsageError as error:
         said = str(error).partition("\nTables: ")[0]
-        missing = re.search(r"Table with name (\S+) does not exist", said)
+        missing = re.search(r"Table with name (\S+) does not exist|Object '(?:\S+\.)?(\S+)' does not exist", said)
         if missing is not None:
-            said = f"There is no table {missing[1]!r}.{nearest(missing[1], names)}"
+            name = missing[1] or missing[2].lower()
+            said = f"There is no table {name!r}.{nearest(name, names)}"
         raise UsageError(f"{said}\nTables of run {record.id}: {listing(refs, 30)}") from error
 
 

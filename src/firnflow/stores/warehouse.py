@@ -239,14 +239,15 @@ class DuckDBWarehouse:
         mapper = self.connection.compiler.type_mapper
         return {name: mapper.from_string(kind) for name, kind in columns.items()}
 
-    def arrow_types(self, columns: Mapping[str, str]) -> dict[str, str]:
-        """Return column → type in Arrow that a file would have whose columns have these types, as SQL."""
+    def as_stored(self, table: ibis.Table) -> tuple[dict[str, str], dict[str, str]]:
+        """Return column → type, as SQL and as Arrow has it, that the file of a table has; the table is without rows."""
         import pyarrow.parquet as pq
 
         path = self.passing()
         try:
-            self.write_parquet(self.empty(columns), path)
-            return {field.name: str(field.type) for field in pq.read_metadata(path).schema.to_arrow_schema()}
+            self.write_parquet(table, path)
+            columns = {field.name: str(field.type) for field in pq.read_metadata(path).schema.to_arrow_schema()}
+            return self.sql_types(dict(self.read_parquet(path).schema().items())), columns
         finally:
             path.unlink(missing_ok=True)
 

@@ -8,13 +8,16 @@ double, as DuckDB gives: https://docs.snowflake.com/en/sql-reference/operators-a
 from __future__ import annotations
 
 import contextlib
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import ibis.expr.datatypes as types
 import ibis.expr.schema as sch
 import sqlglot.expressions as sge
 from ibis.backends.snowflake import Backend
 from ibis.backends.sql.compilers.snowflake import SnowflakeCompiler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Compiler(SnowflakeCompiler):  # type: ignore[misc]
@@ -41,9 +44,36 @@ class Compiler(SnowflakeCompiler):  # type: ignore[misc]
 
 
 class SnowflakeBackend(Backend):  # type: ignore[misc]
-    """Ibis's backend with that compiler."""
+    """Ibis's backend with that compiler, whose answers are those of DuckDB, by type and value.
+
+    Attributes:
+        bring: returns a table as one of this process's DuckDB, its rows fetched.
+    """
 
     compiler = Compiler()
+    bring: Callable[[Any], Any]
+
+    def execute(self, expr: Any, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
+        """Return the answer as pandas has it."""
+        if params:
+            return super().execute(expr, params=params, limit=limit, **kwargs)
+        return expr.__pandas_result__(self._brought(expr, limit).execute())
+
+    def to_pyarrow(self, expr: Any, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
+        """Return the answer as Arrow has it."""
+        if params:
+            return super().to_pyarrow(expr, params=params, limit=limit, **kwargs)
+        return expr.__pyarrow_result__(self._brought(expr, limit).to_pyarrow())
+
+    def to_pyarrow_batches(self, expr: Any, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
+        """Return the answer as batches of Arrow."""
+        if params:
+            return super().to_pyarrow_batches(expr, params=params, limit=limit, **kwargs)
+        return self._brought(expr, limit).to_pyarrow_batches(**kwargs)
+
+    def _brought(self, expr: Any, limit: Any) -> Any:
+        table = expr.as_table()
+        return self.bring(table.limit(limit) if isinstance(limit, int) else table)
 
     def _get_schema_using_query(self, query: str) -> sch.Schema:
         """Return the columns of a query, as the connector describes them: nothing is run."""

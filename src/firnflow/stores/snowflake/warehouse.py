@@ -26,6 +26,7 @@ from firnflow.stores.snowflake.saying import said
 from firnflow.values.ref import Ref
 from firnflow.values.tables import columns as rules
 from firnflow.values.tables import digest as table_digest
+from firnflow.values.tables.warehouse import exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -72,6 +73,7 @@ class SnowflakeWarehouse:
                 'warehouse = "snowflake": nothing says which database and schema. '
                 "Mend: database = … and schema = … in the environment's section snowflake"
             )
+        backend.bring = self.bring
         backend.raw_sql("ALTER SESSION SET MULTI_STATEMENT_COUNT = 1").close()  # Ibis lets one text be many statements
         return backend
 
@@ -98,12 +100,10 @@ class SnowflakeWarehouse:
         """
         if not self._is_ours(table):
             return None
-        kinds = dict(table.schema().items())
-        rules.check({name: str(kind) for name, kind in kinds.items()})
-        types = self.embedded.sql_types(kinds)
-        columns = self.embedded.arrow_types(types)
+        rules.check({name: str(kind) for name, kind in table.schema().items()})
+        types, columns = self._as_stored(table)
         made = ordered.numbered(table) if table_digest.is_ordered(table) else None
-        place = self.create(table if made is None else made)
+        place = self._create(table if made is None else made, types)
         rows, content = self._digest(place, types, in_order=made is not None)
         meta: dict[str, Any] = {"rows": rows, "columns": columns, "types": types}
         if made is not None:
@@ -137,15 +137,36 @@ class SnowflakeWarehouse:
                 "anew"
             )
 
-    def create(self, table: ibis.Table, comment: str = COMMENT) -> places.Place:
+    def _as_stored(self, table: ibis.Table) -> tuple[dict[str, str], dict[str, str]]:
+        """Return column → type, as SQL of DuckDB and as Arrow has it, that a table would have if DuckDB computed it.
+
+        Ibis says too little of it: what it takes for a double may be a decimal. So DuckDB computes the expression over
+        empty tables; where it cannot, what Ibis says holds.
+        """
+        import duckdb
+        from ibis.common.exceptions import IbisError
+        from ibis.expr import operations as ops
+
+        try:
+            empty = {
+                node: self.embedded.empty(self.embedded.sql_types(dict(node.schema.items()))).op()
+                for node in table.op().find(ops.DatabaseTable)
+            }
+            return self.embedded.as_stored(exact(table.op().replace(empty).to_expr(), self.embedded.connection))
+        except (duckdb.Error, IbisError):
+            types = self.embedded.sql_types(dict(table.schema().items()))
+            return self.embedded.as_stored(self.embedded.empty(types))
+
+    def _create(self, table: ibis.Table, types: Mapping[str, str]) -> places.Place:
         """Compute a table of tables in Snowflake into a new one, and return where that is."""
         place = self.place(places.fresh(self._owner))
+        kinds = self.embedded.ibis_types({ordered.NUMBER: "BIGINT", **types})
         columns = ", ".join(
-            f"CAST({_sql.identifier(name)} AS {transport.column(name, kind).kind}) AS {_sql.identifier(name)}"
-            for name, kind in table.schema().items()
+            f"CAST({_sql.identifier(name)} AS {transport.column(name, kinds[name]).kind}) AS {_sql.identifier(name)}"
+            for name in table.columns
         )
         self.run(
-            f"CREATE TRANSIENT TABLE {place.sql} DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {literal(comment)} "
+            f"CREATE TRANSIENT TABLE {place.sql} DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {literal(COMMENT)} "
             f"AS SELECT {columns} FROM ({self.compiled(table)})"
         )
         return place

@@ -48,7 +48,7 @@ class IbisType(parquet.TableType):
         import pyarrow.parquet as pq
 
         warehouse = storage.warehouse.embedded  # what is in another one was kept there
-        warehouse.write_parquet(_exact(value, warehouse.connection), path)
+        warehouse.write_parquet(exact(value, warehouse.connection), path)
         metadata = pq.read_metadata(path)
         ordered = table_digest.is_ordered(value)
         with ThreadPoolExecutor(2) as beside:
@@ -85,7 +85,7 @@ class IbisType(parquet.TableType):
         return table.drop(*hidden) if hidden else table
 
 
-def _exact(table: ibis.Table, connection: Any) -> ibis.Table:
+def exact(table: ibis.Table, connection: Any) -> ibis.Table:
     """Return the table with DuckDB's HUGEINT (a sum of integers) cast to the type that the expression states.
 
     Parquet has no integers of 128 bits: DuckDB would write floats.
