@@ -268,6 +268,70 @@ def test_a_run_is_for_the_partition_that_was_complete_when_it_was_due(shop, add)
     assert "no complete partition yet" in shop.call(*call, "r9", "--due", "2026-01-01T06:00:00+00:00").err
 
 
+WAITING = """
+
+@ff.task
+def rows_of(seed: int) -> pa.Table:
+    return pa.table({"x": [seed]})
+
+
+class Seed(ff.Params):
+    seed: int = 0
+
+
+@ff.pipeline(params=Seed)
+def orders(p):
+    rows_of(p.seed).publish("orders")
+
+
+@ff.pipeline(params=Seed)
+def customers(p):
+    rows_of(p.seed).publish("customers")
+
+
+@ff.pipeline(schedule=ff.OnUpdate("orders") & ff.OnUpdate("customers"))
+def after_both():
+    first()
+"""
+
+
+def publishing(shop, name, run, seed):
+    """Return the call that publishes a version; what it publishes is made."""
+    shop.call("show", name, "--format", "json", "--output", f"{name}.json")
+    words = ["exec", "--graph", f"{name}.json", "--run", run, "--set", f"seed={seed}", "--task"]
+    assert shop.call(*words, "rows_of").code == 0
+    return [*words, f"publish_{name}", "--wakes", "after_both"]
+
+
+def publish(shop, *given):
+    """Publish a version, and return which runs it begins."""
+    called = shop.call(*publishing(shop, *given))
+    assert called.code == 0, called.err
+    return called.json["wakes"]
+
+
+@pytest.mark.slow
+def test_a_pipeline_that_waits_for_several_tables_begins_once_when_all_have_come(shop, add):
+    add(WAITING)
+    assert publish(shop, "orders", "o1", 1) == []
+    assert publish(shop, "orders", "o2", 2) == []
+    (begun,) = publish(shop, "customers", "c1", 1)
+    assert (begun["pipeline"], begun["partition"]) == ("after_both", None)
+    assert publish(shop, "customers", "c1", 1) == [begun]  # who may have died before it could start it is told again
+    assert publish(shop, "customers", "c2", 2) == []  # others are not
+    shop.call("show", "after_both", "--format", "json", "--output", "after_both.json")
+    words = ["exec", "--graph", "after_both.json", "--task", "first", "--run", f"after_both.{begun['run']}"]
+    assert shop.call(*words).code == 0
+    assert publish(shop, "customers", "c1", 1) == []  # its run has begun
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(shop.process, *publishing(shop, name, f"{name}3", 3)) for name in ("orders", "customers")]
+        found = [each for future in both for each in future.result().json["wakes"]]
+    assert len(found) == 1
+    assert found[0]["run"] != begun["run"]
+    unknown = shop.call(*words[:-1], "x", "--wakes", "after_bot")
+    assert (unknown.code, "Did you mean 'after_both'?" in unknown.err) == (2, True), unknown.err
+
+
 @pytest.mark.slow
 def test_a_run_of_a_local_process_cannot_be_joined(shop, graph):
     process = shop.start("run", "sleepy", "--set", f"folder={shop.root}")

@@ -33,6 +33,9 @@ _PARTITION = typer.Option(None, "--partition", metavar="KEY", help="What a new r
 _DUE = typer.Option(None, "--due", metavar="MOMENT", help="When a new run was due: for the newest partition of then.")
 _CHANGED = typer.Option([], "--changed", metavar="KEY", help="A partition that has started a new run; the last counts.")
 _KEEP = typer.Option(False, "--keep", help="A run that is there keeps its parameters.")  # noqa: FBT003 - likewise
+_WAKES = typer.Option(
+    [], "--wakes", metavar="PIPELINE", help="Say which runs of it begin, if all it waits for is there."
+)
 _CACHE = typer.Option(True, "--cache/--no-cache", help="Take what is there already.")  # noqa: FBT003 - Typer's way
 _MEMORY = typer.Option(None, "--memory", metavar="SIZE", help="End the task if it holds more, e.g. 2GiB.")
 _GIVEN_UP = typer.Option(None, "--given-up", metavar="WHY", help="Run nothing: end the run as failed, if it goes on.")
@@ -52,6 +55,7 @@ def command(
     due: str | None = _DUE,
     changed: list[str] = _CHANGED,
     keep: bool = _KEEP,
+    wakes: list[str] = _WAKES,
     cache: bool = _CACHE,
     memory: str | None = _MEMORY,
     given_up: str | None = _GIVEN_UP,
@@ -88,6 +92,8 @@ def command(
             answer = give_up(project, wish, given_up)
         else:
             answer = execute_task(project, wish, sys.stderr, leave, _hired(project, wish) if job else None)
+        if wakes and answer["state"] in COMMITTED:
+            answer["wakes"] = _woken(project, wakes, answer)
         if task == FINALIZER and answer.get("is_news", True):
             answer["tracked"], said = Sender(project.root, project.settings).tell(answer["run"])
             for line in said:
@@ -129,6 +135,15 @@ def _size(text: str) -> int:
         if size > 0:
             return size
     raise UsageError(f"--memory {text!r} is no size. E.g.: 2GiB, or a number of bytes")
+
+
+def _woken(project: Project, pipelines: list[str], answer: dict[str, Any]) -> list[dict[str, str | None]]:
+    """Return the runs that begin since a task has published what pipelines wait for."""
+    from firnflow.engine.external.wake import wake
+    from firnflow.engine.workplace import open_workplace
+
+    with open_workplace(project) as place:
+        return wake(project, place, pipelines, answer["run"], again=answer.get("attempt") is None)
 
 
 def _share(text: str | None, *, alone: bool) -> Share | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
 import pytest
 
 import firnflow as ff
 from firnflow.errors import ConfigError, UsageError
 from firnflow.targets.snowflake.compile.jobs import Jobs
 from firnflow.targets.snowflake.compile.place import place_of
+from firnflow.targets.snowflake.compile.schedule import as_waiting, told
+from firnflow.targets.snowflake.compile.tasks import compile_graph
 from firnflow.targets.snowflake.grammar import parse, render, render_expression
 from firnflow.targets.snowflake.grammar import values as v
 
@@ -211,7 +214,6 @@ def both_days():
     ("pipeline", "message"),
     [
         (alike, r"'Train' and 'train' would both be ALIKE\$TRAIN in Snowflake. Mend: rename one"),
-        (updated, r"to wait for several tables at once \(&\) is not there on Snowflake. Mend: schedule=ff.Cron"),
         (filed, r"to wait for files of source 'feed' is not there yet on Snowflake.*Mend: schedule=ff.Cron"),
         (often, r"every 1 to 11520 whole minutes, not every 1m30s. Mend: another interval"),
         (both_days, "names days of the month and of the week.*Mend: name the one or the other"),
@@ -316,6 +318,36 @@ def test_a_map_that_runs_few_at_once_is_dealt_among_as_many_instances_as_its_poo
     assert "instances" not in called(tasks["DEALT$OURS"])  # its pool has one node
     assert called(tasks["DEALT$THEIRS"])["instances"] == 5  # nobody says how many a pool has that is there already
     assert "instances" not in called(tasks["DEALT$ALONE"])
+
+
+@ff.task
+def tabled() -> pa.Table: ...
+
+
+@ff.pipeline
+def publishing():
+    rows = tabled()
+    rows.publish("a")
+    rows.publish("c")
+
+
+@ff.pipeline(schedule=ff.OnUpdate("a") | ff.OnUpdate("z"))
+def either():
+    listed()
+
+
+def test_who_publishes_starts_what_waits_for_one_table_and_asks_for_what_waits_for_several(project):
+    place = place_of(made := project(publishing, updated, either))
+    waiting = as_waiting(each.build() for each in (publishing, updated, either))
+    graph = compile_graph(publishing.build(), place, Jobs(made, place, "0"), {}, waiting)
+    calls = [called(task) for task in graph.tasks if task.of.startswith("publish_")]
+    found = {job["task"]: (job.get("starts"), job.get("wakes")) for job in calls}
+    assert found == {
+        "publish_a": (["ML.PROD.EITHER"], {"updated": "ML.PROD.UPDATED"}),
+        "publish_c": (None, {"updated": "ML.PROD.UPDATED"}),
+    }
+    assert told(updated.schedule) == "c | a & b"
+    assert told(ff.OnUpdate("a") & (ff.OnUpdate("b") | ff.OnUpdate("c"))) == "a & (b | c)"
 
 
 def test_a_thousand_tasks_are_within_the_limits(compiled):

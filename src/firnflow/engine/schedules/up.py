@@ -171,7 +171,7 @@ class Up:
             self._forgotten_at = now
         news = self._looks.look(schedules, standings, now)
         for pipeline, schedule in schedules.items():
-            standing, counts = standings.get(pipeline), _counts(schedule)
+            standing, counts = standings.get(pipeline), counts_by(schedule)
             if standing is None or standing.counts != counts:
                 known = standing.seen if standing is not None else {}
                 seen = self._looks.start(pipeline, schedule, known, news)
@@ -323,7 +323,7 @@ def _missed(schedule: Cron | Every, at: float, newest: float, now: float) -> str
     return None
 
 
-def _counts(schedule: Schedule) -> str:
+def counts_by(schedule: Schedule) -> str:
     """Return the part of a schedule that says when it is due."""
     if isinstance(schedule, Cron | Every):
         return schedule.model_dump_json(exclude={"catch_up", "overlap"})

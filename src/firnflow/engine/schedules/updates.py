@@ -88,6 +88,20 @@ class NamedTables:
         finally:
             catalog.close()
 
+    def before(self, tables: Iterable[str], moment: float) -> dict[str, int]:
+        """Return of each table its newest version of a moment, in seconds since 1970; 0: there was none."""
+        from firnflow.stores.tables import versions
+
+        catalog = self._stores.tables(self._state)
+        try:
+            there = {name: catalog.find(name) if catalog.exists else None for name in tables}
+            kept = {name: versions.versions(table) if table is not None else [] for name, table in there.items()}
+            return {
+                name: max((each.number for each in of if each.at <= moment), default=0) for name, of in kept.items()
+            }
+        finally:
+            catalog.close()
+
     def changed(self, between: Mapping[str, tuple[int, int]]) -> set[str]:
         """Return the partitions that some versions have changed, by name; of one that has changed all, none."""
         from firnflow.stores.tables import versions

@@ -52,11 +52,6 @@ def waits_for(graph: Graph) -> list[str]:
     """
     waits = list(dict.fromkeys(updates_of(graph.schedule)))
     source = next((each.source for each in waits if each.source is not None), None)
-    if _has_all(graph.schedule):
-        raise UsageError(
-            f"pipeline {graph.pipeline!r}: to wait for several tables at once (&) is not there on Snowflake. Mend: "
-            "schedule=ff.Cron(…), or | between tables"
-        )
     if source is None:
         return [str(each.table) for each in waits]
     raise UsageError(
