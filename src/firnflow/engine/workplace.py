@@ -43,7 +43,9 @@ def register(place: Workplace, project: Project) -> None:
     store, state = place.stores.artifacts, place.state
     identity = state.identity()
     mark = owners.read(store, identity)
-    if mark is not None and owners.is_copy(mark, store, state.file):
+    if mark is not None:
+        if not owners.is_copy(mark, store, state.file):
+            return
         identity = state.renew_identity(identity)
 
     def about() -> dict[str, Any]:

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine.origin import check_id, new_run, written
-from firnflow.errors import NotFoundError, RunCancelledError, RunConflictError, UsageError
+from firnflow.errors import RunCancelledError, RunConflictError, UsageError
 from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
@@ -35,11 +35,7 @@ def find(state: State, run_id: str) -> Run | None:
     Raises:
         UsageError: this can be no id: it would stand in paths.
     """
-    try:
-        found = state.run(check_id(run_id, "--run"))
-    except NotFoundError:
-        return None
-    return found if found.id == run_id else None  # the beginning of an id finds a run too
+    return state.find(check_id(run_id, "--run"))
 
 
 def check(run: Run | None, graph: Graph, params: dict[str, Any], *, ends: bool = False) -> None:
@@ -78,6 +74,7 @@ def join(
     params: dict[str, Any],
     request: RunRequest,
     *,
+    known: Run | None = None,
     ends: bool = False,
 ) -> Run:
     """Return the run of this id, made if need be, under way and open to this process. Raises as `check`.
@@ -89,9 +86,10 @@ def join(
         run_id: its id, chosen by the scheduler.
         params: its parameters.
         request: what a new run is asked for.
+        known: the run, as it was a moment ago.
         ends: as of `check`.
     """
-    run = find(state, run_id)
+    run = known if known is not None and known.status == RunStatus.RUNNING else find(state, run_id)
     if run is None:
         digest, text = written(graph)
         new = new_run(project, request, run_id, digest, params, owner=EXTERNAL, lease_until=time.time() + PATIENCE)

@@ -87,8 +87,9 @@ def execute_task(
         graph, wish = wish.graph, _pinned(wish, request, project)
         alike = _alike(place, known, graph)
         plan = Plan(project, wish, place, tasks, known, params, alike)
-        register(place, project)
-        run = runs.join(place.state, project, graph, wish.run, params, request, ends=ends)
+        if known is None:  # who has made the run has left the mark
+            register(place, project)
+        run = runs.join(place.state, project, graph, wish.run, params, request, known=known, ends=ends)
         if _request(run) != request:  # another process has just made the run, which reads the versions that it has seen
             wish = _pinned(replace(wish, graph=graph), _request(run), project)
             plan = Plan(project, wish, place, tasks, run, params, _alike(place, run, graph))

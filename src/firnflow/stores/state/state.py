@@ -95,7 +95,7 @@ class State:
             RunConflictError: a living process holds it, or its partition is another run's by now.
         """
         self.reap(must=True)
-        run = self._find(run_id)
+        run = self.find(run_id)
         taken = {
             "status": RunStatus.RUNNING,
             "owner": owner,
@@ -226,7 +226,7 @@ class State:
         Raises:
             NotFoundError: there is none, or there are several.
         """
-        exact = self._find(run_id)
+        exact = self.find(run_id)
         if exact is not None:
             return exact
         with reading(self._reads) as connection:
@@ -237,7 +237,7 @@ class State:
         if len(ids) != 1:
             said = f"it could be {listing(ids)}" if ids else "see: firnflow runs"
             raise NotFoundError(f"there is no run {run_id!r}: {said}")
-        found = self._find(ids[0])
+        found = self.find(ids[0])
         if found is None:
             raise StateError(DAMAGED.format(f"run {ids[0]!r} is in one index and in no other"))
         return found
@@ -278,7 +278,8 @@ class State:
 
         transact(self.engine, work)
 
-    def _find(self, run_id: str) -> Run | None:
+    def find(self, run_id: str) -> Run | None:
+        """Return the run of exactly this id, or None."""
         with reading(self._reads) as connection:
             row = connection.execute(sa.select(_run).where(_run.c.id == run_id)).one_or_none()
         return run_from_row(row._mapping) if row is not None else None  # noqa: SLF001 - public in SQLAlchemy

@@ -42,6 +42,9 @@ class StateDialect(SnowflakeDialect):  # type: ignore[misc] # likewise
 
         return connector
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "isolation_level": None})  # else it is set by a statement: there is only one
+
     def initialize(self, connection: Any) -> None:  # noqa: ARG002 - SQLAlchemy's signature
         """Ask nothing of the server."""
         self.server_version_info = self.default_schema_name = None
