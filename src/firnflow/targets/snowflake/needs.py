@@ -43,8 +43,10 @@ def needs_of(project: Project, place: Place) -> list[Need]:
 
 
 def _shown(settings: Settings) -> tuple[str, ...]:
-    """Return the kinds of objects in which runs and models are shown, where Snowflake is told of them."""
-    return ("EXPERIMENT", "MODEL") if backend_of(settings) == "snowflake" else ()
+    """Return the kinds of objects in which runs, models and features are shown, where Snowflake is told of them."""
+    told = ("EXPERIMENT", "MODEL") if backend_of(settings) == "snowflake" else ()
+    made = ("DYNAMIC TABLE", "TABLE", "TAG", "VIEW") if settings.features == "snowflake" else ()
+    return (*told, *made)
 
 
 def _repositories(project: Project) -> list[Name]:
