@@ -58,7 +58,7 @@ FLOW = """
         registered = steps.register(fit(p.depth), "credit")
         steps.promote(registered, judge(registered, p.decision))
 """
-COMMITS = [f"commit.{where}:kill@{nth}" for where in ("before", "inside", "after") for nth in (2, 4)]
+COMMITS = ["commit.inside:kill@2", "commit.after:kill@2", "commit.before:kill@4", "commit.inside:kill@4"]
 """The second commit is that of `register`, the fourth that of `promote`."""
 
 

@@ -1,4 +1,4 @@
-"""MLflow's server is down at the start, in the middle and at the end of a run: the run succeeds, all of it arrives."""
+"""MLflow's server is down during a run, and goes away in the middle of the next: both succeed, all of it arrives."""
 
 from __future__ import annotations
 
@@ -154,6 +154,7 @@ def test_metrics_arrive_whenever_the_server_was_away(place, server, tmp_path, fi
     assert said.code == 0, said
     assert "mlflow at" in said.out
     first = made.state.runs(limit=1)[0].id
+
     server.start()
     sent = made.call("send")
     assert (sent.code, sent.out) == (0, f"mlflow at {server.url}: knows all\n"), sent
@@ -173,29 +174,8 @@ def test_metrics_arrive_whenever_the_server_was_away(place, server, tmp_path, fi
     assert finish(process).code == 0
     second = made.state.runs(limit=1)[0].id
     assert f"run {second}" in made.call("send", "--dry-run").out
+
     server.start()
     assert made.call("send").code == 0
-    server.check(second)
-
-    # it goes away at the end: the next run sends what that one could not
-    folder, process = begin("end")
-    go(folder, 1, 2)
-    until(
-        lambda: server.rows(
-            "SELECT 1 FROM metrics WHERE key = 'second/loss' AND run_uuid IN "
-            "(SELECT run_uuid FROM runs WHERE status = 'RUNNING')"
-        )
-    )
-    server.stop()
-    go(folder, 3)
-    assert finish(process).code == 0
-    third = made.state.runs(limit=1)[0].id
-    server.start()
-    folder, process = begin("next")
-    go(folder, 1, 2, 3)
-    assert finish(process).code == 0
-    fourth = made.state.runs(limit=1)[0].id
-    until(lambda: made.call("send", "--dry-run", "--json").json[0]["waiting"] == [])
-    for run in (first, second, third, fourth):
+    for run in (first, second):
         server.check(run)
-    assert len(server.rows("SELECT 1 FROM runs")) == 4

@@ -280,7 +280,7 @@ def test_workers_kills_and_the_cache_change_nothing(project):
     assert digests(finished(start(other, "run", "flow", "--json", workers=3))) == digests(first)
 
     process = start(killed, "run", "flow", "--json")
-    for wanted in (1, 3, 5, 8, 10):  # kill it once so many trials are done, whatever else is under way
+    for wanted in (1, 5, 10):  # kill it once so many trials are done, whatever else is under way
         while trials_done(killed) < wanted:
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.01)

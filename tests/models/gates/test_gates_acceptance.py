@@ -130,8 +130,7 @@ def test_a_model_without_trees_to_speak_of_is_rejected(fit, parts):
     assert {"roc_auc > majority", "d2_log_loss >= majority + 0.01"} <= set(reasons)
 
 
-@pytest.mark.parametrize("threshold", ["f1", "youden"])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(("threshold", "seed"), [("f1", 1), ("youden", 2)])
 def test_a_model_of_shuffled_labels_is_rejected(fit, parts, champion, threshold, seed):
     """Also where it orders the rows better than chance: it does so by luck, and its probabilities hardly differ."""
     model = fit(seed=seed, shuffled=seed, threshold=threshold)

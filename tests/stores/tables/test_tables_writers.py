@@ -13,6 +13,8 @@ import sqlalchemy as sa
 
 from firnflow.stores.tables.versions import versions
 
+TIMES = 40
+
 WRITER = """
 import sys
 from pathlib import Path
@@ -71,8 +73,8 @@ def check_appended(place, results, times):
 
 
 @pytest.mark.slow
-def test_two_processes_append_a_hundred_times_each(place, write):
-    check_appended(place, write(place, "append", 100), 100)
+def test_two_processes_append_again_and_again(place, write):
+    check_appended(place, write(place, "append", TIMES), TIMES)
 
 
 @pytest.mark.slow
