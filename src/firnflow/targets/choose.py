@@ -35,7 +35,18 @@ def target_of(project: Project) -> Target:
         return SnowflakeTarget(project)
     from firnflow.targets.airflow.target import AirflowTarget
 
+    if settings.airflow.jobs is not None:
+        _check_jobs(project)
     return AirflowTarget(project)
+
+
+def _check_jobs(project: Project) -> None:
+    """Check what Airflow is to have executed in jobs of Snowflake. Raises ConfigError where it cannot be."""
+    from firnflow.targets.airflow.hiring import is_hired
+    from firnflow.targets.snowflake.hired import check
+
+    graphs = [pipeline.build() for pipeline in project.pipelines.values()]
+    check(project, graphs, lambda node: is_hired(node, project.settings))
 
 
 def operator_of(root: Path, settings: Settings) -> Operator | None:

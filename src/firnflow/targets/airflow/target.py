@@ -10,6 +10,7 @@ from firnflow.targets.airflow import checks, presence
 from firnflow.targets.airflow.compile import compile_graph
 from firnflow.targets.airflow.facts import facts
 from firnflow.targets.airflow.files import Bundle, Folder, bundle
+from firnflow.targets.airflow.hiring import is_hired
 from firnflow.targets.airflow.names import DAG
 from firnflow.targets.airflow.references import references
 from firnflow.targets.airflow.schedule import weak_points
@@ -85,9 +86,10 @@ class AirflowTarget:
 
     def _compiled(self, pipeline: Pipeline) -> tuple[Graph, dict[str, Any]]:
         graph = pipeline.build()
-        settings = self._project.settings.airflow
-        self.warnings += weak_points(graph.pipeline, graph.schedule, settings.prefix)
-        return graph, compile_graph(graph, settings, defaults(self._project, pipeline, graph))
+        settings = self._project.settings
+        self.warnings += weak_points(graph.pipeline, graph.schedule, settings.airflow.prefix)
+        given = defaults(self._project, pipeline, graph)
+        return graph, compile_graph(graph, settings.airflow, given, lambda node: is_hired(node, settings))
 
     def _dag(self, graph: Graph, compiled: dict[str, Any]) -> Resource:
         address = Address(DAG, graph.pipeline)
