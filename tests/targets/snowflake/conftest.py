@@ -22,6 +22,7 @@ from firnflow.targets.snowflake.compile.tasks import compile_graph
 from firnflow.targets.snowflake.grammar import parse, render_name
 from firnflow.targets.snowflake.grammar import statements as st
 from firnflow.targets.snowflake.grammar import values as v
+from firnflow.targets.snowflake.shown import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,6 +137,9 @@ class Told:
             "condition": condition,
             "definition": said["AS"].text,
             "state": self.tasks.get(made.name.last, {"state": "suspended"})["state"],
+            "allow_overlapping_execution": str(said.get("OVERLAP_POLICY") == v.Word("ALLOW_ALL_OVERLAP")).lower(),
+            "task_relations": json.dumps({"FinalizedRootTask": render_name(root)} if "FINALIZE" in said else {}),
+            "parameters": {name: said[name] for name in LIMITS.values() if name in said},
         }
 
     def on_alter(self, alter: st.Alter) -> None:
@@ -168,6 +172,9 @@ class Told:
     def on_show(self, show: st.Show) -> list[dict[str, Any]]:
         if show.what == "GRANTS":
             return self.grants
+        if show.what == "PARAMETERS":
+            own = self.tasks[show.of[1].last]["parameters"]
+            return [{"key": key, "value": str(value), "level": "TASK"} for key, value in own.items()]
         if show.what == "TASKS":
             return [row for name, row in sorted(self.tasks.items()) if name.startswith(show.starts_with or "")]
         kind = next(kind for kind in ("STAGE", "COMPUTE POOL", "PROCEDURE") if show.what == f"{kind}S")

@@ -185,10 +185,18 @@ def test_what_is_planned_is_applied_put_back_and_destroyed(account, project, dep
     by_hand = asked._connection.cursor()
     by_hand.execute("ALTER TASK ML.PROD.BRANCHED SUSPEND")
     by_hand.execute("ALTER TASK ML.PROD.BRANCHED$PROMOTE MODIFY AS SELECT 2")
+    by_hand.execute("ALTER TASK ML.PROD.BRANCHED$PROMOTE SET USER_TASK_TIMEOUT_MS = 1000")
+    by_hand.execute("ALTER TASK ML.PROD.BRANCHED SET OVERLAP_POLICY = ALLOW_ALL_OVERLAP")
+    by_hand.execute("ALTER TASK ML.PROD.BRANCHED UNSET SUSPEND_TASK_AFTER_NUM_FAILURES")
+    by_hand.execute("ALTER TASK ML.PROD.BRANCHED$FINALIZER UNSET FINALIZE")
     target, plan = planned(branched("0 7 * * *", with_report=False))
     text = "\n".join(line.text for line in as_lines(plan))
     assert "task graph branched  was changed by hand, is put back" in text
-    assert "-   as SELECT 2" in text
+    for line in (
+        *("-   as SELECT 2", "-   time limit, ms 1000", "+   time limit, ms 604800000", "-   overlap allowed"),
+        *("+   suspended after failures 0", "+   finalizes BRANCHED"),
+    ):
+        assert line in text, text
     apply_plan(plan, target, deployments, "me@here")
     assert applied(branched("0 7 * * *", with_report=False)).startswith("No changes")
     target = SnowflakeTarget(project(sums, more='role = "DEPLOYER"\n'), asked)

@@ -184,6 +184,12 @@ def _show_online(session: Session, given: Statement) -> Result:
     return rows([(each, "text") for each in head], [], kind=0x4400)
 
 
+_PARAMETER = ("key", "value", "default", "level", "description", "type")
+_OF_TASKS = {
+    "SUSPEND_TASK_AFTER_NUM_FAILURES": (10, "After how many failures in a row a task is suspended"),
+    "TASK_AUTO_RETRY_ATTEMPTS": (0, "How often a graph is tried again"),
+    "USER_TASK_TIMEOUT_MS": (3_600_000, "Milliseconds that a task may take"),
+}
 _PARAMETERS = {
     "AUTOCOMMIT": (True, "Whether each statement commits by itself"),
     "QUERY_TAG": ("", "Tags the statements of the session"),
@@ -193,15 +199,18 @@ _PARAMETERS = {
 }
 
 
-@statement("SHOW PARAMETERS", "sql-reference/sql/show-parameters", partly="those of the session only")
+@statement("SHOW PARAMETERS", "sql-reference/sql/show-parameters", partly="those of the session and of tasks only")
 def _show_parameters(session: Session, given: Statement) -> Result:
     pattern = given.reader.string() if given.reader.take("LIKE") else "%"
     scoped = given.reader.take("IN") or given.reader.take("FOR")
-    if scoped and given.reader.word() != "SESSION":
-        raise errors.unknown("SHOW PARAMETERS IN another scope", ["SHOW PARAMETERS IN SESSION"])
+    scope = given.reader.word() if scoped else "SESSION"
+    if scope == "TASK":
+        return _of_task(session, given, pattern)
+    if scope != "SESSION":
+        known = ["SHOW PARAMETERS IN SESSION", "SHOW PARAMETERS IN TASK"]
+        raise errors.unknown("SHOW PARAMETERS IN another scope", known)
     given.reader.end()
     found = {**{key: default for key, (default, _) in _PARAMETERS.items()}, **session.parameters}
-    head = ("key", "value", "default", "level", "description", "type")
     made = [
         (
             *(key, _said(value), _said(_PARAMETERS.get(key, ("", ""))[0])),
@@ -211,7 +220,19 @@ def _show_parameters(session: Session, given: Statement) -> Result:
         for key, value in sorted(found.items())
         if like(pattern, key)
     ]
-    return rows([(each, "text") for each in head], made, kind=0x4400)
+    return rows([(each, "text") for each in _PARAMETER], made, kind=0x4400)
+
+
+def _of_task(session: Session, given: Statement, pattern: str) -> Result:
+    """Return the parameters of a task, which says of some itself how they are."""
+    task = session.find("TASK", session.path("TASK", given.reader.name()))
+    given.reader.end()
+    made = [
+        (key, _said(task.body.get(key, default)), _said(default), "TASK" if key in task.body else "", what, "NUMBER")
+        for key, (default, what) in _OF_TASKS.items()
+        if like(pattern, key)
+    ]
+    return rows([(each, "text") for each in _PARAMETER], made, kind=0x4400)
 
 
 def _said(value: Any) -> str:

@@ -14,9 +14,17 @@ from typing import TYPE_CHECKING, Any
 from firnflow._crash import crash_point
 from firnflow.errors import DeployConflictError
 from firnflow.targets.snowflake.grammar import render_name
-from firnflow.targets.snowflake.grammar.statements import Alter, Drop, Select
+from firnflow.targets.snowflake.grammar.statements import Alter, Drop, Select, Show
 from firnflow.targets.snowflake.grammar.values import Call, Constant, Name, Property
-from firnflow.targets.snowflake.shown import PAUSED, STARTED, predecessors, shown_task, shown_text, wanted_task
+from firnflow.targets.snowflake.shown import (
+    PAUSED,
+    STARTED,
+    own_limits,
+    predecessors,
+    shown_task,
+    shown_text,
+    wanted_task,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from firnflow.targets.snowflake.account import Account
     from firnflow.targets.snowflake.compile.place import Place
     from firnflow.targets.snowflake.compile.tasks import Task, TaskGraph
+    from firnflow.targets.snowflake.shown import Limits
 
 Row = dict[str, Any]
 
@@ -51,8 +60,16 @@ class Graphs:
 
     def text(self, pipeline: str, rows: Mapping[str, Row]) -> str:
         """Return what is there of a pipeline, in the form of `wanted_text`."""
+        return self._text(pipeline, rows, self._limits(rows))
+
+    def _text(self, pipeline: str, rows: Mapping[str, Row], limits: Mapping[str, Limits]) -> str:
         root = self._place.root(pipeline)
-        return shown_text(rows.values(), bool(rows.get(root, {}).get("schedule")), root)
+        return shown_text(rows.values(), limits, bool(rows.get(root, {}).get("schedule")), root)
+
+    def _limits(self, rows: Mapping[str, Row]) -> dict[str, Limits]:
+        """Return task → what it sets of its limits. Snowflake tells them of one task at a time."""
+        asked = {name: Show("PARAMETERS", None, ("IN TASK", self._place.named(name))) for name in rows}
+        return {name: own_limits(self._account.looked(each)) for name, each in asked.items()}
 
     def put(self, graph: TaskGraph, before: str | None) -> None:
         """Make a pipeline's tasks what they should be.
@@ -70,13 +87,14 @@ class Graphs:
         foreign = next((each.name for each in graph.tasks if each.name in rows and each.name not in own), None)
         if foreign is not None:
             raise self._conflict(f"there is a task {foreign} that this deployment has not made")
-        if (self.text(graph.pipeline, own) if own else None) != before:
+        limits = self._limits(own)
+        if (self._text(graph.pipeline, own, limits) if own else None) != before:
             raise self._conflict(f"the tasks of {graph.pipeline!r} were changed by somebody else")
         is_paused = str(own.get(graph.root, {}).get("comment") or "").endswith(PAUSED)
         if graph.root in own:
             self._account.do(self._alter(graph.root, "SUSPEND"))
             crash_point("snowflake.suspended")
-        self._make(graph, own, is_paused=is_paused)
+        self._make(graph, own, limits, is_paused=is_paused)
         wanted = {each.name for each in graph.tasks}
         for name in (each for each in leaves_first(own, graph.root) if each not in wanted):
             self._account.do(Drop("TASK", self._place.named(name), if_exists=True))
@@ -97,10 +115,10 @@ class Graphs:
             self._account.do(Drop("TASK", self._place.named(name), if_exists=True))
             crash_point("snowflake.dropped")
 
-    def _make(self, graph: TaskGraph, own: Mapping[str, Row], *, is_paused: bool) -> None:
+    def _make(self, graph: TaskGraph, own: Mapping[str, Row], limits: Mapping[str, Limits], *, is_paused: bool) -> None:
         """Make the tasks that are not there, and alter those that are not as they should be."""
         for each in graph.tasks:
-            if each.name in own and _is_as_wanted(each, own[each.name], self._place):
+            if each.name in own and _is_as_wanted(each, own[each.name], limits[each.name], self._place):
                 continue
             statement = each.statement(self._place)
             if each.name == graph.root and is_paused:
@@ -136,9 +154,9 @@ def leaves_first(rows: Mapping[str, Row], root: str) -> list[str]:
     return [*TopologicalSorter(above).static_order()][::-1]
 
 
-def _is_as_wanted(task: Task, row: Row, place: Place) -> bool:
+def _is_as_wanted(task: Task, row: Row, limits: Limits, place: Place) -> bool:
     """Whether a task is there as it should be, whether it is started or not."""
-    return shown_task(row, has_state=False) == wanted_task(task, place, is_started=False)
+    return shown_task(row, limits, has_state=False) == wanted_task(task, place, is_started=False)
 
 
 def _paused(comment: Property) -> Property:

@@ -1,26 +1,31 @@
 """What is there, as SHOW tells it, in the form in which what should be there is written too.
 
-Snowflake tells no task's time limits and policies here, so the comment has a digest of the whole statement that made
-it: a change in the project is always seen, one by hand where SHOW tells of it. Columns:
-https://docs.snowflake.com/en/sql-reference/sql/show-tasks
+The comment has a digest of the whole statement that made a task: a change in the project is always seen, one by hand
+where SHOW tells of it. Columns: https://docs.snowflake.com/en/sql-reference/sql/show-tasks ; time limits are told by
+https://docs.snowflake.com/en/sql-reference/sql/show-parameters , of one task at a time.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from firnflow.targets.snowflake.grammar import ParseError, parse, read_name, render, render_expression
 from firnflow.targets.snowflake.grammar.statements import Alter
-from firnflow.targets.snowflake.grammar.values import Code, Name
+from firnflow.targets.snowflake.grammar.values import Code, Name, Word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from firnflow.targets.snowflake.compile.place import Place
     from firnflow.targets.snowflake.compile.tasks import Task, TaskGraph
 
 STARTED = "started"
+Limits: TypeAlias = Mapping[str, Any]
+"""Parameter → its value, of those that a task sets itself."""
+LIMITS = {"time limit, ms": "USER_TASK_TIMEOUT_MS", "suspended after failures": "SUSPEND_TASK_AFTER_NUM_FAILURES"}
+_OVERLAPPING = (Word("ALLOW_ALL_OVERLAP"), Word("ALLOW_CHILD_OVERLAP"))
 PAUSED = " paused"
 """At the end of a root task's comment: `firnflow pause` has suspended it."""
 
@@ -43,6 +48,9 @@ def wanted_task(task: Task, place: Place, *, is_started: bool) -> str:
             "schedule": settings.get("SCHEDULE"),
             "config": _canonical(config.text) if isinstance(config, Code) else "",
             "after": ", ".join(sorted(task.after)),
+            "finalizes": _last(settings.get("FINALIZE")),
+            "overlap": "allowed" if settings.get("OVERLAP_POLICY") in _OVERLAPPING else "",
+            **{name: str(settings[key]) for name, key in LIMITS.items() if key in settings},
             "when": condition,
             "as": task.body,
             "state": STARTED if is_started else "",
@@ -50,14 +58,28 @@ def wanted_task(task: Task, place: Place, *, is_started: bool) -> str:
     )
 
 
-def shown_text(rows: Iterable[Mapping[str, Any]], graph_has_schedule: bool, root: str) -> str:
-    """Return the rows of SHOW TASKS as the same text. Of a root without a schedule the state says nothing."""
+def shown_text(
+    rows: Iterable[Mapping[str, Any]], limits: Mapping[str, Limits], graph_has_schedule: bool, root: str
+) -> str:
+    """Return the rows of SHOW TASKS as the same text. Of a root without a schedule the state says nothing.
+
+    Args:
+        rows: of the tasks.
+        limits: task → its own time limits.
+        graph_has_schedule: whether the root has one.
+        root: the name of the root.
+    """
     return _joined(
-        {str(row["name"]): shown_task(row, has_state=row["name"] != root or graph_has_schedule) for row in rows}
+        {
+            str(row["name"]): shown_task(
+                row, limits.get(row["name"], {}), has_state=row["name"] != root or graph_has_schedule
+            )
+            for row in rows
+        }
     )
 
 
-def shown_task(row: Mapping[str, Any], *, has_state: bool) -> str:
+def shown_task(row: Mapping[str, Any], limits: Limits, *, has_state: bool) -> str:
     """Return a row of SHOW TASKS as text. A root that was paused counts as started: it is as it should be."""
     comment = str(row.get("comment") or "")
     state = STARTED if comment.endswith(PAUSED) else str(row.get("state") or "").lower()
@@ -68,6 +90,9 @@ def shown_task(row: Mapping[str, Any], *, has_state: bool) -> str:
             "schedule": row.get("schedule"),
             "config": _canonical(str(row.get("config") or "")),
             "after": ", ".join(sorted(predecessors(row))),
+            "finalizes": _own_name(str(_json(row.get("task_relations")).get("FinalizedRootTask") or "")),
+            "overlap": "allowed" if str(row.get("allow_overlapping_execution")).lower() == "true" else "",
+            **{name: limits[key] for name, key in LIMITS.items() if key in limits},
             "when": _condition(str(row.get("condition") or "")),
             "as": str(row.get("definition") or "").strip(),
             "state": state if has_state else "",
@@ -96,6 +121,17 @@ def predecessors(row: Mapping[str, Any]) -> list[str]:
     value = row.get("predecessors")
     found = json.loads(value) if isinstance(value, str) and value.strip() else value or []
     return [_own_name(str(each)) for each in found]
+
+
+def own_limits(rows: Iterable[Mapping[str, Any]]) -> Limits:
+    """Return what a task itself sets of its limits, by the rows of SHOW PARAMETERS."""
+    return {row["key"]: row["value"] for row in rows if row["key"] in LIMITS.values() and row["level"] == "TASK"}
+
+
+def _json(value: object) -> dict[str, Any]:
+    """Return an object that SHOW tells as JSON; an empty one where it tells none."""
+    found = json.loads(value) if isinstance(value, str) and value.strip() else value
+    return found if isinstance(found, dict) else {}
 
 
 def _own_name(text: str) -> str:
