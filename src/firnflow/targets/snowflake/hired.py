@@ -20,6 +20,7 @@ from firnflow.targets.snowflake.compile.jobs import Jobs
 from firnflow.targets.snowflake.compile.payload import payload_of
 from firnflow.targets.snowflake.compile.place import place_of
 from firnflow.targets.snowflake.containers import cancel, containers, lines
+from firnflow.targets.snowflake.grammar import render_name
 from firnflow.targets.snowflake.grammar.values import Constant
 from firnflow.targets.snowflake.objects import Files, Stage
 
@@ -87,9 +88,9 @@ class Hired:
         """
         from snowflake.snowpark import Session
 
-        job = self._job(element)
+        job, before = self._job(element)
         done = threading.Event()
-        follower = threading.Thread(target=self._follow, args=(element, done), daemon=True)
+        follower = threading.Thread(target=self._follow, args=(element, before, done), daemon=True)
         with Session.builder.configs({"connection": self._connect()}).create() as session:
             follower.start()
             try:
@@ -104,8 +105,11 @@ class Hired:
                 follower.join(10 * _LOOK)
         return None if answer["code"] == 0 else str(answer["error"])
 
-    def _job(self, element: int | None) -> dict[str, Any]:
-        """Return what the job is called with, its code being on the stage. Retries are the orchestrator's business."""
+    def _job(self, element: int | None) -> tuple[dict[str, Any], set[str]]:
+        """Return what the job is called with, its code being on the stage, and the names of jobs before it.
+
+        Retries are the orchestrator's business.
+        """
         payload = payload_of(self._project, {self._graph.pipeline: self._graph.model_dump_json(indent=1)})
         account = Account(self._connect)
         with contextlib.closing(account):
@@ -113,20 +117,25 @@ class Hired:
             if files.found() != files.text:
                 Stage(account, self._place).put()
                 files.put()
+            before = {each.name.last for each in own(account, self._place, self._run, self._task, element)}
         options = self._graph.tasks[self._task].options.model_copy(update={"retries": 0})
         call = Jobs(self._project, self._place, payload.digest).call(self._graph, self._task, options, element=element)
         (said,) = (each.value for each in call.arguments if isinstance(each, Constant))
-        return {**json.loads(str(said)), "run": self._run, "values": {}}
+        return {**json.loads(str(said)), "run": self._run, "values": {}}, before
 
-    def _follow(self, element: int | None, done: threading.Event) -> None:
-        """Show what the container says, until it has ended."""
-        account, shown = Account(self._connect), 0
+    def _follow(self, element: int | None, before: set[str], done: threading.Event) -> None:
+        """Show what the container says, until it has ended; those before it have said theirs."""
+        account, name, shown = Account(self._connect), "", 0
         with contextlib.closing(account):
             is_last = False
             while not is_last:
                 is_last = done.wait(_LOOK)
                 with contextlib.suppress(StoreError):  # what cannot be shown now may be later, or is in the job's log
-                    for container in own(account, self._place, self._run, self._task, element)[-1:]:
+                    jobs = own(account, self._place, self._run, self._task, element)
+                    for container in [each for each in jobs if each.name.last not in before][-1:]:
+                        if container.name.last != name:
+                            name, shown = container.name.last, 0
+                            self._show(f"In job {render_name(container.name)}")
                         said = lines(account, container)
                         for line in said[shown:]:
                             self._show(line.message)
