@@ -207,3 +207,17 @@ def test_an_asof_join_keeps_each_row_with_the_last_before_it(sql):
     assert sql(joined.format("<"))[0] == (1, 1, 2, "a")
     assert "syntax error" in str(sql.refused(joined.format("=")))
     assert sql("SELECT DATEADD(MICROSECOND, -'5', '2024-01-01'::TIMESTAMP_NTZ)")[0][0].microsecond == 999_995
+
+
+def test_rows_have_one_hash_in_any_order_and_are_counted_as_they_are(sql):
+    sql("CREATE TABLE a AS SELECT 1 AS x, 'p' AS y UNION ALL SELECT 2, NULL")
+    sql("CREATE TABLE b AS SELECT 2 AS x, NULL AS y UNION ALL SELECT 1, 'p'")
+    one, other = (sql(f"SELECT HASH_AGG(1, x, y), HASH_AGG(2, x, y) FROM {name}")[0] for name in "ab")
+    assert one == other
+    assert one[0] != one[1]
+    assert sql("SELECT HASH_AGG(x) FROM a WHERE x > 5") == [(0,)]
+    assert "HASH_AGG of *" in str(sql.refused("SELECT HASH_AGG(*) FROM a"))
+    sql("DELETE FROM a WHERE x = 1")
+    assert sql("SELECT HASH_AGG(1, x, y) FROM a") != [one[:1]]
+    assert [row["rows"] for row in sql.maps("SHOW TABLES")] == [1, 2]
+    assert sql("SELECT ARRAY_GENERATE_RANGE(0, ARRAY_SIZE(PARSE_JSON('[7, 8]')))")[0][0].replace(" ", "") == "[0,1]"

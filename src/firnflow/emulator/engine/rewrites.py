@@ -36,6 +36,7 @@ def as_meant(tree: Any) -> Any:
     _without_parentheses(tree)
     _exact_sums(tree)
     _hashed_rows(tree)
+    _whole_ranges(tree)
     _formatted(tree)
     asof.as_duckdb(tree)
     _negated(tree)
@@ -135,6 +136,19 @@ def _negated(tree: Any) -> None:
     for node in tree.find_all(exp.Neg):
         if node.this.is_string and re.fullmatch(r"\d+(\.\d+)?", node.this.name):
             node.set("this", exp.Literal.number(node.this.name))
+
+
+def _whole_ranges(tree: Any) -> None:
+    """Let ARRAY_GENERATE_RANGE count by any whole numbers: DuckDB's knows none of the sizes of arrays.
+
+    https://docs.snowflake.com/en/sql-reference/functions/array_generate_range
+    """
+    from sqlglot import exp
+
+    for node in list(tree.find_all(exp.GenerateSeries)):
+        for at in ("start", "end", "step"):
+            if node.args.get(at) is not None:
+                node.set(at, exp.cast(node.args[at], "bigint"))
 
 
 def _formatted(tree: Any) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from firnflow.emulator.account import Account
 
 LOOPBACK = "127.0.0.1"
+
+
+_DEEP = 20_000
+"""How deep trees of statements may be: Snowflake reads longer expressions than Python's thousand calls can."""
+_STACK = 256 * 2**20  # bytes of each thread, which are taken as they are used
 
 
 def serve(port: int, data: Path | None, ready: Callable[[int], None], idle: float) -> None:
@@ -50,6 +56,8 @@ def serve(port: int, data: Path | None, ready: Callable[[int], None], idle: floa
         account = _opened(folder, idle)
         account.port = listening.getsockname()[1]
         with contextlib.closing(listening), contextlib.closing(account):
+            sys.setrecursionlimit(_DEEP)
+            threading.stack_size(_STACK)
             config = uvicorn.Config(app_of(account), log_level="warning", timeout_graceful_shutdown=2, lifespan="off")
             _until_stopped(uvicorn.Server(config), listening, ready)
     finally:

@@ -1,4 +1,4 @@
-"""Ibis's backend for Snowflake, whose divisions, means and quantiles keep all their digits.
+"""Ibis's backend for Snowflake, whose divisions, means and quantiles keep all their digits, and which knows more.
 
 Of NUMBERs `/`, AVG, MEDIAN and PERCENTILE_CONT give a NUMBER with a few digits behind the point, while Ibis promises a
 double, as DuckDB gives: https://docs.snowflake.com/en/sql-reference/operators-arithmetic
@@ -11,6 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import ibis.expr.datatypes as types
+import ibis.expr.operations as ops
 import ibis.expr.schema as sch
 import sqlglot.expressions as sge
 from ibis.backends.snowflake import Backend
@@ -21,9 +22,16 @@ if TYPE_CHECKING:
 
 
 class Compiler(SnowflakeCompiler):  # type: ignore[misc]
-    """Ibis's compiler, but for what would lose digits; a method is named after the operation that it compiles."""
+    """Ibis's compiler, for what loses digits, or is not there; each method has the name of what it compiles."""
 
     SIMPLE_OPS: ClassVar[dict[Any, str]] = {}  # else Ibis would put its own in the place of these again
+
+    UNSUPPORTED_OPS = tuple(op for op in SnowflakeCompiler.UNSUPPORTED_OPS if op is not ops.IntervalMultiply)
+
+    def visit_IntervalMultiply(self, op: Any, *, left: Any, right: Any) -> Any:
+        known = isinstance(op.left, ops.Literal)
+        once = sge.convert(int(op.left.value)) if known else self.cast(left.this, types.int64)
+        return sge.Interval(this=self.binop(sge.Mul, once, right), unit=left.unit)
 
     def visit_Divide(self, op: Any, *, left: Any, right: Any) -> Any:
         return self.binop(sge.Div, self._double(op, left), right)
