@@ -17,3 +17,14 @@ def test_where_runs_and_models_are_told_their_objects_may_be_made(project, monke
     assert asked("snowflake") - asked("none") == {"CREATE EXPERIMENT", "CREATE MODEL"}
     featured = {f"CREATE {kind}" for kind in ("DYNAMIC TABLE", "TABLE", "TAG", "VIEW")}
     assert asked("none", "snowflake") - asked("none") == featured
+
+
+def test_what_is_kept_there_may_be_made_there(project, monkeypatch):
+    def asked(**stores):
+        for name, value in {"state": "postgresql://db/state", "warehouse": "duckdb", **stores}.items():
+            monkeypatch.setenv(f"FIRNFLOW_{name.upper()}", value)
+        made = project()
+        return {str(need) for need in needs_of(made, place_of(made))}
+
+    assert asked(state="snowflake") - asked() == {"CREATE SCHEMA on database ML"}
+    assert asked(warehouse="snowflake") - asked() == {f"CREATE {kind} on schema ML.PROD" for kind in ("TABLE", "VIEW")}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from firnflow.errors import ConfigError
 from firnflow.models.tracking import backend_of
+from firnflow.project.account_url import SCHEME
 from firnflow.targets.snowflake.compile.place import Place, parsed, pool_name, where
 from firnflow.targets.snowflake.grammar.values import Name
 from firnflow.targets.snowflake.grants import Need
@@ -32,6 +33,7 @@ def needs_of(project: Project, place: Place) -> list[Need]:
         *(Need("USAGE", "SCHEMA", Name(each)) for each in schemas),
         *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in ("TASK", "STAGE", "PROCEDURE", "SERVICE")),
         *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in _shown(project.settings)),
+        *([Need("CREATE SCHEMA", "DATABASE", Name((place.database,)))] if _has_state(project.settings) else []),
         Need("USAGE", "WAREHOUSE", place.warehouse),
         Need("EXECUTE TASK", "ACCOUNT", None),
         *([Need("CREATE COMPUTE POOL", "ACCOUNT", None)] if made else []),
@@ -43,10 +45,16 @@ def needs_of(project: Project, place: Place) -> list[Need]:
 
 
 def _shown(settings: Settings) -> tuple[str, ...]:
-    """Return the kinds of objects in which runs, models and features are shown, where Snowflake is told of them."""
+    """Return the kinds of objects that runs make there: values, named tables, and what shows runs, models, features."""
     told = ("EXPERIMENT", "MODEL") if backend_of(settings) == "snowflake" else ()
     made = ("DYNAMIC TABLE", "TABLE", "TAG", "VIEW") if settings.features == "snowflake" else ()
-    return (*told, *made)
+    tables = ("TABLE", "VIEW") if settings.warehouse == "snowflake" else ()
+    return (*told, *dict.fromkeys([*made, *tables]))
+
+
+def _has_state(settings: Settings) -> bool:
+    """Whether the state is there, in a schema that the first who needs it makes."""
+    return settings.state.reference.partition(":")[0] == SCHEME
 
 
 def _repositories(project: Project) -> list[Name]:
