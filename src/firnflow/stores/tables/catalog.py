@@ -1,4 +1,4 @@
-"""The catalog of the named tables: SQLite beside the state, or a schema of its own in the state's PostgreSQL."""
+"""The catalog of the named tables: SQLite beside the state, or in the state's PostgreSQL or Snowflake."""
 
 from __future__ import annotations
 
@@ -68,6 +68,11 @@ class Tables(TablesLike):
         properties = {"py-io-impl": IMPLEMENTATION, ROOT: self._root}
         catalog = _catalog(sql.SqlCatalog)(NAMESPACE, uri="sqlite://", **properties)
         catalog.engine = self._engine()
+        if self._is_in_account:
+            from firnflow.stores.state.snowflake import tables as hybrid
+
+            hybrid.make(catalog.engine, sql.SqlCatalogBaseTable.metadata)
+            return catalog
         with catalog.engine.begin() as connection:
             self._lock(connection)
             sql.SqlCatalogBaseTable.metadata.create_all(connection)
@@ -78,6 +83,8 @@ class Tables(TablesLike):
             return open_engine(f"sqlite:///{self.state.file.with_name(FILE)}")
         schema = self._schema
         engine = self.state.engine
+        if schema is None:
+            return engine
         with engine.begin() as connection:
             self._lock(connection)
             connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
@@ -88,8 +95,15 @@ class Tables(TablesLike):
         if self.state.file is None:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
 
+    @property
+    def _is_in_account(self) -> bool:
+        return bool(self.state.engine.dialect.name == "snowflake")
+
     @cached_property
-    def _schema(self) -> str:
+    def _schema(self) -> str | None:
+        """The schema of the catalog's own; None: it has none in Snowflake, where the state has one of its own."""
+        if self._is_in_account:
+            return None
         with self.state.engine.connect() as connection:
             own = str(connection.execute(sa.text("SELECT current_schema()")).scalar_one())
         return f"{NAMESPACE if own == 'public' else own}_tables"

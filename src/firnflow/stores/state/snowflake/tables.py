@@ -14,8 +14,6 @@ from firnflow.stores.snowflake.session import MISSING
 from firnflow.stores.state import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy.engine import Connection, Engine
 
 _own = sa.MetaData()
@@ -51,9 +49,7 @@ def create(engine: Engine, identity: str) -> None:
         engine: on the schema.
         identity: what the database is to be called in artifact stores.
     """
-    with engine.connect() as connection:
-        for statement in statements(engine):
-            connection.exec_driver_sql(statement)
+    make(engine, schema.metadata, _own)
     try:
         with engine.begin() as connection:  # the first row lets only one of several write the second
             connection.execute(version.insert().values(version_num=schema.REVISION))
@@ -62,11 +58,11 @@ def create(engine: Engine, identity: str) -> None:
         return
 
 
-def statements(engine: Engine) -> Iterator[str]:
-    """Yield what makes the schema's tables."""
-    for metadata in (schema.metadata, _own):
-        for table in metadata.sorted_tables:
-            yield _create(table, engine.dialect)
+def make(engine: Engine, *of: sa.MetaData) -> None:
+    """Make tables where there are none: as hybrid tables, which SQLAlchemy knows nothing of."""
+    with engine.connect() as connection:
+        for table in (table for metadata in of for table in metadata.sorted_tables):
+            connection.exec_driver_sql(statement(table, engine.dialect))
 
 
 def hold(connection: Connection, name: str) -> None:
@@ -75,8 +71,8 @@ def hold(connection: Connection, name: str) -> None:
         connection.execute(lock.insert().values(name=name, owner="", until=0.0))
 
 
-def _create(table: sa.Table, dialect: Any) -> str:
-    """Return CREATE HYBRID TABLE of a table."""
+def statement(table: sa.Table, dialect: Any) -> str:
+    """Return what makes a table."""
     quote = dialect.identifier_preparer.quote
 
     def names(columns: Any) -> str:
