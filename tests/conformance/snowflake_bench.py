@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from calling import firnflow
 from outcome import Outcome, outcome
+from small_examples import EXAMPLES, SMALL
 
 from firnflow.project import load_settings
 from firnflow.targets.operate import Order, TargetRun
@@ -46,18 +48,18 @@ folder = "."
 folder = "."
 """
 EMULATED = """
-state = "sqlite:///{folder}/state.db"
-artifacts = "{folder}/artifacts"
+state = "sqlite:///{folder}/{schema}.db"
+artifacts = "{folder}/{schema}"
 
 [environments.prod.snowflake]
 connection = "emulator"
 database = "conformance"
-schema = "suite"
+schema = "{schema}"
 warehouse = "wh"
 image = "/conformance/suite/images/suite:1"
 pool = "all"
-pools.all = {{ name = "conformance", family = "CPU_X64_S", max_nodes = 4 }}
-variables = {{ FIRNFLOW_STATE = "sqlite:///{folder}/state.db", FIRNFLOW_ARTIFACTS = "{folder}/artifacts" }}
+pools.all = {{ name = "conformance_{schema}", family = "CPU_X64_S", max_nodes = 4 }}
+variables = {{ FIRNFLOW_STATE = "sqlite:///{folder}/{schema}.db", FIRNFLOW_ARTIFACTS = "{folder}/{schema}" }}
 """
 LOGIN = """[emulator]
 protocol = "http"
@@ -68,7 +70,7 @@ user = "EMULATOR"
 password = "x"
 """
 MADE = (
-    *("DATABASE conformance", "SCHEMA conformance.suite", "WAREHOUSE wh"),
+    *("DATABASE conformance", "SCHEMA conformance.suite", "SCHEMA conformance.churn", "WAREHOUSE wh"),
     "IMAGE REPOSITORY conformance.suite.images",
 )
 LONG = 240.0
@@ -141,9 +143,9 @@ def emulated(folder: Path, pipelines: list[str]) -> Iterator[Bench]:
             account = Account(lambda: snowflake.connect(protocol="http", password="x", **where))
             for each in MADE:
                 account.query(f"CREATE {each}")
-            root = _project(folder, pipelines, EMULATED.format(folder=folder))
+            root = _project(folder, pipelines, EMULATED.format(folder=folder, schema="suite"))
             variables = {"SNOWFLAKE_HOME": str(login.parent)}
-            bench = Bench(root, variables, f"sqlite:///{folder}/state.db", folder / "marks", account)
+            bench = Bench(root, variables, f"sqlite:///{folder}/suite.db", folder / "marks", account)
             bench.call("apply", "--yes")
             yield bench
         finally:
@@ -167,6 +169,22 @@ def real(folder: Path, pipelines: list[str]) -> Iterator[Bench]:
             yield bench
         finally:
             bench.call("destroy", "--yes")
+
+
+def example(bench: Bench, name: str) -> Bench:
+    """Return an example beside a bench, deployed: its pipelines are unchanged, its settings make it small."""
+    folder = bench.root.parent
+    root = folder / name
+    hidden = shutil.ignore_patterns(".firnflow", "tests", "__pycache__", "data")
+    shutil.copytree(EXAMPLES / name, root, ignore=hidden)
+    settings = root / "firnflow.toml"
+    more = EMULATED.format(folder=folder, schema=name)
+    small = f'[environments.small]\ninherits = "local"\n{SMALL[name]}'
+    prod = f'[environments.prod]\ninherits = "small"\norchestrator = "snowflake"\ntracking = "none"\n{more}'
+    settings.write_text(f"{settings.read_text()}\n{small}\n{prod}")
+    found = Bench(root, bench.variables, f"sqlite:///{folder}/{name}.db", bench.marks, bench.account)
+    found.call("apply", "--yes")
+    return found
 
 
 def _project(folder: Path, pipelines: list[str], more: str) -> Path:

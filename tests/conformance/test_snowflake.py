@@ -10,8 +10,11 @@ import re
 
 import cases
 import pytest
-from outcome import differences
-from snowflake_bench import emulated, real
+from calling import firnflow
+from outcome import differences, outcome
+from snowflake_bench import emulated, example, real
+
+from firnflow.targets.operate import Order
 
 pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(600)]
 CHOSEN = cases.that("snowflake")
@@ -49,10 +52,29 @@ def test_a_table_that_is_published_starts_who_waits_for_it(bench):
     assert bench.outcome("reading").states["count"] == "succeeded"
 
 
+def test_an_example_gives_the_same_digests_as_here(bench):
+    """Branch, finalizer and promotion among them; the id is the same, as it stands in tables that are appended to."""
+    if bench.account is None:
+        pytest.skip("an account has the image of the suite, not that of an example")
+    for name in [*bench.runs]:
+        bench.ended(name)
+    churn = example(bench, "churn")
+    there = churn.runs["churn"] = churn.operator.start(Order("churn", "same"))
+    firnflow(churn.root, "run", "churn", "--env", "small", "--id", there.id, "--no-cache")
+    right = outcome(f"sqlite:///{churn.root}/.firnflow/state.db", there.id)
+    assert churn.ended("churn").status == "succeeded"
+    found = churn.outcome("churn")
+    assert (found.status, found.states, found.digests) == (right.status, right.states, right.digests)
+    assert {"promote", "gate", "train"} <= right.digests.keys()
+
+
 def test_firnflow_steers_it(bench):
     """A failed run is told as here; a backfill runs what is missing, once."""
-    assert "1 failed" in bench.call("run", "failing", "--id", "steered", "--timeout", "4m", code=1)
-    log = bench.call("logs", "failing.steered", "broken")
+    failed = bench.ended("a failure").id
+    assert {"run": failed, "status": "failed"}.items() <= json.loads(bench.call("runs", "-p", "failing", "--json"))[
+        0
+    ].items()
+    log = bench.call("logs", failed, "broken")
     assert re.search(r'File ".*flows\.py", line \d+, in broken', log)
     assert "ValueError: no luck with 1" in log
     days = ("nightly", "--from", "2026-01-02", "--to", "2026-01-03")

@@ -12,7 +12,7 @@ from firnflow.errors import ConfigError, UsageError
 from firnflow.targets.snowflake.compile.jobs import Jobs
 from firnflow.targets.snowflake.compile.place import place_of
 from firnflow.targets.snowflake.compile.schedule import as_waiting, told
-from firnflow.targets.snowflake.compile.tasks import compile_graph
+from firnflow.targets.snowflake.compile.tasks import as_config, compile_graph
 from firnflow.targets.snowflake.grammar import parse, render, render_expression
 from firnflow.targets.snowflake.grammar import values as v
 
@@ -120,6 +120,8 @@ def test_the_root_has_schedule_and_parameters(compiled):
     assert root["OVERLAP_POLICY"] == v.Word("ALLOW_ALL_OVERLAP")
     root = {each.name: each.value for each in compiled(asked, {"x": 3, "name": "it's"}).tasks[0].settings}
     assert root["CONFIG"] == v.Code('{"name": "it\'s", "x": 3}')
+    given = {"sections": {"b": [1], "a": 2}, "rows": [{"z": 1}], "plain": [1, None]}
+    assert as_config(given) == {"sections": '{"b": [1], "a": 2}', "rows": '[{"z": 1}]', "plain": [1, None]}
     assert "SCHEDULE" not in root
     assert root["OVERLAP_POLICY"] == v.Word("NO_OVERLAP")
 

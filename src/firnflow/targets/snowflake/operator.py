@@ -18,6 +18,7 @@ from firnflow.targets.snowflake import containers
 from firnflow.targets.snowflake.account import Account, CutError, is_passing
 from firnflow.targets.snowflake.beside.procedure import CONFIG, run_id
 from firnflow.targets.snowflake.compile.place import GRAPH, place_of
+from firnflow.targets.snowflake.compile.tasks import as_config
 from firnflow.targets.snowflake.grammar import render_name
 from firnflow.targets.snowflake.grammar.statements import Alter, ExecuteTask, Select
 from firnflow.targets.snowflake.grammar.values import Call, Constant, Name, Property
@@ -102,7 +103,7 @@ class SnowflakeOperator:
         if (there := self._named(order.pipeline, name)) is not None:
             raise RunConflictError(f"there is a run {run_id(order.pipeline, there.native)} already")
         partition = {PARTITION: order.partition} if order.partition is not None else {}
-        return self._begin(order.pipeline, name, {**order.params, **partition})
+        return self._begin(order.pipeline, name, {**as_config(order.params), **partition})
 
     @_understood
     def find(self, pipeline: str, run: str) -> TargetRun | None:

@@ -139,7 +139,7 @@ def _root(graph: Graph, place: Place, defaults: dict[str, Any]) -> Task:
     settings: dict[str, Value] = {
         "WAREHOUSE": place.warehouse,
         **({"SCHEDULE": schedule} if schedule is not None else {}),
-        **({"CONFIG": Code(json.dumps(defaults, sort_keys=True, ensure_ascii=False))} if defaults else {}),
+        **({"CONFIG": Code(json.dumps(as_config(defaults), sort_keys=True, ensure_ascii=False))} if defaults else {}),
         "OVERLAP_POLICY": Word("ALLOW_ALL_OVERLAP" if is_overlapping(graph.schedule) else "NO_OVERLAP"),
         "SUSPEND_TASK_AFTER_NUM_FAILURES": 0,
     }
@@ -283,6 +283,15 @@ def _longest(options: Options, times: int | None) -> int:
     waits = sum(options.retry_delay * options.backoff**n for n in range(options.retries))
     seconds = START + (options.retries + 1) * options.timeout * times + waits
     return int(min(1000 * seconds, LONGEST_RUN))
+
+
+def as_config(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as a graph's config has them: sections as text, as Snowflake may sort what is in an object."""
+    return {name: json.dumps(value) if _has_object(value) else value for name, value in params.items()}
+
+
+def _has_object(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list | tuple) and any(map(_has_object, value)))
 
 
 def _properties(settings: dict[str, Value]) -> tuple[Property, ...]:
