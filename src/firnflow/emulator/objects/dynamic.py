@@ -18,19 +18,22 @@ from firnflow.emulator.objects import selects
 from firnflow.emulator.objects.columns import columns_of
 from firnflow.emulator.objects.show import comment, constant, created, name, owner, part
 from firnflow.emulator.objects.topics import Topic, body
-from firnflow.emulator.registry import statement
+from firnflow.emulator.reader import Reader
+from firnflow.emulator.registry import relation, statement
+from firnflow.emulator.result import Result, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from firnflow.emulator.catalog import FullName, Object
-    from firnflow.emulator.result import Result
     from firnflow.emulator.session import Session
     from firnflow.emulator.statement import Statement
 
 _LAG = re.compile(r"(\d+)\s*(second|minute|hour|day)s?", re.IGNORECASE)
 _UNITS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 _SHORTEST = 60
+_KEPT = 100
+"""Refreshes that are remembered."""
 
 
 def _check(session: Session, path: FullName, given: dict[str, Any]) -> None:
@@ -66,6 +69,7 @@ def refresh(session: Session, thing: Object, _: Any = None) -> Object:
     """Make the rows anew, with the rights of the owner, and return the table as it is then."""
     from sqlglot import exp
 
+    began = time.time()
     query = trees.parsed(thing.body["AS"])
     selects.headed(query)
     with _as_owner(session, thing):
@@ -76,7 +80,34 @@ def refresh(session: Session, thing: Object, _: Any = None) -> Object:
                 exp.Subquery(this=made, alias=exp.TableAlias(this=exp.to_identifier("made"), columns=names))
             )
         session.engine.run(exp.Create(this=trees.table(thing.path), kind="TABLE", replace=True, expression=made))
-    return (session.account.catalog.get(thing.kind, thing.path) or thing).changed(refreshed=time.time())
+    held = session.account.catalog.get(thing.kind, thing.path) or thing
+    refreshes = [*held.body.get("refreshes", []), [began, time.time()]][-_KEPT:]
+    return held.changed(refreshed=time.time(), refreshes=refreshes)
+
+
+@relation("DYNAMIC_TABLE_REFRESH_HISTORY")
+def _history(session: Session, *, name: str | None = None, result_limit: int = 100) -> Result:
+    """Return the refreshes of dynamic tables, the newest first.
+
+    https://docs.snowflake.com/en/sql-reference/functions/dynamic_table_refresh_history
+    """
+    texts = ("name", "schema_name", "database_name", "state", "refresh_action", "refresh_trigger")
+    head = [*((each.upper(), "text") for each in texts)]
+    head += [(f"REFRESH_{when}_TIME", "timestamp_ltz") for when in ("START", "END")]
+    made = [
+        (
+            *thing.path[::-1],
+            "SUCCEEDED",
+            "FULL",
+            "SCHEDULED",
+            *(dt.datetime.fromtimestamp(at, dt.UTC) for at in refresh),
+        )
+        for thing in session.account.catalog.all("DYNAMIC TABLE")
+        if session.account.access.sees(session.roles, thing.kind, thing.path)
+        if name is None or Reader(name).name()[-1] == thing.name
+        for refresh in thing.body.get("refreshes", [])
+    ]
+    return rows(head, sorted(made, key=lambda row: str(row[-1]), reverse=True)[:result_limit])
 
 
 @contextlib.contextmanager

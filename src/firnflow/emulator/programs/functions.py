@@ -227,7 +227,7 @@ class _Applied:
         return handlers.named(self._thing.body)
 
     def _started(self) -> socket.socket:
-        self._folder = tempfile.TemporaryDirectory(prefix="firnflow-function-")
+        self._folder = tempfile.TemporaryDirectory(prefix="firnflow-function-", ignore_cleanup_errors=True)
         folder, said = Path(self._folder.name), self._thing.body
         handlers.put_code(self._session, said, folder)
         module, handler = self._handler
@@ -250,6 +250,6 @@ class _Applied:
         if self._control is not None:
             self._control.close()
         if self._call is not None:
-            self._call.end()
+            handlers.ended(self._call)
         if self._folder is not None:
             self._folder.cleanup()

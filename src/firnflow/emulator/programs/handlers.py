@@ -9,6 +9,7 @@ import contextlib
 import json
 import shutil
 import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _MODULE = "_firnflow_procedure"
 _LOOK = 0.05
+_GRACE = 2.0
 
 
 def check_packages(packages: Sequence[str]) -> None:
@@ -104,6 +106,14 @@ def accepted(listening: socket.socket, call: Call, folder: Path) -> socket.socke
             return control
         if call.wait(0):
             raise RuntimeError(f"{HANDLER}\n{_answer(folder).get('error', 'the handler was killed')}")
+
+
+def ended(call: Call) -> None:
+    """End a call whose rows are all done: it does so by itself, or is killed after some seconds."""
+    until = time.monotonic() + _GRACE
+    while not call.wait(_LOOK) and time.monotonic() < until:
+        pass
+    call.end()
 
 
 def put_code(session: Session, body: dict[str, Any], folder: Path) -> None:
