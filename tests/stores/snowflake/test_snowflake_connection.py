@@ -77,6 +77,17 @@ def test_a_token_without_a_host_is_of_no_container(settings, connector, tmp_path
     assert connector.asked["connection_name"] == "shop"
 
 
+def test_without_a_name_it_is_the_default_connection(settings, connector, tmp_path, monkeypatch):
+    settings.snowflake = settings.snowflake.model_copy(update={"connection": None})
+    config = SimpleNamespace(CONFIG_MANAGER={"default_connection_name": "mine"})
+    monkeypatch.setitem(sys.modules, "snowflake.connector.config_manager", config)
+    connection.connect(settings, tmp_path)
+    assert connector.asked["connection_name"] == "mine"
+    connector.fails = connector.Error("Invalid connection_name 'mine', known ones are []")
+    with pytest.raises(ConfigError, match=r"connection = 'mine': .*Mend: \[mine\] with account, user"):
+        connection.connect(settings, tmp_path)
+
+
 def test_what_fails_says_where_it_is_mended(settings, connector, tmp_path, monkeypatch):
     connector.fails = connector.operational("no route\nmore")
     with pytest.raises(StoreError, match=r"cannot be reached: no route\. Mend: see account"):

@@ -63,15 +63,16 @@ def connect_to(section: Snowflake, place: str, **options: Any) -> tuple[Any, lis
     except ImportError:
         raise MissingExtraError("snowflake-connector-python", "snowflake") from None
     logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # what goes wrong is said by errors
+    name = ""
     try:
         if (token := _container_token()) is not None:
             return snowflake.connect(**{**_from_container(token), **_PATIENCE, **_place(section), **options}), []
-        named = {"connection_name": section.connection} if section.connection is not None else {}
+        name = section.connection or _default()
         role = {"role": section.role} if section.role is not None else {}
-        connection = snowflake.connect(**named, **role, **_place(section), **_PATIENCE, **options)
+        connection = snowflake.connect(connection_name=name, **role, **_place(section), **_PATIENCE, **options)
     except (snowflake.Error, OSError, KeyError, ValueError, TypeError) as error:
-        raise _told(section.connection, place, error) from error
-    return connection, _warnings(connection, section.connection or "default")
+        raise _told(name, place, error) from error
+    return connection, _warnings(connection, name)
 
 
 def where(settings: Settings, root: Path) -> str:
@@ -83,6 +84,13 @@ def _place(section: Snowflake) -> dict[str, Any]:
     """Return what a session begins in."""
     given = {"database": section.database, "schema": section.schema_, "warehouse": section.warehouse}
     return {key: name for key, name in given.items() if name is not None}
+
+
+def _default() -> str:
+    """Return which connection is the default: the connector looks for it only where it is asked for nothing else."""
+    from snowflake.connector.config_manager import CONFIG_MANAGER
+
+    return str(CONFIG_MANAGER["default_connection_name"])
 
 
 def _container_token() -> str | None:
@@ -105,7 +113,7 @@ def _warnings(connection: Any, name: str) -> list[str]:
     return [f"connection {name!r} logs in by a password; a key pair is safer: private_key_file in connections.toml"]
 
 
-def _told(name: str | None, place: str, error: Exception) -> Exception:
+def _told(name: str, place: str, error: Exception) -> Exception:
     """Return what has gone wrong as ours."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     with contextlib.suppress(ImportError):
@@ -113,6 +121,9 @@ def _told(name: str | None, place: str, error: Exception) -> Exception:
 
         if isinstance(error, OperationalError):
             return StoreError(f"Snowflake cannot be reached: {text}. Mend: see account, host and network, then again")
-    if "connection" in text.lower() and name is not None and name in text:
-        return ConfigError(f"{place}: connection = {name!r}: {text}. Mend: [{name}] in Snowflake's connections.toml")
+    if "connection_name" in text and name in text:
+        return ConfigError(
+            f"{place}: connection = {name!r}: {text}. Mend: [{name}] with account, user and private_key_file in "
+            "~/.snowflake/connections.toml, or connection = the name of one that is there"
+        )
     return StoreError(f"Snowflake does not let us in: {text}. Mend: user, key and role of connection {name!r}")
