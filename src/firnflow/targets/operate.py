@@ -80,6 +80,7 @@ class TargetTask:
         attempt: the number of its newest attempt, from 1.
         seconds: how long that attempt took, or takes.
         again_in: seconds until it is tried again, where it waits for that.
+        is_shared: whether it is one job with other tasks: the target knows how that stands, the state how each does.
     """
 
     task: str
@@ -89,6 +90,7 @@ class TargetTask:
     attempt: int
     seconds: float
     again_in: float | None = None
+    is_shared: bool = False
 
     @property
     def name(self) -> str:

@@ -7,13 +7,15 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from firnflow.cli._elsewhere._follow import Follower
 from firnflow.errors import NotFoundError, RunConflictError, TargetError, UsageError
 from firnflow.project import load_project
 from firnflow.status import TaskStatus
-from firnflow.stores.state import State
+from firnflow.stores.state import Attempt, State
 from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
 from firnflow.targets.operate import QUEUED, Order, TargetTask
@@ -87,6 +89,25 @@ def test_tasks_that_have_not_run_wait_or_were_passed_over_and_older_attempts_cou
         "c": TaskStatus.SKIPPED,
     }
     assert places_in("CALL F(1)") == ()
+
+
+def test_a_job_of_several_tasks_stands_for_each_and_what_is_done_of_it_the_state_says():
+    text = call("a+b+c", steps=[{"task": name} for name in "abc"])
+    (run,) = (each.as_target_run(NOW) for each in runs_of("p", "P", [ROOT], [], NOW))
+    rows = [ran("P$A", "FAILED", text=text), ROOT]
+    found = tasks_of(rows, [text, call("d")], run, NOW)
+    assert [(each.task, each.is_shared) for each in found] == [("a", True), ("b", True), ("c", True), ("d", False)]
+    events = []
+    errors = {"type": "ValueError", "message": "no"}
+    attempts = [
+        Attempt(task="a", number=1, status=TaskStatus.SUCCEEDED),
+        Attempt(task="b", number=1, status=TaskStatus.FAILED, error=errors),
+    ]
+    record = SimpleNamespace(id=run.id)
+    site = SimpleNamespace(record=lambda _: record, state=SimpleNamespace(attempts=lambda _: attempts))
+    Follower(site, run, SimpleNamespace(finalizer=None), [events.append])._compare(found)
+    told = {each.task: each.data["state"] for each in events if each.kind == "task_finished"}
+    assert told == {"a": "succeeded", "b": "failed", "c": "upstream_failed"}
 
 
 # -- on the emulator --------------------------------------------------------------------------------------------------

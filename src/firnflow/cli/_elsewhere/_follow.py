@@ -135,10 +135,13 @@ class Follower:
     def _status(self, task: TargetTask) -> TaskStatus:
         """Return how a task ended; what it was spared, by an earlier run or a branch, the state knows best."""
         attempt = self._attempts.get((task.task, task.element))
+        if attempt is None and task.is_shared and task.status == TaskStatus.FAILED:
+            return TaskStatus.UPSTREAM_FAILED  # of the job something before it has failed
         if attempt is None or attempt.status not in {*COMMITTED, TaskStatus.SKIPPED}:
             return task.status
         # the target lets the finalizer of a failed run fail
-        return attempt.status if task.status == TaskStatus.SUCCEEDED or task.task == FINALIZER else task.status
+        is_known = task.status == TaskStatus.SUCCEEDED or task.task == FINALIZER or task.is_shared
+        return attempt.status if is_known else task.status
 
     def _error(self, task: TargetTask) -> dict[str, Any]:
         attempt = self._attempts.get((task.task, task.element))

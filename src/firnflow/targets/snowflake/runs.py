@@ -186,9 +186,10 @@ def tasks_of(rows: Sequence[Ran], texts: Iterable[str], run: TargetRun, now: flo
         began = row.began if row.began is not None else row.ended or now
         seconds = max(0.0, (row.ended or now) - began)
         standing = TaskStatus.WAITING if is_again else status
-        for place in places_in(row.text):
+        places = places_in(row.text)
+        for place in places:
             found[place.path, place.element] = TargetTask(
-                place.path, place.element, place.label, standing, times, seconds
+                place.path, place.element, place.label, standing, times, seconds, is_shared=len(places) > 1
             )
     left = TaskStatus.SKIPPED if run.status == RunStatus.SUCCEEDED else TaskStatus.UPSTREAM_FAILED
     for place in (each for text in texts for each in places_in(text)):
