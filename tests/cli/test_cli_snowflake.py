@@ -69,7 +69,8 @@ def test_what_does_not_suit_snowflake_is_said_when_planning(written, monkeypatch
 
 
 def test_the_script_of_grants_needs_nobody_to_answer(written):
-    called = written(PROD).call("plan", "--env", "prod", "--grants")
+    text = PROD.replace('state = "env:STATE_URL"', 'state = "snowflake"').replace("FIRNFLOW_STATE", "OTHER")
+    called = written(text).call("plan", "--env", "prod", "--grants")
     assert (called.code, called.out.splitlines()[0]) == (0, "CREATE ROLE IF NOT EXISTS FIRNFLOW_PROD;"), called.err
     assert "GRANT READ ON IMAGE REPOSITORY ML.PROD.IMAGES TO ROLE FIRNFLOW_PROD;" in called.out
     assert "GRANT READ ON SECRET ML.PROD.STATE_URL TO ROLE FIRNFLOW_PROD;" in called.out

@@ -8,23 +8,30 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from firnflow.project import Settings
     from firnflow.stores.state.deployments import Deployments
     from firnflow.targets.base import Target
     from firnflow.targets.plan import Plan
 
 
-def opened(environment: str | None) -> tuple[Target, Deployments]:
-    """Return the target of an environment, and what is deployed there. Its state is made where there is none."""
+def target_in(environment: str | None) -> tuple[Target, Settings]:
+    """Return the target of an environment, and its settings; nothing is asked or made there."""
     from firnflow.cli import _project
     from firnflow.cli._print import stdout_is_data
-    from firnflow.stores.state import State
-    from firnflow.stores.state.deployments import Deployments
     from firnflow.targets.choose import target_of
 
     with stdout_is_data():
         project = _project.load(environment)
-        target = target_of(project)
-    settings = project.settings
+        return target_of(project), project.settings
+
+
+def opened(environment: str | None) -> tuple[Target, Deployments]:
+    """Return the target of an environment, and what is deployed there. Its state is made where there is none."""
+    from firnflow.cli import _project
+    from firnflow.stores.state import State
+    from firnflow.stores.state.deployments import Deployments
+
+    target, settings = target_in(environment)
     state = State(settings.state.reveal())
     _project.opened.callback(state.close)
     return target, Deployments(state, settings.project, settings.environment, target.name)

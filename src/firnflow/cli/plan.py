@@ -20,12 +20,13 @@ def command(
     from firnflow.targets.explain import as_json as plan_as_json
     from firnflow.targets.plan import plan_apply
 
-    target, deployments = _deploy.opened(environment)
     if grants:
+        target, _ = _deploy.target_in(environment)
         if not isinstance(target, Granted):
             raise UsageError(f"--grants: on {target.name} there are no roles to grant anything to")
         typer.echo("\n".join(target.grants()))
         return
+    target, deployments = _deploy.opened(environment)
     plan = plan_apply(target, deployments)
     if as_json:
         print_json(plan_as_json(plan))
