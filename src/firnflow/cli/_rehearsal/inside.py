@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from firnflow.graph.model import Graph
     from firnflow.project import Project
 
+_HERE = {"FIRNFLOW_ORCHESTRATOR": "local", "FIRNFLOW_WAREHOUSE": "duckdb", "FIRNFLOW_FEATURES": "local"}
+"""What is otherwise in an environment whose pipelines run on this machine."""
 _UNPACKED = re.compile(r'"[^"\n]*/firnflow-\w+/project/')
 """Where a job has unpacked the project: people know its files by another folder."""
 
@@ -151,7 +153,7 @@ class _Rehearsal:
     @contextlib.contextmanager
     def _here(self) -> Iterator[Project]:
         """Yield the project as it is run on this machine; its workers read the same variables."""
-        ours = {**stores(self._folder / "here"), "FIRNFLOW_ORCHESTRATOR": "local", "FIRNFLOW_WAREHOUSE": "duckdb"}
+        ours = {**stores(self._folder / "here"), **_HERE}
         before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)
         try:
