@@ -40,7 +40,7 @@ def command(
         print_json({**version.to_json(), **about})
         return
     say(f"{version.table}, version {version.number}", "bold")
-    files = counted(len(ref.items or ()), "file")
+    files = ref.where if ref.is_kept else counted(len(ref.items or ()), "file")
     say(f"{counted(version.rows, 'row')} in {files}, {_format.size(ref.size)}")
     say(f"{_shared.how(version)} {_format.when(version.at)} by {_shared.made_by(version)}\n")
     print_table(("column", "type"), list(columns.items()))

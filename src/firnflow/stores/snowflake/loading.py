@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from firnflow.stores.snowflake.warehouse import SnowflakeWarehouse
 
+COMMENT = "firnflow: a table of a run; `firnflow clean` drops it"
 _EXISTS = 2002  # Snowflake's number of "already exists"
 _FORMAT = "(TYPE = PARQUET, USE_LOGICAL_TYPE = TRUE, BINARY_AS_TEXT = FALSE)"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -60,7 +61,9 @@ def load(warehouse: SnowflakeWarehouse, path: Path, kinds: Mapping[str, Any], pl
         _pack(warehouse, path, columns, file)
         warehouse.run(f"CREATE TEMPORARY STAGE {stage.sql}")
         warehouse.run(f"PUT {literal(f'file://{file}')} {literal(f'@{stage.sql}')} AUTO_COMPRESS = FALSE")
-        warehouse.run(f"CREATE TRANSIENT TABLE {part.sql} ({made}) DATA_RETENTION_TIME_IN_DAYS = 0")
+        warehouse.run(
+            f"CREATE TRANSIENT TABLE {part.sql} ({made}) DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {literal(COMMENT)}"
+        )
         staged = f"SELECT {chosen} FROM {literal(f'@{stage.sql}/{file.name}')}"
         try:
             warehouse.run(f"COPY INTO {part.sql} FROM ({staged}) FILE_FORMAT = {_FORMAT}")

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from firnflow.stores.tables.base import TablesLike
     from firnflow.stores.warehouse import DuckDBWarehouse
 
-COMMENT = "firnflow: a table of a run; `firnflow clean` drops it"
 _MISSING = 2003  # Snowflake's number of "does not exist or not authorized"
+_OF_DUCKDB = ("sql", "execute", "query", "register", "table", "read_parquet", "read_csv")
 _PAGE = 10_000  # rows that SHOW answers at once
 
 
@@ -74,6 +74,8 @@ class SnowflakeWarehouse:
                 "Mend: database = … and schema = … in the environment's section snowflake"
             )
         backend.bring = self.bring
+        for name in _OF_DUCKDB:
+            setattr(backend.con, name, _not_here(name))
         backend.raw_sql("ALTER SESSION SET MULTI_STATEMENT_COUNT = 1").close()  # Ibis lets one text be many statements
         return backend
 
@@ -166,7 +168,7 @@ class SnowflakeWarehouse:
             for name in table.columns
         )
         self.run(
-            f"CREATE TRANSIENT TABLE {place.sql} DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {literal(COMMENT)} "
+            f"CREATE TRANSIENT TABLE {place.sql} DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {literal(loading.COMMENT)} "
             f"AS SELECT {columns} FROM ({self.compiled(table)})"
         )
         return place
@@ -356,3 +358,15 @@ class SnowflakeWarehouse:
     def _shown(self, place: places.Place) -> dict[str, Any] | None:
         """Return what SHOW says of a table, or None."""
         return next((row for row in self.show("TABLES", place.name, place) if row["name"] == place.name), None)
+
+
+def _not_here(name: str) -> Callable[..., None]:
+    """Return a method that stands for one of DuckDB's connection, which tasks may know, and says what to do instead."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise UsageError(
+            f"con.{name} is DuckDB's, and this table is in Snowflake. Mend: say it by Ibis, or by "
+            "`table.alias('t').sql('SELECT … FROM t')` in Snowflake's SQL"
+        )
+
+    return refuse
