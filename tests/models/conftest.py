@@ -1,7 +1,8 @@
-"""A registry of three versions, on SQLite and PostgreSQL."""
+"""A registry of three versions, on SQLite and PostgreSQL; where ALL_ON_SNOWFLAKE is set on hybrid tables too."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
+ASKED = [pytest.param("snowflake", marks=pytest.mark.server)] if "ALL_ON_SNOWFLAKE" in os.environ else []
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server), *ASKED])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a new state database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/state.db"
+    if request.param == "snowflake":
+        return str(request.getfixturevalue("snowflake_url"))
     base, name = sa.make_url(request.getfixturevalue("postgres_url")), f"m{uuid.uuid4().hex[:12]}"
     engine = sa.create_engine(base.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 import time
 
@@ -130,6 +131,29 @@ def test_a_schema_that_is_not_there_is_made(snowflake_url):
         State("snowflake://emulated/NOWHERE/S")
     with pytest.raises(ConfigError, match=r"'nobody'.* Mend: \[nobody\]"):
         State("snowflake://nobody/TESTS/S")
+
+
+def test_who_may_not_make_hybrid_tables_or_has_no_warehouse_is_told(snowflake_url, state, monkeypatch):
+    database, schema = snowflake_url.split("/")[-2:]
+    other = f"{schema}_OTHER"
+    with state.engine.connect() as connection:
+        for text in (
+            "CREATE ROLE IF NOT EXISTS R",
+            "CREATE USER IF NOT EXISTS U DEFAULT_ROLE = R",
+            "GRANT ROLE R TO USER U",
+            f"CREATE SCHEMA {other}",
+            f"GRANT USAGE ON DATABASE {database} TO ROLE R",
+            f"GRANT USAGE ON SCHEMA {other} TO ROLE R",
+            f"USE SCHEMA {schema}",
+        ):
+            connection.exec_driver_sql(text)
+    known = os.environ["SNOWFLAKE_CONNECTIONS"].replace('"EMULATOR"', '"U"')
+    monkeypatch.setenv("SNOWFLAKE_CONNECTIONS", known)
+    with pytest.raises(StateError, match="Mend: the role needs CREATE HYBRID TABLE"):
+        State(f"{snowflake_url}_OTHER")
+    monkeypatch.setenv("SNOWFLAKE_CONNECTIONS", known.replace('"COMPUTE_WH"', '"NOSUCH"'))
+    with pytest.raises(StateError, match=r"no warehouse\. Mend: warehouse = 'wh'"):
+        State(f"{snowflake_url}_OTHER")
 
 
 def test_a_session_that_has_ended_is_begun_anew(state):

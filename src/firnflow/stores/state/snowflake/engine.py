@@ -66,6 +66,12 @@ def _connect(section: Snowflake, url: str) -> Any:
         connection = connect_to(section, url, **options)[0]
     except StoreError as error:
         raise StateError(f"the state database cannot be used: {error}") from error
+    if connection.warehouse is None:
+        connection.close()
+        raise StateError(
+            f"the state database {url} cannot be used: the session has no warehouse. Mend: warehouse = 'wh' in the "
+            "section `snowflake` of the environment, or of the connection"
+        )
     if (connection.database, connection.schema) == (kept(database), kept(schema)):
         return connection
     try:

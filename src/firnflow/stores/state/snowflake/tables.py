@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from firnflow.stores.snowflake.session import MISSING
+from firnflow.errors import StateError
+from firnflow.stores.snowflake.session import MISSING, said
 from firnflow.stores.state import schema
 
 if TYPE_CHECKING:
@@ -59,10 +60,20 @@ def create(engine: Engine, identity: str) -> None:
 
 
 def make(engine: Engine, *of: sa.MetaData) -> None:
-    """Make tables where there are none: as hybrid tables, which SQLAlchemy knows nothing of."""
-    with engine.connect() as connection:
-        for table in (table for metadata in of for table in metadata.sorted_tables):
-            connection.exec_driver_sql(statement(table, engine.dialect))
+    """Make tables where there are none: as hybrid tables, which SQLAlchemy knows nothing of.
+
+    Raises:
+        StateError: the account has no hybrid tables, or the role may not make them.
+    """
+    try:
+        with engine.connect() as connection:
+            for table in (table for metadata in of for table in metadata.sorted_tables):
+                connection.exec_driver_sql(statement(table, engine.dialect))
+    except ProgrammingError as error:
+        raise StateError(
+            f"the state database cannot be made: {said(error.orig)}. Mend: the role needs CREATE HYBRID TABLE in the "
+            "schema; an account without hybrid tables (trial, Google Cloud) keeps its state in PostgreSQL"
+        ) from error
 
 
 def hold(connection: Connection, name: str) -> None:
