@@ -116,7 +116,7 @@ def is_cut(error: Exception) -> bool:
     return code in _ENDED
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """Return what an error of the connector says, in one line and without ids of queries."""
     text = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error
     return " ".join(str(text).split()).rstrip(".")
