@@ -71,8 +71,8 @@ def make(engine: Engine, *of: sa.MetaData) -> None:
                 connection.exec_driver_sql(statement(table, engine.dialect))
     except ProgrammingError as error:
         raise StateError(
-            f"the state database cannot be made: {said(error.orig or error)}. Mend: the role needs CREATE HYBRID TABLE in the "
-            "schema; an account without hybrid tables (trial, Google Cloud) keeps its state in PostgreSQL"
+            f"the state database cannot be made: {said(error.orig or error)}. Mend: the role needs CREATE HYBRID TABLE "
+            "in the schema; an account without hybrid tables (trial, Google Cloud) keeps its state in PostgreSQL"
         ) from error
 
 
