@@ -98,13 +98,14 @@ class _Registered:
     def _is_ours(self, there: dict[str, dict[str, Any]]) -> bool:
         if any(_name(version.version) in there for version in self._model.versions):
             return True  # with our token, or it would have been refused
-        return self._comment_there().startswith(f"{self._mark}\n")
+        return str(self._shown().get("comment") or "").startswith(f"{self._mark}\n")
 
-    def _comment_there(self) -> str:
+    def _shown(self) -> dict[str, Any]:
+        """Return what SHOW says of the model."""
         database, schema = (identifier(part) for part in self._account.schema)
         like = literal(re.sub(r"([\\_%])", r"\\\1", self._name))
         rows = self._account.rows(f"SHOW MODELS LIKE {like} IN SCHEMA {database}.{schema}")
-        return next((str(row["comment"] or "") for row in rows if row["name"] == self._name), "")
+        return next((row for row in rows if row["name"] == self._name), {})
 
     def _token(self, version: Version) -> str:
         """Return what stands in a version from its first moment: whose it is, and of which file."""
@@ -136,7 +137,7 @@ class _Registered:
         return True
 
     def _comment(self) -> None:
-        wanted, there = f"{self._mark}\n{self._model.description}", self._comment_there()
+        wanted, there = f"{self._mark}\n{self._model.description}", str(self._shown().get("comment") or "")
         if self._known.get("comment", there) != there:
             self._say("its comment was changed")
         if there != wanted:
@@ -214,7 +215,7 @@ class _Registered:
 
     def _set_default(self, there: dict[str, dict[str, Any]]) -> None:
         """Let the champion be the default version; where there is none, any that stays."""
-        now = next((name for name, row in there.items() if str(row["is_default_version"]).lower() == "true"), None)
+        now = self._shown().get("default_version_name")
         number, told = self._model.aliases.get(CHAMPION), self._known.get("default")
         if number is None or f"version:{number}" not in self._known:
             deleted = {_name(version.version) for version in self._model.versions if version.status == "deleted"}
