@@ -68,7 +68,8 @@ def test_the_script_of_grants_is_enough_and_each_grant_of_it_is_needed(account):
 def test_stage_and_code_are_made_found_and_dropped(account):
     asked, place, _, _ = account
     stage = Stage(asked, place)
-    payload = Payload("0123456789abcdef", {"project.zip": b"zip", "launcher.py": b"pass", MANIFEST: b"{}"}, 1)
+    content = {"project.zip": b"zip", "launcher.py": b"pass", MANIFEST: b"{}"}
+    payload = Payload("0123456789abcdef", content, frozenset({"a.py"}))
     files = Files(asked, place, payload)
     assert (stage.found(), files.found()) == (None, None)
     for _ in range(2):
@@ -76,7 +77,7 @@ def test_stage_and_code_are_made_found_and_dropped(account):
         files.put()
         assert stage.found() == (stage.text, True)
         assert files.found() == files.text
-    later = Files(asked, place, Payload("fedcba9876543210", {MANIFEST: b"{}"}, 1))
+    later = Files(asked, place, Payload("fedcba9876543210", {MANIFEST: b"{}"}, frozenset({"a.py"})))
     assert later.found() == files.text
     later.put()
     assert (files.found(), later.found()) == (files.text, later.text)  # what a run has begun with stays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import ibis
 import pytest
@@ -11,6 +12,7 @@ import firnflow as ff
 from firnflow._crash import InjectedCrash
 from firnflow.errors import ConfigError, DeployConflictError, StoreError, UsageError
 from firnflow.project import Project, load_project, load_settings
+from firnflow.project.catalog import load_catalog
 from firnflow.stores.state import State
 from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
@@ -351,3 +353,26 @@ def test_pools_and_pipelines_that_would_be_one_are_refused(project):
         SnowflakeTarget(project(sales(), more="pools.SMALL = {}\n"))
     with pytest.raises(UsageError, match=r"'sales' and 'Sales' would both be SALES in Snowflake. Mend: rename one"):
         SnowflakeTarget(project(sales(), sales(name="Sales")))
+
+
+def test_a_file_of_the_project_that_no_container_has_is_named_when_planning(project, told):
+    @ff.task
+    def counted(orders: ibis.Table) -> int:
+        raise AssertionError
+
+    @ff.pipeline(name="reading")
+    def reading():
+        counted(ff.source("orders"))
+
+    def wanted(more=""):
+        made = project(reading, more=more)
+        (made.root / "data").mkdir(exist_ok=True)
+        (made.root / "data" / "orders.csv").write_text("a\n1\n")
+        (made.root / "catalog.toml").write_text('[orders]\npath = "data/orders.csv"\n')
+        return SnowflakeTarget(replace(made, catalog=load_catalog(made.root))).wanted()
+
+    with pytest.raises(
+        ConfigError, match=r"source 'orders' is data/orders.csv, which containers do not have"
+    ):
+        wanted()
+    assert wanted("files = ['data/*.csv']\n")

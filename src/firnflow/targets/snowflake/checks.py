@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import fnmatch
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firnflow.errors import ConfigError, UsageError
+from firnflow.graph.model import FromConstant
+from firnflow.graph.source import SOURCE_KEY
 from firnflow.targets.snowflake.compile.place import pool_name, where
 from firnflow.targets.snowflake.grammar import render_name
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from firnflow.graph.model import Graph
     from firnflow.project import Project, Settings
 
 
@@ -55,6 +62,24 @@ def _variables(settings: Settings) -> list[str]:
     places = {"FIRNFLOW_STATE": settings.state.reference, "FIRNFLOW_ARTIFACTS": settings.artifacts}
     texts = [text for variable, text in places.items() if variable not in given]
     return [text.removeprefix("env:") for text in texts if text.startswith("env:")]
+
+
+def check_sources(project: Project, graphs: Iterable[Graph], shipped: Collection[str]) -> None:
+    """Raise ConfigError where a pipeline reads a file of the project that does not go to the stage."""
+    nodes = [node for graph in graphs for node in graph.tasks.values() if node.key == SOURCE_KEY]
+    names = {str(node.inputs["name"].value) for node in nodes if isinstance(node.inputs["name"], FromConstant)}
+    for name in sorted(names & project.catalog.keys()):
+        source = project.catalog[name]
+        path = source.path if source.revision is None else None
+        if path is None or Path(path).is_absolute() or ".." in Path(path).parts:
+            continue
+        pattern = path.replace("{partition}", "*")
+        if not any(fnmatch.fnmatchcase(each, pattern) for each in shipped):
+            raise ConfigError(
+                f"{where(project)}: source {name!r} is {path}, which containers do not have. Mend: url = 's3://…' in "
+                f"catalog.toml; a small one: files = ['{pattern}'] in [environments.{project.settings.environment}."
+                "snowflake]"
+            )
 
 
 def costs(project: Project, used: set[str]) -> list[str]:

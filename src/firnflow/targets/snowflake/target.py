@@ -123,13 +123,14 @@ class SnowflakeTarget:
         graphs = {name: pipeline.build() for name, pipeline in pipelines}
         texts = {name: graph.model_dump_json(indent=1) for name, graph in graphs.items()}
         self._payload = payload_of(project, texts)
+        checks.check_sources(project, graphs.values(), self._payload.own)
         jobs = Jobs(project, place, self._payload.digest)
         fingerprints = Fingerprinter((project.root,))
         waiting = as_waiting(graphs.values())
         made = [self._graph(pipeline, graphs[name], jobs, fingerprints, waiting) for name, pipeline in pipelines]
         self.warnings[:] = [note for graph in graphs.values() for note in weak_points(graph)]
         self.warnings += checks.costs(project, self._used_pools(graphs))
-        code = {"digest": self._payload.digest, "files of the project": str(self._payload.count)}
+        code = {"digest": self._payload.digest, "files of the project": str(len(self._payload.own))}
         before = [
             Resource(Address(STAGE, render_name(place.stage)), self._stage().text),
             *self._pools(),

@@ -38,12 +38,12 @@ class Payload:
     Attributes:
         digest: of all of it.
         files: name on the stage → its bytes, the manifest last.
-        count: how many files of the project are in it.
+        own: the files of the project that are in it, relative to it.
     """
 
     digest: str
     files: Mapping[str, bytes]
-    count: int
+    own: frozenset[str]
 
     @property
     def size(self) -> int:
@@ -70,7 +70,7 @@ def payload_of(project: Project, graphs: Mapping[str, str]) -> Payload:
     }
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
     manifest = json.dumps({"version": 1, "files": digests}, indent=1, sort_keys=True).encode()
-    return Payload(hashlib.sha256(manifest).hexdigest()[:16], {**found, MANIFEST: manifest}, len(own))
+    return Payload(hashlib.sha256(manifest).hexdigest()[:16], {**found, MANIFEST: manifest}, frozenset(own))
 
 
 def _code(root: Path) -> Iterator[Path]:
