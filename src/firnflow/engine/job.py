@@ -145,7 +145,8 @@ class Job:
         """Return the libraries that the tasks still to be settled use, for the fork server to load."""
         left = [node for task, node in self.graph.tasks.items() if task not in self.scheduler.settled]
         keys = {node.key for node in [*left, *filter(None, [self.graph.finalizer])]} - _OURS
-        return sorted(set().union(*(self._fingerprinter.of(self._tasks[key]).libraries for key in keys)))
+        used = set().union(*(self._fingerprinter.of(self._tasks[key]).libraries for key in keys))
+        return sorted(used | self.stores.warehouse.libraries if "ibis" in used else used)
 
     def next_number(self, task: str, element: int, *, runs: bool = True) -> int:
         """Return the number of a task's next attempt: 1, 2, … if it runs, -1, -2, … if it is settled without."""

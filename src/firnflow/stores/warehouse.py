@@ -11,7 +11,7 @@ import shutil
 import uuid
 import weakref
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow._disk import writing
 from firnflow._sql import identifier, literal, parquet_rows, path_literal, without_end
@@ -49,6 +49,9 @@ class DuckDBWarehouse:
         temp: the folder in which each warehouse makes one of its own to spill to, removed when it is closed.
         fetch: writes a table that another warehouse keeps to a Parquet file; None: there is no other one.
     """
+
+    libraries: ClassVar[frozenset[str]] = frozenset()
+    """What takes long to load of those that speak to it, besides Ibis and DuckDB."""
 
     def __init__(self, memory: int | None, threads: int | None, temp: Path) -> None:
         self.memory = memory

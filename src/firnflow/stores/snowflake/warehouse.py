@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import json
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from firnflow import _sql
 from firnflow._crash import crash_point
@@ -55,6 +55,8 @@ class SnowflakeWarehouse:
         connect: returns a connection of Snowflake's connector; called at first use.
         owner: returns the id of the state that refers to the tables; likewise.
     """
+
+    libraries: ClassVar[frozenset[str]] = frozenset({"snowflake.connector", "ibis.backends.snowflake"})
 
     def __init__(self, embedded: DuckDBWarehouse, connect: Callable[[], Any], owner: Callable[[], str]) -> None:
         self.embedded = embedded
