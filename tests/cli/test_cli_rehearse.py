@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import firnflow as ff
-from firnflow.cli._rehearsal import comparing, presumed, surroundings
+from firnflow.cli._rehearsal import comparing, inside, presumed, surroundings
 from firnflow.cli._rehearsal.inside import in_order
 from firnflow.errors import RunError
 from firnflow.project import Project, load_settings
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PIPELINES = """
 import os
 import time
+
+import pyarrow as pa
 
 import ibis
 
@@ -69,6 +71,36 @@ def nap() -> int:
 @ff.pipeline
 def sleepy():
     nap()
+
+
+class Day(ff.Params):
+    day: str
+
+
+@ff.task
+def read(rows: pa.Table, day: str) -> int:
+    return rows.num_rows
+
+
+@ff.pipeline
+def sourced():
+    read(ff.source("orders"), "today")
+
+
+@ff.pipeline(params=Day)
+def asked(p):
+    where(1.0)
+    read(ff.source("customers"), p.day)
+"""
+CATALOG = """
+[orders]
+path = "data/orders.csv"
+[orders.columns]
+amount = { type = "int" }
+[customers]
+path = "data/customers-*.csv"
+[customers.columns]
+name = { type = "string" }
 """
 SETTINGS = """
 [project]
@@ -98,7 +130,7 @@ def prod(shop, monkeypatch, tmp_path):
     """The project, whose real state would be a file that nobody may make."""
     (shop.root / "pipelines.py").write_text(PIPELINES)
     (shop.root / "firnflow.toml").write_text(SETTINGS)
-    (shop.root / "catalog.toml").unlink(missing_ok=True)
+    (shop.root / "catalog.toml").write_text(CATALOG)
     monkeypatch.setenv("STATE_URL", f"sqlite:///{tmp_path}/real.db")
     monkeypatch.setenv("SNOWFLAKE_HOME", str(tmp_path / "home"))
     return shop
@@ -226,6 +258,20 @@ def test_the_process_of_a_rehearsal_is_told_of_nothing_real(prod, monkeypatch):
     assert (section.connection, section.integrations) == ("rehearsal", ())
     assert section.variables["FIRNFLOW_ARTIFACTS"] == f"{folder}/there/artifacts"
     assert section.database == "ml"
+
+
+def test_what_has_no_data_or_no_values_here_is_left_out_with_a_word(prod, tmp_path, capsys):
+    (prod.root / "data").mkdir()
+    (prod.root / "data" / "customers-1.csv").write_text("name\na\n")
+    wish = {"root": str(prod.root), "environment": "prod", "seconds": 1.0, "port": 1}
+    rehearsed = inside.Rehearsal(tmp_path, pipelines=[], **wish)
+    capsys.readouterr()
+    assert rehearsed.names() == ["a_same", "b_other", "sleepy"]
+    said = capsys.readouterr().out
+    assert "sourced is not rehearsed: there is no data/orders.csv here" in said
+    assert "asked is not rehearsed: nobody says what day is. Mend: [pipelines.asked.params]" in said
+    assert inside.Rehearsal(tmp_path, pipelines=["sourced"], **wish).names() == ["sourced"]
+    assert surroundings.data_of(prod.root) == ["data/customers-*.csv"]
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))

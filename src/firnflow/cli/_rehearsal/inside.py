@@ -22,10 +22,11 @@ from firnflow.cli._errors import explain
 from firnflow.cli._print import say
 from firnflow.cli._rehearsal.comparing import first_difference
 from firnflow.cli._rehearsal.presumed import prepare
-from firnflow.cli._rehearsal.surroundings import data_of, stores
+from firnflow.cli._rehearsal.surroundings import data_of, files_of, stores
 from firnflow.engine.origin import who
 from firnflow.errors import RunError
 from firnflow.graph.model import FromConstant
+from firnflow.graph.source import SOURCE_KEY
 from firnflow.graph.table import PUBLISH_KEY, TABLE_KEY
 from firnflow.project import load_project
 from firnflow.project.settings import load_settings
@@ -57,7 +58,7 @@ def main(words: list[str]) -> int:
     """Do a rehearsal and return the exit code; what goes wrong is said as `firnflow` says it."""
     folder, wish = Path(words[0]), json.loads(words[1])
     try:
-        _Rehearsal(folder, **wish).perform()
+        Rehearsal(folder, **wish).perform()
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the last frame of the program
@@ -67,7 +68,7 @@ def main(words: list[str]) -> int:
     return 0
 
 
-class _Rehearsal:
+class Rehearsal:
     """A rehearsal of one environment.
 
     Args:
@@ -92,7 +93,7 @@ class _Rehearsal:
         made = prepare(self._project, self._port)
         say(f"  made there: {', '.join(made)}")
         self._apply()
-        for name in self._names():
+        for name in self.names():
             self._compare(name)
 
     def _notes(self) -> Iterator[str]:
@@ -122,16 +123,26 @@ class _Rehearsal:
             changed = listing(str(action.address) for action in again.actions)
             raise RunError(f"what was applied is not what a second plan finds: {changed}. {summary(again)}")
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return the pipelines that are run, those that publish tables before those that read them."""
         graphs = {name: self._project.pipeline(name).build() for name in self._project.pipelines}
         names = in_order(graphs)
         if self._chosen:
             return [name for name in names if name in self._chosen]
-        can = [name for name in names if not missing(self._project, graphs[name])]
-        if left := [name for name in names if name not in can]:
-            say(f"Note: {listing(left)} cannot be rehearsed: parameters have no values", "yellow")
-        return can
+        why = {name: self._why_not(graphs[name]) for name in names}
+        for name, said in why.items():
+            if said is not None:
+                say(f"Note: {name} is not rehearsed: {said}", "yellow")
+        return [name for name in names if why[name] is None]
+
+    def _why_not(self, graph: Graph) -> str | None:
+        """Return why a pipeline cannot run here, as nobody is asked; None: it can."""
+        root = self._project.root
+        if lacking := missing(self._project, graph):
+            return f"nobody says what {listing(lacking)} is. Mend: [pipelines.{graph.pipeline}.params]"
+        there, files = data_of(root), files_of(root)
+        absent = [files[name] for name in _named(graph, SOURCE_KEY) if name in files and files[name] not in there]
+        return f"there is no {listing(absent)} here" if absent else None
 
     def _compare(self, name: str) -> None:
         """Run a pipeline here and there. Raises RunError where one fails, or they come to other results."""
@@ -224,9 +235,9 @@ def in_order(graphs: Mapping[str, Graph]) -> list[str]:
     """Return pipelines by name, but those that publish a named table before those that read it."""
     from graphlib import CycleError, TopologicalSorter
 
-    published = {table: name for name, graph in sorted(graphs.items()) for table in _tables(graph, PUBLISH_KEY)}
+    published = {table: name for name, graph in sorted(graphs.items()) for table in _named(graph, PUBLISH_KEY)}
     before = {
-        name: [published[table] for table in _tables(graph, TABLE_KEY) if published.get(table, name) != name]
+        name: [published[table] for table in _named(graph, TABLE_KEY) if published.get(table, name) != name]
         for name, graph in sorted(graphs.items())
     }
     try:
@@ -235,7 +246,8 @@ def in_order(graphs: Mapping[str, Graph]) -> list[str]:
         return sorted(graphs)
 
 
-def _tables(graph: Graph, key: str) -> list[str]:
+def _named(graph: Graph, key: str) -> list[str]:
+    """Return the tables or sources that tasks of one kind name."""
     inputs = [node.inputs.get("name") for node in graph.tasks.values() if node.key == key]
     return [str(each.value) for each in inputs if isinstance(each, FromConstant)]
 

@@ -75,9 +75,14 @@ def _section(root: Path, settings: Settings, there: dict[str, str]) -> dict[str,
 
 def data_of(root: Path) -> list[str]:
     """Return the paths of sources in the project's folder that are there: in containers they would not be."""
-    paths = [source.path for source in load_catalog(root).values() if source.path and source.revision is None]
-    inside = [path for path in paths if not Path(path).is_absolute() and ".." not in Path(path).parts]
-    return [path for path in dict.fromkeys(inside) if any(each.is_file() for each in root.glob(path))]
+    paths = files_of(root).values()
+    return [path for path in dict.fromkeys(paths) if any(each.is_file() for each in root.glob(path))]
+
+
+def files_of(root: Path) -> dict[str, str]:
+    """Return source → its path, of those that are files in the project's folder."""
+    found = {name: each.path for name, each in load_catalog(root).items() if each.path and each.revision is None}
+    return {name: path for name, path in found.items() if not Path(path).is_absolute() and ".." not in Path(path).parts}
 
 
 def as_toml(value: Any) -> str:
