@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from firnflow.errors import FeatureError
+from firnflow.errors import ConfigError, FeatureError
 from firnflow.features import Entity, FeatureView, feature_view, training_set, window
 from firnflow.features.feature_store import register
 from firnflow.project import load_settings
@@ -179,6 +179,10 @@ def test_what_is_registered_stays_and_is_described_anew(account: Account) -> Non
     account.session.sql("INSERT INTO orders SELECT 99, at, known, amount FROM orders LIMIT 1").collect()
     account.store.refresh_feature_view(there)
     assert account.store.read_feature_view(there).count() > before
+    with pytest.raises(FeatureError, match=r"is refreshed every 120 minutes in the Feature Store, which nobody can"):
+        account.register([anna])
+    with pytest.raises(ConfigError, match="warehouse = 'nosuch': there is none in Snowflake, or the role may not"):
+        account.register([anna], 'warehouse = "nosuch"')
     shorter = replace(orders_of, ttl="1h")
     assert account.register([shorter], dry_run=True) == ["new"]
     assert account.store.list_feature_views().count() == 1

@@ -24,7 +24,7 @@ from firnflow.features.rows import rows
 from firnflow.features.timeline import timeline
 from firnflow.stores.snowflake.account import Account, in_account
 from firnflow.stores.snowflake.connection import where
-from firnflow.stores.snowflake.names import identifier, literal
+from firnflow.stores.snowflake.names import identifier, kept, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,19 +122,19 @@ class _Store:
         return self._client.get_feature_view(name, version)
 
     def _retell(self, view: FeatureView, there: Any) -> str:
-        said = _said(view)
-        lag = self._lag if _minutes(self._lag) != _minutes(there.refresh_freq) else None
-        if there.desc == said and lag is None:
+        """Give a view that is there its words and its lag, where they are others."""
+        said, is_as_old = _said(view), _minutes(self._lag) == _minutes(there.refresh_freq)
+        if there.desc == said and is_as_old:
             return SAME
         if (there.refresh_freq is None) != (self._lag is None):
+            now = "computed when it is read" if self._lag is not None else f"refreshed every {there.refresh_freq}"
             raise FeatureError(
-                f"{view} is {'computed when it is read' if there.refresh_freq is None else 'a dynamic table'} in the "
-                f"Feature Store, and feature_lag = {self._settings.snowflake.feature_lag} in "
-                f"[environments.{self._settings.environment}.snowflake] says otherwise. Mend: set it back, or delete "
-                f"{there.name} {there.version} there"
+                f"{view} is {now} in the Feature Store, which nobody can change; feature_lag in [environments."
+                f"{self._settings.environment}.snowflake] says otherwise. Mend: set that back, or delete version "
+                f"{there.version} of {there.name} there"
             )
         if not self._dry:
-            more = {"refresh_freq": lag} if lag is not None else {}
+            more = {} if is_as_old else {"refresh_freq": self._lag}
             self._client.update_feature_view(str(there.name), str(there.version), desc=said, **more)
         return RETOLD
 
@@ -228,10 +228,16 @@ class _Store:
 
     def _warehouse(self) -> str:
         found = self._account.rows("SELECT CURRENT_WAREHOUSE() AS wh")[0]["wh"]
+        wanted, place = self._settings.snowflake.warehouse, where(self._settings, self._root)
+        if wanted is not None and kept(wanted) != found:
+            raise ConfigError(
+                f"{place}: warehouse = {wanted!r}: there is none in Snowflake, or the role may not use it. "
+                "Mend: CREATE WAREHOUSE, or GRANT USAGE ON WAREHOUSE … TO ROLE …"
+            )
         if not found:
             raise ConfigError(
-                f"{where(self._settings, self._root)}: says not which warehouse computes feature views. Mend: "
-                f"warehouse = 'wh' in [environments.{self._settings.environment}.snowflake]"
+                f"{place}: says not which warehouse computes feature views. Mend: warehouse = 'wh' in "
+                f"[environments.{self._settings.environment}.snowflake]"
             )
         return str(found)
 
