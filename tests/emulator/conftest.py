@@ -111,6 +111,12 @@ class Sql:
 
 
 @pytest.fixture
+def speak() -> type[Sql]:
+    """What makes a runner of statements of a connection."""
+    return Sql
+
+
+@pytest.fixture
 def sql(server: Server) -> Iterator[Sql]:
     """A session in a database of the test's own."""
     name = f"T{uuid.uuid4().hex[:8].upper()}"

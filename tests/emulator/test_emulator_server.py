@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -83,21 +87,95 @@ def test_a_statement_can_run_beside_and_be_cancelled(server):
             connection.get_query_status_throw_if_error(query)
 
 
-def test_an_account_survives_its_server_and_a_folder_has_one(start, tmp_path):
-    first = start(tmp_path / "account")
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk, and what makes it larger; an ordinary folder for who may not mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        yield folder, None
+        return
+    yield folder, lambda: subprocess.run(["mount", "-o", "remount,size=64m", str(folder)], check=True)
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(sql):
+    """Insert rows until the disk is full; return how many were inserted."""
+    from snowflake.connector.errors import ProgrammingError
+
+    count = 2
+    while count < 10_000:
+        wide = os.urandom(20_000).hex()
+        try:
+            sql(f"INSERT INTO t SELECT seq4(), '{wide}' FROM TABLE(GENERATOR(ROWCOUNT => 50))")
+        except ProgrammingError as error:
+            assert "the disk that holds the account is full" in error.msg  # noqa: PT017 - which one fails is open
+            return count
+        count += 50
+    raise AssertionError
+
+
+def test_an_account_survives_a_full_disk_and_kill_9_and_a_folder_has_one_server(start, disk, speak):
+    folder, enlarge = disk
+    first = start(folder / "account")
     with first.connect() as connection:
-        for statement in ("CREATE DATABASE kept", "CREATE TABLE t (id INT)", "INSERT INTO t VALUES (1), (2)"):
-            connection.cursor().execute(statement)
-    command = [sys.executable, "-m", "firnflow", "emulate", "--port", "0", "--data", str(tmp_path / "account")]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert second.returncode == 1
-    assert "Another emulator holds" in second.stderr
-    assert "--data" in second.stderr
-    first.stop(signal.SIGKILL)
-    again = start(tmp_path / "account")
+        sql = speak(connection)
+        sql("CREATE DATABASE kept")
+        sql("CREATE TABLE t AS SELECT column1 AS id, column2 AS x FROM VALUES (1, ''), (2, '')")
+        count = fill(sql) if enlarge else 2
+        assert sql("SELECT COUNT(*) FROM t") == [(count,)]
+        if enlarge:
+            enlarge()
+        sql("INSERT INTO t VALUES (1, '')")
+        sql("CREATE TASK waits WAREHOUSE = COMPUTE_WH AS SELECT SYSTEM$WAIT(60)")
+        sql("EXECUTE TASK waits")
+        while state(sql, "waits") != "EXECUTING":
+            time.sleep(0.02)
+        command = [sys.executable, "-m", "firnflow", "emulate", "--port", "0", "--data", str(folder / "account")]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert second.returncode == 1
+        assert "Another emulator holds" in second.stderr
+        assert "--data" in second.stderr
+        first.stop(signal.SIGKILL)
+    again = start(folder / "account")
     with again.connect(database="kept", schema="public") as connection:
-        assert connection.cursor().execute("SELECT SUM(id) AS s FROM t").fetchall() == [(3,)]
+        sql = speak(connection)
+        assert sql("SELECT COUNT(*) FROM t") == [(count + 1,)]
+        assert state(sql, "waits") == "FAILED"
     assert again.stop() == 0
+
+
+def state(sql, task):
+    """Return the state of a task's last run."""
+    found = sql(f"SELECT STATE FROM TABLE(INFORMATION_SCHEMA.TASK_HISTORY(TASK_NAME => '{task}'))")
+    return found[0][0] if found else None
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"garbage", {}, 400),
+        (b"[]", {}, 400),
+        (b"[" * 100_000, {}, 400),
+        (b'{"sqlText": 5}', {}, 400),
+        (b'{"sqlText": "\\ud800"}', {}, 400),
+        (b'{"sqlText": "SELECT ?", "bindings": {"x": {"type": "FIXED", "value": "y"}}}', {}, 400),
+        (b"garbage", {"Content-Encoding": "gzip"}, 400),
+        (gzip.compress(b'{"sqlText": ""}')[:-4], {"Content-Encoding": "gzip"}, 400),
+        (gzip.compress(b" " * (65 << 20), 1), {"Content-Encoding": "gzip"}, 413),
+    ],
+)
+def test_a_request_that_is_none_is_refused_and_the_server_goes_on(server, sql, body, headers, status):
+    token = {"Authorization": f'Snowflake Token="{sql.connection.rest.token}"'}
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        for path in (f"/queries/v1/query-request?requestId={uuid.uuid4()}", "/session/v1/login-request"):
+            connection.request("POST", path, body, {**token, **headers})
+            answer = connection.getresponse()
+            said = json.load(answer)
+            assert (answer.status, said["success"]) in {(status, False), (200, False)}
+            assert answer.status == status or "login" in path  # what is no statement may well be a login of nobody
+    assert sql("SELECT 1") == [(1,)]
 
 
 def test_what_cannot_be_opened_is_said(tmp_path):

@@ -35,6 +35,12 @@ _WORDS = (
         "22000",
         "A primary key already exists, or a duplicate key value violates a unique constraint.{}",
     ),
+    (
+        r"(No space left on device|File too large)",
+        100183,
+        "53100",
+        "{}: the disk that holds the account is full, and the statement has changed nothing. Mend: make room",
+    ),
     (r"NOT NULL constraint failed: \S+?\.(\S+)", 100072, "22000", "NULL result in a non-nullable column: {}"),
 )
 """What DuckDB says, and the code, state and message that Snowflake has for it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firnflow.emulator.server import files, login, query, tasks
+from firnflow.emulator.server.requests import told
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 def app_of(account: Account) -> Starlette:
     """Return the web application that serves an account."""
     from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
     from starlette.routing import Route
 
     routes = [
@@ -30,6 +32,6 @@ def app_of(account: Account) -> Starlette:
         Route("/files/{word}", files.get, methods=["GET"]),
         *tasks.routes(),
     ]
-    app = Starlette(routes=routes)
+    app = Starlette(routes=routes, exception_handlers={HTTPException: told})
     app.state.account = account
     return app

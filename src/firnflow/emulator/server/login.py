@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from firnflow.emulator.errors import SnowflakeError
 from firnflow.emulator.objects.use import use
 from firnflow.emulator.reader import Reader
-from firnflow.emulator.server.requests import account_of, body_of, failure, session_of
+from firnflow.emulator.server.requests import account_of, body_of, failure, field, session_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -30,16 +30,16 @@ _LIFE = 14_400
 
 async def login(request: Request) -> JSONResponse:
     """Begin a session, in the database, schema, warehouse and role that the client asks for."""
-    sent = (await body_of(request))["data"]
+    sent = field(await body_of(request), "data", dict)
     asked = {key: _name(value) for key, value in request.query_params.items() if value}
     try:
         if sent.get("AUTHENTICATOR") == "OAUTH":
-            session = account_of(request).enter(sent.get("TOKEN") or "")
+            session = account_of(request).enter(field(sent, "TOKEN", str))
         else:
-            session = account_of(request).login(sent.get("LOGIN_NAME") or "", asked.get("roleName"))
+            session = account_of(request).login(field(sent, "LOGIN_NAME", str), asked.get("roleName"))
     except SnowflakeError as error:
         return JSONResponse(failure(error))
-    session.parameters.update({key.upper(): value for key, value in sent.get("SESSION_PARAMETERS", {}).items()})
+    session.parameters.update({key.upper(): value for key, value in field(sent, "SESSION_PARAMETERS", dict).items()})
     _place(session, asked)
     token = {"token": session.token, "masterToken": session.token, "sessionId": session.number}
     lives = {"validityInSeconds": _LIFE, "masterValidityInSeconds": _LIFE}

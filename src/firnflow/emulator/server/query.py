@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from firnflow.emulator.errors import SnowflakeError
 from firnflow.emulator.queries import broken
 from firnflow.emulator.server.login import info
-from firnflow.emulator.server.requests import account_of, body_of, failure, session_of
+from firnflow.emulator.server.requests import account_of, body_of, failure, field, malformed, session_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -30,9 +30,11 @@ async def run(request: Request) -> JSONResponse:
         return JSONResponse(failure(error), status_code=200)
     sent = await body_of(request)
     request_id = request.query_params.get("requestId", "")
-    binds = _binds(sent.get("bindings") or {})
+    binds = _binds(field(sent, "bindings", dict))
     described = bool(sent.get("describeOnly"))
-    query = account_of(request).queries.start(session, sent["sqlText"], binds, request_id, describe=described)
+    query = account_of(request).queries.start(
+        session, field(sent, "sqlText", str), binds, request_id, describe=described
+    )
     if sent.get("asyncExec"):
         return JSONResponse(_running(query, "333334"))
     return await _answered(query)
@@ -69,7 +71,7 @@ async def abort(request: Request) -> JSONResponse:
         if "query_id" in request.path_params:
             query = account_of(request).queries.get(request.path_params["query_id"])
         else:
-            query = account_of(request).queries.of_request((await body_of(request)).get("requestId", ""))
+            query = account_of(request).queries.of_request(field(await body_of(request), "requestId", str))
     except SnowflakeError as error:
         return JSONResponse(failure(error))
     if query is not None:
@@ -129,4 +131,7 @@ def _binds(given: dict[str, Any]) -> list[Any]:
             return [read(binding, each) for each in value]
         return None if value is None else from_binding({**binding, "value": value})
 
-    return [read(given[place], given[place]["value"]) for place in sorted(given, key=int)]
+    try:
+        return [read(given[place], given[place]["value"]) for place in sorted(given, key=int)]
+    except (AttributeError, ArithmeticError, KeyError, TypeError, ValueError) as error:
+        raise malformed(f"bindings: {type(error).__name__}: {error}") from None
