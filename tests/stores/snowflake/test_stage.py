@@ -121,7 +121,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def test_a_large_file_is_not_held_in_memory(store, tmp_path: Path):
     """Only on the way there: what the connector reads of a stage on this machine, it reads at once."""
     with (tmp_path / "large").open("wb") as file:
-        file.truncate(130 * 2**20)
+        file.truncate(72 * 2**20)
     ran = subprocess.run(
         [sys.executable, "-c", LARGE, store.url, str(tmp_path / "large")],
         env=os.environ,
@@ -129,6 +129,6 @@ def test_a_large_file_is_not_held_in_memory(store, tmp_path: Path):
         text=True,
     )
     assert ran.returncode == 0, ran.stderr
-    assert store.describe("objects/ab/large.bin").size == 130 * 2**20
-    assert int(ran.stdout) < 65 * 2**10
+    assert store.describe("objects/ab/large.bin").size == 72 * 2**20
+    assert int(ran.stdout) < 40 * 2**10
     store.delete("objects/ab/large.bin")
