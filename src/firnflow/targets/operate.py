@@ -81,6 +81,7 @@ class TargetTask:
         seconds: how long that attempt took, or takes.
         again_in: seconds until it is tried again, where it waits for that.
         is_shared: whether it is one job with other tasks: the target knows how that stands, the state how each does.
+        why: why it has failed, as far as the target knows that.
     """
 
     task: str
@@ -91,6 +92,7 @@ class TargetTask:
     seconds: float
     again_in: float | None = None
     is_shared: bool = False
+    why: str | None = None
 
     @property
     def name(self) -> str:

@@ -191,6 +191,16 @@ def test_the_launcher_runs_a_task_again_until_it_succeeds(payload):
 
 
 @pytest.mark.slow
+def test_a_call_that_is_refused_says_why(payload):
+    said, log = (running := start(payload, task="nobody", retries=3)).communicate(timeout=100)
+    assert running.returncode == 2, log
+    error = procedure.answer_in(said)["error"]
+    assert error.startswith("firnflow exec: ")
+    assert "nobody" in error
+    assert f"Error: {error.removeprefix('firnflow exec: ')}" in log
+
+
+@pytest.mark.slow
 def test_a_task_that_takes_too_long_is_ended_and_so_is_one_whose_container_stops(payload, tmp_path):
     said, _ = (running := start(payload, task="sleep", timeout=5)).communicate(timeout=100)
     assert running.returncode == 124

@@ -91,6 +91,28 @@ def test_tasks_that_have_not_run_wait_or_were_passed_over_and_older_attempts_cou
     assert places_in("CALL F(1)") == ()
 
 
+RAISED = """Python Interpreter Error:
+Traceback …
+  raise RuntimeError(f"{job} of run …")
+RuntimeError: a of run p.g has failed: ValueError: no (luck) (job ML.S.J)
+ in function F with handler main"""
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (RAISED, "ValueError: no (luck)"),
+        ("\nStatement reached its timeout\nmore", "Statement reached its timeout"),
+        ("", None),
+    ],
+)
+def test_a_failed_task_says_why(error, why):
+    text = call("a")
+    (run,) = (each.as_target_run(NOW) for each in runs_of("p", "P", [ROOT], [], NOW))
+    (task,) = tasks_of([replace(ran("P$A", "FAILED", text=text), error=error), ROOT], [text], run, NOW)
+    assert task.why == why
+
+
 def test_a_job_of_several_tasks_stands_for_each_and_what_is_done_of_it_the_state_says():
     text = call("a+b+c", steps=[{"task": name} for name in "abc"])
     (run,) = (each.as_target_run(NOW) for each in runs_of("p", "P", [ROOT], [], NOW))
@@ -163,7 +185,7 @@ class There:
         root.mkdir()
         (root / "pipelines.py").write_text(PIPELINES)
         (root / "firnflow.toml").write_text(
-            '[project]\nname = "steered"\n[environments.prod]\norchestrator = "snowflake"\n'
+            '[project]\nname = "steered"\n[environments.prod]\norchestrator = "snowflake"\nwarehouse = "duckdb"\n'
             '[environments.prod.snowflake]\ndatabase = "ml"\nschema = "steered"\nwarehouse = "wh"\n'
             'image = "/ml/steered/images/i:1"\npool = "p"\nvariables.FIRNFLOW_TRACKING = "none"\n'
             f'pools.p = {{ name = "steered", family = "CPU_X64_S", max_nodes = 2 }}\n{more}'

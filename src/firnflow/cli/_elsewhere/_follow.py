@@ -147,7 +147,7 @@ class Follower:
         attempt = self._attempts.get((task.task, task.element))
         if attempt is not None and attempt.error is not None:
             return attempt.error
-        return {"type": self._site.operator.name, "message": "ended the task. Its log says why"}
+        return {"type": self._site.operator.name, "message": task.why or "ended the task. Its log says why"}
 
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ RUN, START, PARTITION = "run", "start", "partition"
 """In a run's config: its name, which start it is, both below `firnflow`; and what it is for."""
 REMEMBERED = 3600.0
 """Seconds for which COMPLETE_TASK_GRAPHS tells of a run."""
+_RAISED = re.compile(r"RuntimeError: \S+ of run \S+ has failed: (.*?) \(job \S+\)", re.DOTALL)
+"""What the procedure says of a task that has failed."""
 _RUN_STATUS: dict[str, RunStatus] = {SUCCEEDED: RunStatus.SUCCEEDED, CANCELLED: RunStatus.CANCELLED}
 _TASK_STATUS = {
     SCHEDULED: TaskStatus.WAITING,
@@ -189,7 +192,9 @@ def tasks_of(rows: Sequence[Ran], texts: Iterable[str], run: TargetRun, now: flo
         places = places_in(row.text)
         for place in places:
             found[place.path, place.element] = TargetTask(
-                place.path, place.element, place.label, standing, times, seconds, is_shared=len(places) > 1
+                *(place.path, place.element, place.label, standing, times, seconds),
+                is_shared=len(places) > 1,
+                why=_reason(row.error),
             )
     left = TaskStatus.SKIPPED if run.status == RunStatus.SUCCEEDED else TaskStatus.UPSTREAM_FAILED
     for place in (each for text in texts for each in places_in(text)):
@@ -198,6 +203,13 @@ def tasks_of(rows: Sequence[Ran], texts: Iterable[str], run: TargetRun, now: flo
             (place.path, place.element), TargetTask(place.path, place.element, place.label, status, 0, 0.0)
         )
     return sorted(found.values(), key=lambda each: (each.task == FINALIZER, each.element))
+
+
+def _reason(error: str) -> str | None:
+    """Return why a task has failed, of what Snowflake says of it: what our procedure has raised, or its first line."""
+    if (ours := _RAISED.search(error)) is not None:
+        return ours[1]
+    return error.strip().partition("\n")[0] or None
 
 
 def _read(text: str) -> dict[str, Any]:

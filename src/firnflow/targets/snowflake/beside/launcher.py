@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -26,6 +27,8 @@ CONFIG = "firnflow"
 """In a run's config: what Firnflow itself says there, beside the parameters."""
 OF_A_TASK = ("steps", "retries", "retry_delay", "backoff", "timeout", "memory")
 WRONG_CALL = 2
+ERROR = "Error: "
+"""How the line begins that says why a call was refused."""
 TIMED_OUT = 124
 GRACE = 20.0
 """Seconds that a task has to write down that it was stopped."""
@@ -117,14 +120,20 @@ def variables(job: dict[str, Any], folder: Path) -> dict[str, str]:
 
 def _try(words: list[str], folder: Path, given: dict[str, str], seconds: float | None) -> tuple[int, dict[str, Any]]:
     """Execute a task once; after its time, or where the container is stopped, all that it has started is ended."""
+    reads, writes = os.pipe()
     program = subprocess.Popen(  # noqa: S603 - no shell; the words are ours and the run's parameters
         words,
         cwd=folder / "project",
         env=given,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        stderr=writes,
         start_new_session=True,
     )
+    os.close(writes)
+    errors: list[str] = []
+    reader = threading.Thread(target=_echo, args=(reads, errors), daemon=True)
+    reader.start()
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -137,7 +146,20 @@ def _try(words: list[str], folder: Path, given: dict[str, str], seconds: float |
         if program.returncode is None:
             _end(program)
         _kill(program)
-    return (program.returncode if program.returncode >= 0 else 128 - program.returncode), _parsed(said)
+        reader.join(GRACE)
+    code = program.returncode if program.returncode >= 0 else 128 - program.returncode
+    refused = {"state": "failed", "error": {"type": "firnflow exec", "message": errors[-1]}} if errors else {}
+    return code, _parsed(said) or (refused if code == WRONG_CALL else {})
+
+
+def _echo(reads: int, errors: list[str]) -> None:
+    """Pass on what a program says, as it comes, and keep its errors."""
+    with os.fdopen(reads, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+            if line.startswith(ERROR):
+                errors.append(line.removeprefix(ERROR).strip())
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:
