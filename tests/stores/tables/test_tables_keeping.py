@@ -8,7 +8,7 @@ import time
 import pytest
 
 from firnflow._crash import InjectedCrash, _passes
-from firnflow.errors import NotFoundError, TableConflictError
+from firnflow.errors import NotFoundError, TableConflictError, UsageError
 from firnflow.stores.tables import expire, restore
 from firnflow.stores.tables.versions import find, newest, versions
 
@@ -110,3 +110,32 @@ def test_restoring_beside_a_writer(place, opened, monkeypatch):
     assert place.numbers() == [1, 2, 3]
     assert restore.restore(place.tables, "orders", 1, "me").number == 4
     assert place.read() == [(0,)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["snowflake"])
+def test_what_others_have_in_the_schema_is_theirs(place, kind):
+    run = place.stores.warehouse.run
+    fill(place, 2)
+    assert run("SELECT COUNT(*) FROM orders") == [(2,)]  # the view
+    run("CREATE TABLE FIRNFLOW_V$ORDERS$9 (id INT) COMMENT = 'mine'")
+    run("CREATE TABLE taken (id INT)")
+    staged = f"FIRNFLOW_STAGED${place.tables.state.identity()[:12].upper()}_DEAD"
+    run(f"CREATE TABLE {staged} (id INT)")
+    run("CREATE TABLE FIRNFLOW_STAGED$FFFFFFFFFFFF_OTHER (id INT)")
+    fill(place, 1, first=5)
+    assert place.numbers() == [1, 2, 3]
+    assert place.tables.names() == ["orders"]
+    with pytest.raises(UsageError, match=r"there is the table .*TAKEN.*Mend: publish under another name"):
+        place.publish("SELECT 1 AS id", table="taken")
+    with pytest.raises(UsageError, match="'orders', which differs in capital letters only"):
+        place.publish("SELECT 1 AS id", table="Orders")
+    assert place.tables.sweep(3600.0) == 0
+    assert place.tables.sweep(-60.0) == 1
+    left = {row["name"] for row in place.stores.warehouse.show("TABLES", "")}
+    assert {"TAKEN", "FIRNFLOW_V$ORDERS$9", "FIRNFLOW_STAGED$FFFFFFFFFFFF_OTHER"} <= left
+    assert staged not in left
+    other = place.tables.get("orders").kept[0]
+    assert place.tables.expire([other.version]) == [other.version]
+    run(f"COMMENT ON TABLE {place.tables.get('orders').kept[0].place.sql} IS 'changed by hand'")
+    assert place.numbers() == [3]
