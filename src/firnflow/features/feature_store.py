@@ -25,6 +25,7 @@ from firnflow.features.timeline import timeline
 from firnflow.stores.snowflake.account import Account, in_account
 from firnflow.stores.snowflake.connection import where
 from firnflow.stores.snowflake.names import identifier, kept, literal
+from firnflow.stores.snowflake.session import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,8 +124,8 @@ class _Store:
 
     def _retell(self, view: FeatureView, there: Any) -> str:
         """Give a view that is there its words and its lag, where they are others."""
-        said, is_as_old = _said(view), _minutes(self._lag) == _minutes(there.refresh_freq)
-        if there.desc == said and is_as_old:
+        words, is_as_old = _words(view), _minutes(self._lag) == _minutes(there.refresh_freq)
+        if there.desc == words and is_as_old:
             return SAME
         if (there.refresh_freq is None) != (self._lag is None):
             now = "computed when it is read" if self._lag is not None else f"refreshed every {there.refresh_freq}"
@@ -135,7 +136,7 @@ class _Store:
             )
         if not self._dry:
             more = {} if is_as_old else {"refresh_freq": self._lag}
-            self._client.update_feature_view(str(there.name), str(there.version), desc=said, **more)
+            self._client.update_feature_view(str(there.name), str(there.version), desc=words, **more)
         return RETOLD
 
     def _view(self, view: FeatureView, name: str) -> Any:
@@ -157,11 +158,11 @@ class _Store:
             feature_df=self._account.session.sql(sql),
             timestamp_col=in_account(joining.SEEN),
             refresh_freq=self._lag,
-            desc=_said(view),
+            desc=_words(view),
         )
         # Snowflake's client puts these words between quotes as they are: they come as SQL writes them
-        words = {feature: literal(said)[1:-1] for feature, said in view.columns.items() if said}
-        return made.attach_feature_desc({_sql.identifier(in_account(each)): said for each, said in words.items()})
+        words = {feature: literal(text)[1:-1] for feature, text in view.columns.items() if text}
+        return made.attach_feature_desc({_sql.identifier(in_account(each)): text for each, text in words.items()})
 
     def _entity(self, entity: Entity) -> Any:
         name, keys = entity.name.upper(), [in_account(key) for key in entity.keys]
@@ -192,7 +193,7 @@ class _Store:
         except Exception as error:
             raise FeatureError(
                 f"{view} reads {view.source!r}, and there is no {in_account(view.source)} in {database}.{schema}: "
-                f"{str(error).partition(chr(10))[0]}. Mend: a table or view of that name"
+                f"{said(error)}. Mend: a table or view of that name"
             ) from error
         wanted = {*view.keys, view.timestamp, view.known_at} - {None}
         if wanted <= set(table.columns):
@@ -214,8 +215,8 @@ class _Store:
             found: ibis.Table = self._backend.sql(f"WITH {table} AS ({self._backend.compile(given)}) {query}")
         except Exception as error:
             raise FeatureError(
-                f"{view}: its SELECT cannot be run in Snowflake: {str(error).partition(chr(10))[0]}. Mend: a function "
-                "of the table in its place"
+                f"{view}: its SELECT cannot be run in Snowflake: {said(error)}. Mend: a function of the table in its "
+                "place"
             ) from error
         ours = {name.upper(): name for name in (*view.keys, view.timestamp, view.known_at, *view.columns) if name}
         return found.rename({ours.get(name, name.lower()): name for name in found.columns})
@@ -249,7 +250,7 @@ def _minutes(lag: str | None) -> float | None:
     return int(number) * known[unit.rstrip("s")] if number.isdigit() and unit.rstrip("s") in known else None
 
 
-def _said(view: FeatureView) -> str:
+def _words(view: FeatureView) -> str:
     """Return what people are told of a view there."""
     owner = f"Owner: {view.owner}" if view.owner else ""
     tags = ", ".join(f"{name}={text}" for name, text in sorted(view.tags.items()))
@@ -272,5 +273,6 @@ def _told() -> Iterator[None]:
     except FirnflowError:
         raise
     except Exception as error:
-        said = str(getattr(error, "original_exception", None) or error)
-        raise StoreError(f"Snowflake's Feature Store: {' '.join(said.split())[:500]}") from error
+        raise StoreError(
+            f"Snowflake's Feature Store: {said(getattr(error, 'original_exception', error))[:500]}"
+        ) from error
