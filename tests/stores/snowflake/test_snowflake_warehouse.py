@@ -160,6 +160,18 @@ def test_divisions_and_means_of_whole_numbers_keep_their_digits(both: Both) -> N
     assert sql.count("AS DOUBLE") == 3
 
 
+def test_rows_of_this_process_can_be_joined_with_tables_in_snowflake(both: Both) -> None:
+    table = both.load(both.file("SELECT range AS n, range * 1.5 AS x FROM range(5)"))
+    mine = ibis.memtable(pa.table({"n": [3, 1], "Wörter '\"; --": ["c", None]}))
+    found = table.inner_join(mine, "n").order_by("n").to_pyarrow()
+    assert found.to_pylist() == [
+        {"n": 1, "x": 1.5, "Wörter '\"; --": None},
+        {"n": 3, "x": 4.5, "Wörter '\"; --": "c"},
+    ]
+    kept = both.save(table.semi_join(mine, "n"))
+    assert both.load(kept).count().execute() == 2
+
+
 def test_the_order_of_sorted_rows_is_kept(both: Both) -> None:
     table = both.load(both.file("SELECT i AS k, (i * 7919) % 1000 AS v FROM range(1000) t(i)"))
     ref = both.save(table.order_by(ibis.desc("v")).filter(ibis._.k > 10).limit(3).mutate(w=ibis._.v + 1).drop("k"))

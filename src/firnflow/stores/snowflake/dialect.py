@@ -56,10 +56,12 @@ class SnowflakeBackend(Backend):  # type: ignore[misc]
 
     Attributes:
         bring: returns a table as one of this process's DuckDB, its rows fetched.
+        lend: loads rows of this process, as Arrow, into a table of the session, under a name; None: Ibis does.
     """
 
     compiler = Compiler()
     bring: Callable[[Any], Any]
+    lend: Callable[[Any, str], None] | None = None
 
     def execute(self, expr: Any, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
         """Return the answer as pandas has it."""
@@ -82,6 +84,13 @@ class SnowflakeBackend(Backend):  # type: ignore[misc]
     def _brought(self, expr: Any, limit: Any) -> Any:
         table = expr.as_table()
         return self.bring(table.limit(limit) if isinstance(limit, int) else table)
+
+    def _register_in_memory_table(self, op: Any) -> None:
+        """Load a table of this process; Ibis would send two statements in one text, which a warehouse refuses."""
+        if self.lend is None:
+            super()._register_in_memory_table(op)
+        else:
+            self.lend(op.data.to_pyarrow(schema=op.schema), op.name)
 
     def _get_schema_using_query(self, query: str) -> sch.Schema:
         """Return the columns of a query, as the connector describes them: nothing is run."""

@@ -51,20 +51,10 @@ def load(warehouse: SnowflakeWarehouse, path: Path, kinds: Mapping[str, Any], pl
     from snowflake.connector.errors import ProgrammingError
 
     columns = {name: transport.column(name, kind) for name, kind in kinds.items()}
-    number = uuid.uuid4().hex.upper()
-    stage = Place(place.database, place.schema, f"FIRNFLOW$LOAD_{number}")
-    part = warehouse.place(f"{place.name}_{number[:8]}")
-    file = warehouse.embedded.temp / f"{number}.parquet"
-    made = ", ".join(f"{_sql.identifier(name)} {column.kind}" for name, column in columns.items())
-    chosen = ", ".join(column.load.format(f"$1:c{at}") for at, column in enumerate(columns.values()))
-    try:
-        _pack(warehouse, path, columns, file)
-        warehouse.run(f"CREATE TEMPORARY STAGE {stage.sql}")
-        warehouse.run(f"PUT {literal(f'file://{file}')} {literal(f'@{stage.sql}')} AUTO_COMPRESS = FALSE")
-        warehouse.run(
-            f"CREATE TRANSIENT TABLE {part.sql} ({made}) DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {literal(COMMENT)}"
-        )
-        staged = f"SELECT {chosen} FROM {literal(f'@{stage.sql}/{file.name}')}"
+    part = warehouse.place(f"{place.name}_{uuid.uuid4().hex[:8].upper()}")
+    with _staged(warehouse, path, columns) as staged:
+        options = f"DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {literal(COMMENT)}"
+        warehouse.run(f"CREATE TRANSIENT TABLE {part.sql} ({_made(columns)}) {options}")
         try:
             warehouse.run(f"COPY INTO {part.sql} FROM ({staged}) FILE_FORMAT = {_FORMAT}")
         except ProgrammingError as error:
@@ -75,10 +65,43 @@ def load(warehouse: SnowflakeWarehouse, path: Path, kinds: Mapping[str, Any], pl
             if error.errno != _EXISTS:
                 raise
             warehouse.run(f"DROP TABLE {part.sql}")
+
+
+def lend(warehouse: SnowflakeWarehouse, path: Path, kinds: Mapping[str, Any], name: str) -> None:
+    """Load a Parquet file into a table that ends with the session, under just this name.
+
+    Args:
+        warehouse: where to.
+        path: of the file.
+        kinds: column → type, as Ibis says it.
+        name: of the table.
+    """
+    columns = {column: transport.column(column, kind) for column, kind in kinds.items()}
+    with _staged(warehouse, path, columns) as staged:
+        warehouse.run(f"CREATE OR REPLACE TEMPORARY TABLE {_sql.identifier(name)} ({_made(columns)})")
+        warehouse.run(f"COPY INTO {_sql.identifier(name)} FROM ({staged}) FILE_FORMAT = {_FORMAT}")
+
+
+@contextlib.contextmanager
+def _staged(warehouse: SnowflakeWarehouse, path: Path, columns: Mapping[str, transport.Column]) -> Iterator[str]:
+    """Give the SELECT of a file's rows, which is on a stage meanwhile."""
+    number = uuid.uuid4().hex.upper()
+    stage = warehouse.place(f"FIRNFLOW$LOAD_{number}")
+    file = warehouse.embedded.temp / f"{number}.parquet"
+    chosen = ", ".join(column.load.format(f"$1:c{at}") for at, column in enumerate(columns.values()))
+    try:
+        _pack(warehouse, path, columns, file)
+        warehouse.run(f"CREATE TEMPORARY STAGE {stage.sql}")
+        warehouse.run(f"PUT {literal(f'file://{file}')} {literal(f'@{stage.sql}')} AUTO_COMPRESS = FALSE")
+        yield f"SELECT {chosen} FROM {literal(f'@{stage.sql}/{file.name}')}"
     finally:
         file.unlink(missing_ok=True)
         with contextlib.suppress(Exception):  # it goes with the session
             warehouse.run(f"DROP STAGE IF EXISTS {stage.sql}")
+
+
+def _made(columns: Mapping[str, transport.Column]) -> str:
+    return ", ".join(f"{_sql.identifier(name)} {column.kind}" for name, column in columns.items())
 
 
 def _pack(warehouse: SnowflakeWarehouse, path: Path, columns: Mapping[str, transport.Column], file: Path) -> None:

@@ -75,7 +75,7 @@ class SnowflakeWarehouse:
                 'warehouse = "snowflake": nothing says which database and schema. '
                 "Mend: database = … and schema = … in the environment's section snowflake"
             )
-        backend.bring = self.bring
+        backend.bring, backend.lend = self.bring, self.lend
         for name in _OF_DUCKDB:
             setattr(backend.con, name, _not_here(name))
         backend.raw_sql("ALTER SESSION SET MULTI_STATEMENT_COUNT = 1").close()  # Ibis lets one text be many statements
@@ -247,6 +247,14 @@ class SnowflakeWarehouse:
         path = self.embedded.passing()
         self.write_parquet(table, path)
         return self.embedded.read_parquet(path)
+
+    def lend(self, rows: Any, name: str) -> None:
+        """Load rows of this process, as Arrow, into a table that ends with the session."""
+        import ibis
+
+        table, path = ibis.memtable(rows), self.embedded.passing()
+        self.embedded.write_parquet(table, path)
+        loading.lend(self, path, dict(table.schema().items()), name)
 
     def fetch(self, ref: Ref, path: Path) -> None:
         """Write the rows of a kept table to a Parquet file, as DuckDB would have written them."""
