@@ -82,25 +82,15 @@ def read(rows: pa.Table, day: str) -> int:
     return rows.num_rows
 
 
-@ff.pipeline
-def sourced():
-    read(ff.source("orders"), "today")
-
-
 @ff.pipeline(params=Day)
 def asked(p):
-    where(1.0)
-    read(ff.source("customers"), p.day)
+    read(ff.source("orders"), p.day)
 """
 CATALOG = """
 [orders]
-path = "data/orders.csv"
+path = "data/*.csv"
 [orders.columns]
 amount = { type = "int" }
-[customers]
-path = "data/customers-*.csv"
-[customers.columns]
-name = { type = "string" }
 """
 SETTINGS = """
 [project]
@@ -122,6 +112,7 @@ secrets = { STATE_URL = "vault.keys.state_url" }
 pool = "small"
 pools.small = { family = "CPU_X64_S" }
 pools.big = { name = "team_pool" }
+files = ["data/*.csv"]
 """
 
 
@@ -131,6 +122,8 @@ def prod(shop, monkeypatch, tmp_path):
     (shop.root / "pipelines.py").write_text(PIPELINES)
     (shop.root / "firnflow.toml").write_text(SETTINGS)
     (shop.root / "catalog.toml").write_text(CATALOG)
+    (shop.root / "data").mkdir()
+    (shop.root / "data" / "orders.csv").write_text("amount\n1\n")
     monkeypatch.setenv("STATE_URL", f"sqlite:///{tmp_path}/real.db")
     monkeypatch.setenv("SNOWFLAKE_HOME", str(tmp_path / "home"))
     return shop
@@ -245,7 +238,7 @@ def test_the_process_of_a_rehearsal_is_told_of_nothing_real(prod, monkeypatch):
     monkeypatch.setenv("FIRNFLOW_STATE", "postgresql://real/state")
     folder = prod.root / ".firnflow" / "rehearsal" / "prod"
     folder.mkdir(parents=True)
-    told = surroundings.variables_of(prod.root, load_settings(prod.root, "prod"), folder, 4711)
+    told = surroundings.variables_of(load_settings(prod.root, "prod"), folder, 4711)
     assert "SNOWFLAKE_ACCOUNT" not in told
     assert told["FIRNFLOW_STATE"] == f"sqlite:///{folder}/there/state.db"
     connections = tomllib.loads((folder / "home" / "connections.toml").read_text())
@@ -260,18 +253,14 @@ def test_the_process_of_a_rehearsal_is_told_of_nothing_real(prod, monkeypatch):
     assert section.database == "ml"
 
 
-def test_what_has_no_data_or_no_values_here_is_left_out_with_a_word(prod, tmp_path, capsys):
-    (prod.root / "data").mkdir()
-    (prod.root / "data" / "customers-1.csv").write_text("name\na\n")
+def test_what_has_parameters_without_values_is_left_out_with_a_word(prod, tmp_path, capsys):
     wish = {"root": str(prod.root), "environment": "prod", "seconds": 1.0, "port": 1}
     rehearsed = inside.Rehearsal(tmp_path, pipelines=[], **wish)
     capsys.readouterr()
     assert rehearsed.names() == ["a_same", "b_other", "sleepy"]
-    said = capsys.readouterr().out
-    assert "sourced is not rehearsed: there is no data/orders.csv here" in said
-    assert "asked is not rehearsed: nobody says what day is. Mend: [pipelines.asked.params]" in said
-    assert inside.Rehearsal(tmp_path, pipelines=["sourced"], **wish).names() == ["sourced"]
-    assert surroundings.data_of(prod.root) == ["data/customers-*.csv"]
+    said = "asked cannot be rehearsed: parameters have no values. Mend: [pipelines.asked.params]"
+    assert said in capsys.readouterr().out
+    assert inside.Rehearsal(tmp_path, pipelines=["asked"], **wish).names() == ["asked"]
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))

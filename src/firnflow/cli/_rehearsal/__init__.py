@@ -75,7 +75,7 @@ def _perform(root: Path, settings: Settings, folder: Path, port: int, pipelines:
     wish = {"environment": settings.environment, "pipelines": list(pipelines), "seconds": seconds, "port": port}
     given = json.dumps({"root": str(root), **wish})
     words = [sys.executable, "-m", "firnflow.cli._rehearsal.inside", str(folder), given]
-    variables = variables_of(root, settings, folder, port)
+    variables = variables_of(settings, folder, port)
     with _started(words, root, variables, shown=True) as process:
         code = process.popen.wait()
     if code in _STOPPED:

@@ -22,11 +22,10 @@ from firnflow.cli._errors import explain
 from firnflow.cli._print import say
 from firnflow.cli._rehearsal.comparing import first_difference
 from firnflow.cli._rehearsal.presumed import prepare
-from firnflow.cli._rehearsal.surroundings import data_of, files_of, stores
+from firnflow.cli._rehearsal.surroundings import stores
 from firnflow.engine.origin import who
 from firnflow.errors import RunError
 from firnflow.graph.model import FromConstant
-from firnflow.graph.source import SOURCE_KEY
 from firnflow.graph.table import PUBLISH_KEY, TABLE_KEY
 from firnflow.project import load_project
 from firnflow.project.settings import load_settings
@@ -99,11 +98,6 @@ class Rehearsal:
     def _notes(self) -> Iterator[str]:
         """Yield what is otherwise in earnest."""
         section = load_settings_of_file(self._project)
-        if paths := [path for path in data_of(self._project.root) if path not in section.files]:
-            yield (
-                f"{listing(paths)} of catalog.toml went to the emulator, but goes to no stage in Snowflake. "
-                "Mend: url = 's3://…', or files in the section"
-            )
         if section.integrations:
             yield "the jobs reach what this machine reaches: external access integrations are not emulated"
         if section.secrets:
@@ -129,20 +123,11 @@ class Rehearsal:
         names = in_order(graphs)
         if self._chosen:
             return [name for name in names if name in self._chosen]
-        why = {name: self._why_not(graphs[name]) for name in names}
-        for name, said in why.items():
-            if said is not None:
-                say(f"Note: {name} is not rehearsed: {said}", "yellow")
-        return [name for name in names if why[name] is None]
-
-    def _why_not(self, graph: Graph) -> str | None:
-        """Return why a pipeline cannot run here, as nobody is asked; None: it can."""
-        root = self._project.root
-        if lacking := missing(self._project, graph):
-            return f"nobody says what {listing(lacking)} is. Mend: [pipelines.{graph.pipeline}.params]"
-        there, files = data_of(root), files_of(root)
-        absent = [files[name] for name in _named(graph, SOURCE_KEY) if name in files and files[name] not in there]
-        return f"there is no {listing(absent)} here" if absent else None
+        can = [name for name in names if not missing(self._project, graphs[name])]
+        if left := [name for name in names if name not in can]:
+            mend = f"Mend: [pipelines.{left[0]}.params]"
+            say(f"Note: {listing(left)} cannot be rehearsed: parameters have no values. {mend}", "yellow")
+        return can
 
     def _compare(self, name: str) -> None:
         """Run a pipeline here and there. Raises RunError where one fails, or they come to other results."""
@@ -247,7 +232,7 @@ def in_order(graphs: Mapping[str, Graph]) -> list[str]:
 
 
 def _named(graph: Graph, key: str) -> list[str]:
-    """Return the tables or sources that tasks of one kind name."""
+    """Return the tables that tasks of one kind name."""
     inputs = [node.inputs.get("name") for node in graph.tasks.values() if node.key == key]
     return [str(each.value) for each in inputs if isinstance(each, FromConstant)]
 

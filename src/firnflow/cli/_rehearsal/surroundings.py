@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firnflow.project.catalog import load_catalog
 from firnflow.targets.snowflake.grants import default_role
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from firnflow.project.settings import Settings
 
 CONNECTION = "rehearsal"
@@ -23,11 +23,10 @@ _ACCOUNT = "snowflake"
 _DELETE = "\x7f"
 
 
-def variables_of(root: Path, settings: Settings, folder: Path, port: int) -> dict[str, str]:
+def variables_of(settings: Settings, folder: Path, port: int) -> dict[str, str]:
     """Return the environment of the rehearsal's process, and write the connection that it names.
 
     Args:
-        root: the project's folder.
         settings: of the environment that is rehearsed.
         folder: of the rehearsal.
         port: of the emulator.
@@ -40,7 +39,7 @@ def variables_of(root: Path, settings: Settings, folder: Path, port: int) -> dic
     connections.write_text(f"{CONNECTION} = {as_toml({**place, 'port': port})}\n", encoding="utf-8")
     own = {name: value for name, value in os.environ.items() if not name.startswith(_KEPT_OUT)}
     there = {**stores(folder / "there"), **_in_account(settings)}
-    return {**own, **there, "SNOWFLAKE_HOME": str(home), "FIRNFLOW_SNOWFLAKE": as_toml(_section(root, settings, there))}
+    return {**own, **there, "SNOWFLAKE_HOME": str(home), "FIRNFLOW_SNOWFLAKE": as_toml(_section(settings, there))}
 
 
 def stores(folder: Path) -> dict[str, str]:
@@ -61,28 +60,15 @@ def _in_account(settings: Settings) -> dict[str, str]:
     return {name: _ACCOUNT for name, place in places.items() if place.partition(":")[0] == _ACCOUNT}
 
 
-def _section(root: Path, settings: Settings, there: dict[str, str]) -> dict[str, Any]:
-    """Return what is otherwise in the section: jobs are told where the rehearsal keeps everything, and find data."""
+def _section(settings: Settings, there: dict[str, str]) -> dict[str, Any]:
+    """Return what is otherwise in the section: jobs are told where the rehearsal keeps everything."""
     section = settings.snowflake
     return {
         "connection": CONNECTION,
         "role": section.role or default_role(settings.environment),
         "variables": {**section.variables, **there},
         "integrations": [],
-        "files": [*section.files, *data_of(root)],
     }
-
-
-def data_of(root: Path) -> list[str]:
-    """Return the paths of sources in the project's folder that are there: in containers they would not be."""
-    paths = files_of(root).values()
-    return [path for path in dict.fromkeys(paths) if any(each.is_file() for each in root.glob(path))]
-
-
-def files_of(root: Path) -> dict[str, str]:
-    """Return source → its path, of those that are files in the project's folder."""
-    found = {name: each.path for name, each in load_catalog(root).items() if each.path and each.revision is None}
-    return {name: path for name, path in found.items() if not Path(path).is_absolute() and ".." not in Path(path).parts}
 
 
 def as_toml(value: Any) -> str:
