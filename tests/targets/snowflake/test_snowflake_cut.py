@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from cutting import BEFORE, BEHIND, HALF, Cutter
 
 import firnflow as ff
-from firnflow.errors import StoreError
+from firnflow.errors import StoreError, TargetError
+from firnflow.project import load_settings
+from firnflow.targets.operate import Order
+from firnflow.targets.snowflake.account import Account
+from firnflow.targets.snowflake.operator import SnowflakeOperator
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -60,3 +66,67 @@ def test_an_apply_whose_connection_is_gone_for_good_is_told_and_gone_on_with(gro
         cutter.done.clear()
         here.apply(sums)
         assert here.there() == calm
+
+
+QUICK = """
+def main(session, call):
+    print("at work")
+    return "{}"
+"""
+
+
+def ended(operator, run):
+    until = time.monotonic() + 60
+    while (found := operator.find("sums", run.id)) is None or found.status in {"queued", "running"}:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return found
+
+
+def test_each_request_of_a_run_that_is_started_and_followed_is_cut_and_it_runs_once(ground, cutter):
+    here = ground()
+    here.apply(sums)
+    procedure = f"CREATE OR REPLACE PROCEDURE {here.schema}.FIRNFLOW_EXEC_V1(CALL VARCHAR) RETURNS VARCHAR"
+    here.admin.execute(
+        f"{procedure} LANGUAGE PYTHON RUNTIME_VERSION = '3.11' PACKAGES = ('snowflake-snowpark-python') "
+        f"HANDLER = 'main' AS $${QUICK}$$"
+    )
+    account = Account(lambda: here.connect(cutter.port))
+    operator = SnowflakeOperator(here.root, load_settings(here.root, "prod"), account)
+    cutter.each_in_every_way()
+    run = operator.start(Order("sums", "sums.one", {}))
+    assert (run.id, BEHIND) in {(run.id, how) for how, what in cutter.done if what.startswith("EXECUTE TASK")}
+    assert ended(operator, run).status == "succeeded"
+    tasks = {each.name: each for each in operator.tasks(run)}
+    assert {"one", "two"} <= set(tasks)
+    assert operator.log(run, tasks["one"], 1) == []  # no job has been made for it, whose log it would be
+    assert [each.id for each in operator.runs(["sums"], 10)] == [run.id]
+    assert {how for how, _ in cutter.done} == {BEFORE, HALF, BEHIND}
+    account.close()
+
+
+def test_a_run_of_which_nobody_knows_whether_it_has_begun_is_told(ground, cutter, monkeypatch):
+    here = ground()
+    here.apply(sums)
+    monkeypatch.setattr("firnflow.targets.snowflake.operator.APPEARS", 0.5)
+    account = Account(lambda: here.connect(cutter.port, tries=1))
+    operator = SnowflakeOperator(here.root, load_settings(here.root, "prod"), account)
+    operator.look()
+    cutter.cut = lambda _, what: BEFORE if what.startswith("EXECUTE TASK") else None
+    with pytest.raises(TargetError, match="Snowflake cannot be reached") as told:
+        operator.start(Order("sums", "sums.one", {}))
+    assert told.value.is_passing
+    assert operator.runs(["sums"], 10) == []
+    account.close()
+
+
+def test_a_session_that_has_ended_is_begun_again(ground):
+    here = ground()
+    account = Account(here.connect)
+    assert account.one("SELECT 1") == 1
+    first = account._connection
+    here.admin.execute("SELECT 1")
+    first.rest.delete_session()  # as after hours of silence, or by the restart of an emulator
+    assert account.one("SELECT 2") == 2
+    assert account._connection is not first
+    account.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import StoreError
+from firnflow.stores.snowflake.session import is_cut, said
 from firnflow.targets.snowflake.grammar import parse, render
 from firnflow.targets.snowflake.grammar.statements import ListFiles, Put, Show
 from firnflow.targets.snowflake.grammar.values import Location, Property, Uri
@@ -112,11 +113,11 @@ class Account:
                 cursor.execute(text)
                 names = [each.name.lower() for each in cursor.description or ()]
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
-        except (errors.OperationalError, errors.InterfaceError, OSError) as error:
+        except (errors.Error, OSError) as error:
+            if not is_cut(error):
+                raise StoreError(f"Snowflake refuses: {said(error)}\n  {text[:300]}") from error
             self._connection = None
             raise CutError(f"Snowflake cannot be reached: {error}. Mend: the same command goes on") from error
-        except errors.Error as error:
-            raise StoreError(f"Snowflake refuses: {_first(error)}\n  {text[:300]}") from error
 
 
 def _text(statement: Statement) -> str:
@@ -129,11 +130,4 @@ def _text(statement: Statement) -> str:
 
 def is_passing(error: Exception) -> bool:
     """Whether an error is of the network, and the same call may well succeed a little later."""
-    from snowflake.connector import errors
-
-    return isinstance(error.__cause__, errors.OperationalError | errors.InterfaceError | OSError)
-
-
-def _first(error: Exception) -> str:
-    """Return what an error of the connector says, without ids of queries."""
-    return str(getattr(error, "raw_msg", None) or getattr(error, "msg", None) or error).strip()
+    return isinstance(error.__cause__, Exception) and is_cut(error.__cause__)
