@@ -100,6 +100,7 @@ name = "shop"
 orchestrator = "snowflake"
 state = "env:STATE_URL"
 artifacts = "s3://models/shop"
+warehouse = "duckdb"
 
 [environments.prod.snowflake]
 connection = "no-such-connection"
