@@ -48,6 +48,7 @@ folder = "."
 folder = "."
 """
 EMULATED = """
+warehouse = "duckdb"
 state = "sqlite:///{folder}/{schema}.db"
 artifacts = "{folder}/{schema}"
 

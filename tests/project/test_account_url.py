@@ -75,3 +75,25 @@ def test_the_word_snowflake_stands_for_the_environments_place(tmp_path: Path) ->
     assert load_settings(tmp_path, "folder").artifacts == str(tmp_path / "snowflake")
     with pytest.raises(ConfigError, match=r"in which database\. Mend: database = 'ml' in \[environments.nowhere"):
         load_settings(tmp_path, "nowhere")
+
+
+def test_what_runs_on_snowflake_keeps_all_there_unless_it_says_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "firnflow.toml").write_text("""
+[project]
+name = "shop"
+[environments.prod]
+orchestrator = "snowflake"
+snowflake = { database = "ml", schema = "s" }
+[environments.own]
+inherits = "prod"
+warehouse = "duckdb"
+state = "sqlite:///own.db"
+[environments.nowhere]
+orchestrator = "snowflake"
+""")
+    there, own, nowhere = (load_settings(tmp_path, name) for name in ("prod", "own", "nowhere"))
+    assert (there.warehouse, there.state.reveal()) == ("snowflake", "snowflake:///ml/s_FIRNFLOW")
+    assert there.artifacts == "snowflake:///ml/s/FIRNFLOW/artifacts/shop"
+    assert (own.warehouse, own.state.reveal()) == ("duckdb", f"sqlite:///{tmp_path}/own.db")
+    assert own.artifacts == there.artifacts
+    assert (nowhere.warehouse, nowhere.artifacts) == ("duckdb", str(tmp_path / ".firnflow" / "artifacts"))

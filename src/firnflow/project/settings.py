@@ -290,6 +290,9 @@ def _decided(
     file: ProjectFile, chosen: str, root: Path, values: dict[str, Any], params: dict[str, tuple[Layer, ...]]
 ) -> Settings:
     """Return the settings with the defaults that depend on each other, and paths made absolute."""
+    section = values["snowflake"]
+    if values.get("orchestrator") == SCHEME and section.database is not None and section.schema_ is not None:
+        values = {"warehouse": SCHEME, "state": Secret(SCHEME), "artifacts": SCHEME, **values}
     values |= _in_account(values, file.project.name, chosen)
     workers = values.get("workers") or machine.processors()
     memory = values.get("memory") or max(int(0.6 * machine.memory()) // workers, 64 * 2**20)

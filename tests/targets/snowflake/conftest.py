@@ -38,6 +38,7 @@ name = "shop"
 
 [environments.prod]
 orchestrator = "snowflake"
+warehouse = "duckdb"
 state = "postgresql://db/state"
 artifacts = "s3://models/shop"
 

@@ -31,6 +31,7 @@ TOML = """
 name = "shop"
 [environments.prod]
 orchestrator = "snowflake"
+warehouse = "duckdb"
 [environments.prod.snowflake]
 prefix = "select_"
 pool = "own"

@@ -130,7 +130,7 @@ def project(tmp_path):
         root.mkdir(exist_ok=True)
         (root / "pipelines.py").write_text(code)
         (root / "firnflow.toml").write_text(
-            '[project]\nname = "shop"\n[environments.prod]\norchestrator = "snowflake"\n'
+            '[project]\nname = "shop"\n[environments.prod]\norchestrator = "snowflake"\nwarehouse = "duckdb"\n'
             f"[environments.prod.snowflake]\ndatabase = 'ml'\nschema = {toml(NAME)}\nwarehouse = {toml(NAME)}\n"
             "image = '/ml/public/images/shop:1'\n"
             f"pools.p = {{ name = {toml(NAME)}, family = 'CPU_X64_S', max_nodes = 4 }}\n"
