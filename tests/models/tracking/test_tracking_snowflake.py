@@ -157,6 +157,9 @@ def test_a_promotion_and_a_rollback_are_what_snowflakes_client_sees(shop: Shop, 
     assert shop.deliverer().waiting() == ["model credit"]
     assert shop.tell() == []
     assert (shop.there.default.version_name, shop.aliases()) == ("V1", {"CHAMPION": "V1"})
+    shop.registry.set_alias("credit", "to-come", 2, reason="soon", by="anna")
+    assert shop.tell() == ["credit@to-come: Snowflake takes no alias of this name"]
+    assert shop.aliases() == {"CHAMPION": "V1"}
 
 
 def test_a_sender_that_dies_at_any_statement_doubles_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +238,8 @@ def test_a_model_that_is_not_ours_is_not_touched_and_holds_up_no_other(shop: Sho
     shop.registry.register("rules", ff.Model(Document({"limit": 1})), by="anna")
     other = shop.desk.deliverer(shop.tracker, "snowflake")
     shop.tracker._mark = "firnflow project=another environment=prod"
-    other.deliver()
+    (left_out,) = other.deliver()
+    assert left_out.startswith("rules/1 is not in Snowflake's registry: ")
     before = shop.there.show_versions()
     shop.tracker._mark = "firnflow project=lab environment=local"
     shop.registry.register("new", shop.registry.load("credit/1"), by="anna")
