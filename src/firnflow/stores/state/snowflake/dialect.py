@@ -7,13 +7,17 @@ https://docs.snowflake.com/en/sql-reference/transactions#implicit-transactions
 
 from __future__ import annotations
 
+import contextlib
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snowflake.sqlalchemy.base import SnowflakeCompiler
 from snowflake.sqlalchemy.snowdialect import SnowflakeDialect
 
 from firnflow.stores.snowflake.session import is_cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOCKED = 600
 """Seconds for which locked rows are waited for: a transaction whose process was killed is undone after five minutes.
@@ -52,26 +56,41 @@ class StateDialect(SnowflakeDialect):  # type: ignore[misc] # likewise
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
         """Send a statement, and note whether it changes or locks something."""
         _note(cursor, statement)
-        super().do_execute(cursor, statement, _plain(parameters), context)
+        with _told():
+            super().do_execute(cursor, statement, _plain(parameters), context)
 
     def do_executemany(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
         """Send a statement with many rows at once, likewise."""
         _note(cursor, statement)
-        super().do_executemany(cursor, statement, [_plain(row) for row in parameters], context)
+        with _told():
+            super().do_executemany(cursor, statement, [_plain(row) for row in parameters], context)
 
     def do_commit(self, dbapi_connection: Any) -> None:
         """Commit what was changed, if anything was."""
         if _has_changes(dbapi_connection):
-            dbapi_connection.commit()
+            with _told():
+                dbapi_connection.commit()
 
     def do_rollback(self, dbapi_connection: Any) -> None:
         """Undo what was changed, if anything was."""
         if _has_changes(dbapi_connection):
-            dbapi_connection.rollback()
+            with _told():
+                dbapi_connection.rollback()
 
     def is_disconnect(self, error: Any, connection: Any, cursor: Any) -> bool:  # noqa: ARG002 - SQLAlchemy's signature
         """Return whether the way to Snowflake is what failed."""
         return is_cut(error)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Raise as the connector's what it lets through of the network's errors, for SQLAlchemy to see that it was cut."""
+    from snowflake.connector.errors import OperationalError
+
+    try:
+        yield
+    except OSError as error:
+        raise OperationalError(msg=f"the connection was cut: {error}") from error
 
 
 def _note(cursor: Any, statement: str) -> None:
