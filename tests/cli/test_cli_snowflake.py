@@ -16,10 +16,12 @@ database = "ml"
 schema = "prod"
 warehouse = "wh"
 image = "/ml/prod/images/shop:1"
+files = ["orders.csv"]
 secrets = {{ STATE_URL = "state_url" }}
 variables = {{ FIRNFLOW_STATE = "told otherwise" }}
 pool = "small"
 pools.small = {{ family = "CPU_X64_S" }}
+files = ["orders.csv"]
 {}
 
 [pipelines.sleepy.params]
@@ -52,6 +54,7 @@ def written(shop, monkeypatch):
     monkeypatch.setenv("SNOWFLAKE_HOME", str(shop.root / "home"))
 
     def write(section, more=""):
+        (shop.root / "orders.csv").touch()
         with shop.root.joinpath("firnflow.toml").open("a") as file:
             file.write(section.format(more))
         return shop
