@@ -59,6 +59,7 @@ def test_what_was_committed_when_the_connection_was_cut_is_committed_once(state,
     state.commit(one, {"out": 1}, {"auc": 0.5}, 1)
     assert state.fail(other, "failed", {"error": "x"})
     Outbox(state, "t").add("k", {})
+    Outbox(state, "t").add("k", {})
     state.end_run("r", 1, "failed", "x")
     cutter.cut = lambda _, __: None
     assert len(cutter.done) >= 4
