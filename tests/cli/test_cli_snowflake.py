@@ -21,7 +21,6 @@ secrets = {{ STATE_URL = "state_url" }}
 variables = {{ FIRNFLOW_STATE = "told otherwise" }}
 pool = "small"
 pools.small = {{ family = "CPU_X64_S" }}
-files = ["orders.csv"]
 {}
 
 [pipelines.sleepy.params]
@@ -54,7 +53,6 @@ def written(shop, monkeypatch):
     monkeypatch.setenv("SNOWFLAKE_HOME", str(shop.root / "home"))
 
     def write(section, more=""):
-        (shop.root / "orders.csv").touch()
         with shop.root.joinpath("firnflow.toml").open("a") as file:
             file.write(section.format(more))
         return shop
