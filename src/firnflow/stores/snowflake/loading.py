@@ -1,6 +1,7 @@
 """Rows into Snowflake, by a stage and COPY, and out of it, as Arrow.
 
-https://docs.snowflake.com/en/user-guide/data-load-transform (a SELECT in COPY reads named stages, not those of tables)
+https://docs.snowflake.com/en/user-guide/data-load-transform: a SELECT in COPY reads named stages, not those of tables,
+and knows some functions only. So COPY fills a temporary table with the values as they travel.
 """
 
 # ruff: noqa: S608 - every name and text in SQL went through `identifier` or `literal`
@@ -51,20 +52,13 @@ def load(warehouse: SnowflakeWarehouse, path: Path, kinds: Mapping[str, Any], pl
     from snowflake.connector.errors import ProgrammingError
 
     columns = {name: transport.column(name, kind) for name, kind in kinds.items()}
-    part = warehouse.place(f"{place.name}_{uuid.uuid4().hex[:8].upper()}")
-    with _staged(warehouse, path, columns) as staged:
-        options = f"DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {literal(COMMENT)}"
-        warehouse.run(f"CREATE TRANSIENT TABLE {part.sql} ({_made(columns)}) {options}")
-        try:
-            warehouse.run(f"COPY INTO {part.sql} FROM ({staged}) FILE_FORMAT = {_FORMAT}")
-        except ProgrammingError as error:
+    options = f"DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {literal(COMMENT)}"
+    try:
+        with _staged(warehouse, path, columns) as rows:
+            warehouse.run(f"CREATE TRANSIENT TABLE {place.sql} {options} AS {rows}")
+    except ProgrammingError as error:
+        if error.errno != _EXISTS:
             raise DataError(f"The table cannot be loaded into Snowflake: {said(error)}") from error
-        try:
-            warehouse.run(f"ALTER TABLE {part.sql} RENAME TO {place.sql}")
-        except ProgrammingError as error:
-            if error.errno != _EXISTS:
-                raise
-            warehouse.run(f"DROP TABLE {part.sql}")
 
 
 def lend(warehouse: SnowflakeWarehouse, path: Path, kinds: Mapping[str, Any], name: str) -> None:
@@ -77,31 +71,40 @@ def lend(warehouse: SnowflakeWarehouse, path: Path, kinds: Mapping[str, Any], na
         name: of the table.
     """
     columns = {column: transport.column(column, kind) for column, kind in kinds.items()}
-    with _staged(warehouse, path, columns) as staged:
-        warehouse.run(f"CREATE OR REPLACE TEMPORARY TABLE {_sql.identifier(name)} ({_made(columns)})")
-        warehouse.run(f"COPY INTO {_sql.identifier(name)} FROM ({staged}) FILE_FORMAT = {_FORMAT}")
+    with _staged(warehouse, path, columns) as rows:
+        warehouse.run(f"CREATE OR REPLACE TEMPORARY TABLE {_sql.identifier(name)} AS {rows}")
 
 
 @contextlib.contextmanager
 def _staged(warehouse: SnowflakeWarehouse, path: Path, columns: Mapping[str, transport.Column]) -> Iterator[str]:
-    """Give the SELECT of a file's rows, which is on a stage meanwhile."""
+    """Give the SELECT of a file's rows, which are in a temporary table meanwhile."""
     number = uuid.uuid4().hex.upper()
-    stage = warehouse.place(f"FIRNFLOW$LOAD_{number}")
+    stage, raw = (warehouse.place(f"FIRNFLOW${what}_{number}").sql for what in ("LOAD", "RAW"))
     file = warehouse.embedded.temp / f"{number}.parquet"
-    chosen = ", ".join(column.load.format(f"$1:c{at}") for at, column in enumerate(columns.values()))
+    kinds = [column.staged for column in columns.values()]
+    made = ", ".join(f"C{at} {kind}" for at, kind in enumerate(kinds))
+    chosen = ", ".join(f"$1:c{at}::{kind}" for at, kind in enumerate(kinds))
     try:
         _pack(warehouse, path, columns, file)
-        warehouse.run(f"CREATE TEMPORARY STAGE {stage.sql}")
-        warehouse.run(f"PUT {literal(f'file://{file}')} {literal(f'@{stage.sql}')} AUTO_COMPRESS = FALSE")
-        yield f"SELECT {chosen} FROM {literal(f'@{stage.sql}/{file.name}')}"
+        warehouse.run(f"CREATE TEMPORARY STAGE {stage}")
+        warehouse.run(f"PUT {literal(f'file://{file}')} {literal(f'@{stage}')} AUTO_COMPRESS = FALSE")
+        warehouse.run(f"CREATE TEMPORARY TABLE {raw} ({made})")
+        source = literal(f"@{stage}/{file.name}")
+        warehouse.run(f"COPY INTO {raw} FROM (SELECT {chosen} FROM {source}) FILE_FORMAT = {_FORMAT}")
+        yield f"SELECT {_values(columns)} FROM {raw}"
     finally:
         file.unlink(missing_ok=True)
-        with contextlib.suppress(Exception):  # it goes with the session
-            warehouse.run(f"DROP STAGE IF EXISTS {stage.sql}")
+        with contextlib.suppress(Exception):  # they go with the session
+            warehouse.run(f"DROP STAGE IF EXISTS {stage}")
+            warehouse.run(f"DROP TABLE IF EXISTS {raw}")
 
 
-def _made(columns: Mapping[str, transport.Column]) -> str:
-    return ", ".join(f"{_sql.identifier(name)} {column.kind}" for name, column in columns.items())
+def _values(columns: Mapping[str, transport.Column]) -> str:
+    """Return the columns of a table whose C0, C1, … hold their values as they travel."""
+    return ", ".join(
+        f"CAST({column.load.format(f'C{at}')} AS {column.kind}) AS {_sql.identifier(name)}"
+        for at, (name, column) in enumerate(columns.items())
+    )
 
 
 def _pack(warehouse: SnowflakeWarehouse, path: Path, columns: Mapping[str, transport.Column], file: Path) -> None:

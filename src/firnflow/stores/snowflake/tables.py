@@ -202,7 +202,7 @@ class SnowflakeTables(TablesLike):
             shown = table.last.place
             columns = ", ".join(map(_sql.identifier, table.columns))
             self.warehouse.run(
-                f"CREATE OR REPLACE VIEW {self.view(name).sql} ({columns}) COMMENT = {literal(MARK)} "
+                f"CREATE OR REPLACE VIEW {self.view(name).sql} ({columns}) COPY GRANTS COMMENT = {literal(MARK)} "
                 f"AS SELECT {columns} FROM {shown.sql}"
             )
 

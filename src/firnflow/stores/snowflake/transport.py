@@ -30,7 +30,7 @@ class Column:
 
     Attributes:
         kind: the column's type in Snowflake.
-        load: SQL of Snowflake: from the travelling value, an element of a Parquet file, to the column's.
+        load: SQL of Snowflake: from the travelling value to the column's.
         fetch: SQL of Snowflake: from the column's value to the travelling one.
         pack: SQL of DuckDB: from the value to the travelling one.
         unpack: SQL of DuckDB: back; None: a cast to the type itself.
@@ -44,6 +44,11 @@ class Column:
     unpack: str | None = None
     arrow: str = "string"
 
+    @property
+    def staged(self) -> str:
+        """The travelling value's type in Snowflake."""
+        return {"int64": "NUMBER(38, 0)", "double": "FLOAT", "bool": "BOOLEAN"}.get(self.arrow, "VARCHAR")
+
     def arrow_type(self) -> pa.DataType:
         """Return the travelling value's type in Arrow."""
         import pyarrow as pa
@@ -52,15 +57,22 @@ class Column:
         return made
 
 
-_WHOLE = Column("NUMBER(38, 0)", "{}::NUMBER(38, 0)", pack="CAST({} AS BIGINT)", arrow="int64")
-_LARGE = Column("NUMBER(20, 0)", "{}::VARCHAR::NUMBER(20, 0)", "CAST({} AS VARCHAR)", "CAST({} AS VARCHAR)")
-_FLOAT = Column("FLOAT", "{}::FLOAT", pack="CAST({} AS DOUBLE)", arrow="double")
-_BOOLEAN = Column("BOOLEAN", "{}::BOOLEAN", arrow="bool")
-_TEXT = Column("VARCHAR", "{}::VARCHAR", pack="CAST({} AS VARCHAR)")
-_BINARY = Column("BINARY", "TO_BINARY({}::VARCHAR, 'HEX')", "HEX_ENCODE({})", "hex({})", "unhex({})")
-_DATE = Column("DATE", "TO_DATE({}::VARCHAR, 'YYYY-MM-DD')", pack="CAST({} AS VARCHAR)", arrow="date32")
-_TIME = Column("TIME(6)", "TO_TIME({}::VARCHAR)", "CAST({} AS VARCHAR)", "CAST({} AS VARCHAR)")
-_JSON = Column("VARIANT", "PARSE_JSON({}::VARCHAR)", "TO_JSON({})", "CAST(to_json({}) AS VARCHAR)")
+_WHOLE = Column("NUMBER(38, 0)", "{}", pack="CAST({} AS BIGINT)", arrow="int64")
+_LARGE = Column("NUMBER(20, 0)", "{}::NUMBER(20, 0)", "CAST({} AS VARCHAR)", "CAST({} AS VARCHAR)")
+_FLOAT = Column("FLOAT", "{}", pack="CAST({} AS DOUBLE)", arrow="double")
+_BOOLEAN = Column("BOOLEAN", "{}", arrow="bool")
+_TEXT = Column("VARCHAR", "{}", pack="CAST({} AS VARCHAR)")
+_BINARY = Column("BINARY", "TO_BINARY({}, 'HEX')", "HEX_ENCODE({})", "hex({})", "unhex({})")
+_DATE = Column("DATE", "TO_DATE({}, 'YYYY-MM-DD')", pack="CAST({} AS VARCHAR)", arrow="date32")
+_TIME = Column(
+    "TIME(6)",
+    "TIMEADD(MICROSECOND, {}, '00:00:00'::TIME(6))",
+    "DATEDIFF(MICROSECOND, '00:00:00'::TIME, {})",
+    "epoch_us({})",
+    "TIME '00:00:00' + to_microseconds({})",
+    "int64",
+)
+_JSON = Column("VARIANT", "PARSE_JSON({})", "TO_JSON({})", "CAST(to_json({}) AS VARCHAR)")
 
 
 def column(name: str, kind: types.DataType) -> Column:
@@ -115,7 +127,7 @@ def _moment(kind: Any) -> Column:
     unpack = made.get(unit, "make_timestamp_ns({})")
     return Column(
         f"{name}({digits})",
-        f"TO_{name}({{}}::NUMBER(38, 0), {digits})",
+        f"TO_{name}({{}}, {digits})",
         f"DATE_PART({part}, {{}})",
         f"epoch_{unit}({{}})" if unit != "s" else "CAST(epoch({}) AS BIGINT)",
         f"timezone('UTC', {unpack})" if zoned else unpack,
@@ -128,13 +140,13 @@ def _decimal(kind: Any) -> Column | None:
     if precision > 38:
         return None
     name = f"NUMBER({precision}, {scale})"
-    return Column(name, f"{{}}::VARCHAR::{name}", "CAST({} AS VARCHAR)", "CAST({} AS VARCHAR)")
+    return Column(name, f"{{}}::{name}", "CAST({} AS VARCHAR)", "CAST({} AS VARCHAR)")
 
 
 def _nested(name: str) -> Column:
     return Column(
         name,
-        f"PARSE_JSON({{}}::VARCHAR)::{name}",
+        f"PARSE_JSON({{}})::{name}",
         "TO_JSON({})",
         "CAST(to_json({}) AS VARCHAR)",
         "CAST({} AS JSON)",
