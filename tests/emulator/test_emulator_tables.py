@@ -168,7 +168,7 @@ def test_hostile_names_are_only_names(sql, name):
         ("SELECT * FROM t; DROP TABLE t", "Actual statement count 2"),
         ("EXPLAIN SELECT 1", "Unsupported feature 'EXPLAIN"),
         ("CREATE ICEBERG TABLE i (a INT)", "Unsupported feature 'CREATE ICEBERG TABLE'"),
-        ("CREATE FUNCTION f() RETURNS INT AS '1'", "Unsupported feature 'CREATE FUNCTION"),
+        ("CREATE PIPE p AS COPY INTO t FROM @s", "Unsupported feature 'CREATE PIPE"),
         ("UPDATE t SET a = 1 WHERE nosuch = 1", "invalid identifier"),
     ],
 )
@@ -221,3 +221,29 @@ def test_rows_have_one_hash_in_any_order_and_are_counted_as_they_are(sql):
     assert sql("SELECT HASH_AGG(1, x, y) FROM a") != [one[:1]]
     assert [row["rows"] for row in sql.maps("SHOW TABLES")] == [1, 2]
     assert sql("SELECT ARRAY_GENERATE_RANGE(0, ARRAY_SIZE(PARSE_JSON('[7, 8]')))")[0][0].replace(" ", "") == "[0,1]"
+
+
+def test_a_stream_has_what_has_changed_until_it_is_used(sql):
+    sql("CREATE TABLE t (a INT, b VARCHAR) AS SELECT 0, 'before'")
+    sql("CREATE TABLE u (a INT, b VARCHAR)")
+    sql("CREATE STREAM st ON TABLE t")
+    sql("CREATE STREAM all_of_it ON TABLE t APPEND_ONLY = TRUE SHOW_INITIAL_ROWS = TRUE")
+    assert sql("SELECT SYSTEM$STREAM_HAS_DATA('st')") == [(False,)]
+    sql("INSERT INTO t VALUES (1, 'x'), (1, 'x')")
+    changes = "SELECT a, b, METADATA$ACTION FROM st ORDER BY METADATA$ACTION, a"
+    for _ in range(2):
+        assert sql(changes) == [(1, "x", "INSERT")] * 2
+    assert sql("SELECT COUNT(*) FROM all_of_it") == [(3,)]
+    sql.refused("INSERT INTO u SELECT a, b::INT FROM st")
+    assert sql("SELECT SYSTEM$STREAM_HAS_DATA('st')") == [(True,)]
+    sql("INSERT INTO u SELECT a, b FROM st WHERE METADATA$ACTION = 'INSERT'")
+    assert (sql("SELECT a, b FROM u"), sql(changes)) == ([(1, "x")] * 2, [])
+    sql("UPDATE t SET b = 'after' WHERE a = 0")
+    assert sql(changes) == [(0, "before", "DELETE"), (0, "after", "INSERT")]
+    merge = "USING (SELECT * FROM st WHERE METADATA$ACTION = 'INSERT') s ON u.a = s.a"
+    sql(f"MERGE INTO u {merge} WHEN NOT MATCHED THEN INSERT (a, b) VALUES (s.a, s.b)")
+    assert sql("SELECT SYSTEM$STREAM_HAS_DATA('st')") == [(False,)]
+    assert sql("SELECT b FROM u WHERE a = 0") == [("after",)]
+    assert "Unsupported" in sql.refused("CREATE STREAM v ON VIEW w").msg
+    sql("DROP STREAM st")
+    assert sql.refused("SELECT * FROM st").errno == 2003

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import variables
-from firnflow.emulator.objects import selects
+from firnflow.emulator.objects import selects, streams
 from firnflow.emulator.registry import STATEMENTS
 from firnflow.emulator.result import rows
 from firnflow.emulator.statement import classify
@@ -34,8 +34,11 @@ def run(session: Session, text: str, binds: Sequence[Any]) -> Result:
     if session.transaction.is_open and statement.key.split()[0] in _COMMITS:
         session.transaction.end("COMMIT")
     try:
-        return STATEMENTS[statement.key].run(session, statement)
+        found = STATEMENTS[statement.key].run(session, statement)
+        streams.settle(session, done=True)
+        return found
     finally:
+        streams.settle(session, done=False)
         session.engine.scratch.clear()
 
 

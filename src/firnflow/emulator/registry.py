@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DOCUMENTATION = "https://docs.snowflake.com/en/"
 _TOPICS = (
     *("use", "selects", "functions", "changes", "containers", "tables", "tags", "grants", "altering", "history"),
-    *("account_objects", "schema_objects", "users", "listings", "notifications", "dynamic", "sequences"),
+    *("account_objects", "schema_objects", "users", "listings", "notifications", "dynamic", "sequences", "streams"),
 )
 _STAGES = ("stages", "moving", "loading", "unloading", "inferring", "signed")
 _TASKS = ("context", "statements", "listings", "history")

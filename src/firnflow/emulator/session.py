@@ -43,6 +43,7 @@ class Session:
         user_body: the user as the catalog has it.
         task: the task that runs in it, or None.
         is_serverless: whether it needs no warehouse.
+        used_streams: those that the statement uses, with the copy of the table that they move on to.
     """
 
     def __init__(self, account: Account, user: Object, token: str) -> None:
@@ -59,6 +60,7 @@ class Session:
         self.user_body = user.body
         self.task: Context | None = None
         self.is_serverless = False
+        self.used_streams: dict[FullName, str] = {}
         self.engine = Connection(account.databases.connect())
         self._lock = threading.RLock()
         self._last = time.monotonic()

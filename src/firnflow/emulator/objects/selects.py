@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator.engine import calls, positions, trees
-from firnflow.emulator.objects import history, hybrid, relations, sequences
+from firnflow.emulator.objects import history, hybrid, relations, sequences, streams
 from firnflow.emulator.objects.warehouses import need_warehouse
 from firnflow.emulator.registry import statement
 from firnflow.emulator.stages import reading
@@ -55,6 +55,7 @@ def prepared(session: Session, tree: Any, binds: list[Any], writes: dict[int, Se
     reading.staged(session, tree)
     _of_users(session, tree)
     sequences.put(session, tree)
+    streams.put(session, tree)
     positions.named(tree)
     read = relations.checked(session, tree, writes)
     if read or writes:
