@@ -210,6 +210,26 @@ def test_nobody_drops_the_tables_of_another_state(both: Both, tmp_path: Path) ->
     assert both.snow.exists(ref.where)
 
 
+def test_a_role_that_may_make_no_tables_is_told_what_it_needs(both: Both) -> None:
+    table = both.load(both.file("SELECT 1 AS a"))
+    run, role = both.snow.warehouse.run, f"R_{both.schema}"
+    try:
+        for grant in (
+            f"CREATE ROLE {role}",
+            f"GRANT USAGE ON DATABASE {both.database} TO ROLE {role}",
+            f"GRANT USAGE ON SCHEMA {both.database}.{both.schema} TO ROLE {role}",
+            f"GRANT USAGE ON WAREHOUSE COMPUTE_WH TO ROLE {role}",
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA {both.database}.{both.schema} TO ROLE {role}",
+            f"GRANT ROLE {role} TO USER EMULATOR",
+            f"USE ROLE {role}",
+        ):
+            run(grant)
+        with pytest.raises(StoreError, match=r"Insufficient privileges.*Mend: a role with CREATE TABLE"):
+            both.save(table)
+    finally:
+        run("USE ROLE ACCOUNTADMIN")
+
+
 def test_what_cannot_be_computed_says_why(both: Both) -> None:
     table = both.load(both.file("SELECT 1 AS a"))
     here = both.local.warehouse.connection.sql("SELECT 1 AS a")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from firnflow.stores.warehouse import DuckDBWarehouse
 
 _MISSING = 2003  # Snowflake's number of "does not exist or not authorized"
+_FORBIDDEN = 3001  # of "insufficient privileges"
 _OF_DUCKDB = ("sql", "execute", "query", "register", "table", "read_parquet", "read_csv")
 _PAGE = 10_000  # rows that SHOW answers at once
 
@@ -285,7 +286,7 @@ class SnowflakeWarehouse:
 
         Raises:
             DamagedArtifactError: a table that it names is not there.
-            StoreError: Snowflake cannot be reached.
+            StoreError: Snowflake cannot be reached, or the role may not do it.
         """
         from snowflake.connector import errors
 
@@ -296,6 +297,11 @@ class SnowflakeWarehouse:
         except errors.ProgrammingError as error:
             if error.errno == _MISSING:
                 raise DamagedArtifactError(f"{said(error)}. Mend: run again, with --no-cache if it stays so") from error
+            if error.errno == _FORBIDDEN:
+                raise StoreError(
+                    f"{said(error)}. Mend: a role with CREATE TABLE, CREATE VIEW and CREATE STAGE on the schema, and "
+                    "with USAGE of a warehouse"
+                ) from error
             raise
         except errors.OperationalError as error:
             raise StoreError(
