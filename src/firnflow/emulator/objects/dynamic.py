@@ -41,6 +41,8 @@ def _check(session: Session, path: FullName, given: dict[str, Any]) -> None:
     for option in ("CLONE", "AT", "BEFORE", "REQUIRE USER"):
         if option in given:
             raise errors.unknown(f"CREATE DYNAMIC TABLE {option}", ["CREATE DYNAMIC TABLE … AS"])
+    if "LAG" in given:
+        given["TARGET_LAG"] = given.pop("LAG")
     for option in ("TARGET_LAG", "WAREHOUSE"):
         if option not in given:
             raise errors.invalid(f"Missing option(s): [{option}] for dynamic table '{path[2]}'.")

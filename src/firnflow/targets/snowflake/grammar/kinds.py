@@ -270,6 +270,7 @@ DYNAMIC_TABLE = Kind(
     settings={
         **_COMMON,
         "TARGET_LAG": Rule(rules.lag),
+        "LAG": Rule(rules.lag),  # as Snowpark says it
         "WAREHOUSE": NAMED,
         "INITIALIZATION_WAREHOUSE": NAMED,
         "REFRESH_MODE": Rule(choice("AUTO", "FULL", "INCREMENTAL")),
