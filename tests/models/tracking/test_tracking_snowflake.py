@@ -376,3 +376,10 @@ def _files(version: Any, folder: Path) -> list[Path]:
     folder.mkdir()
     version.export(str(folder), export_mode=ExportMode.FULL)
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_decimals_are_read_as_doubles_and_what_no_model_reads_is_named() -> None:
+    kinds = {"decimal(15, 1)": "DOUBLE", "!int64": "INT64", "timestamp(6)": "TIMESTAMP_NTZ", "string": "STRING"}
+    assert {given: packing._kind("x", given) for given in kinds} == kinds
+    with pytest.raises(packing.NotPredictingError, match="its column 'x' is a array<int64>, which no model"):
+        packing._kind("x", "array<int64>")

@@ -172,7 +172,11 @@ def _signature(predictor: Predictor) -> Any:
 
 def _kind(column: str, kind: str) -> str:
     """Return the name of Snowflake's type for one of Ibis's."""
-    found = "TIMESTAMP_NTZ" if kind.startswith(("timestamp", "date")) else _KINDS.get(kind.removeprefix("!"))
+    found = _KINDS.get(kind.removeprefix("!"))
+    if found is None and kind.startswith(("timestamp", "date")):
+        found = "TIMESTAMP_NTZ"
+    if found is None and kind.startswith("decimal"):  # models compute with doubles
+        found = "DOUBLE"
     if found is None:
         raise NotPredictingError(f"its column {column!r} is a {kind}, which no model of Snowflake's registry reads")
     return found
