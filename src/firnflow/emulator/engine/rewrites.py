@@ -139,12 +139,14 @@ def _negated(tree: Any) -> None:
 
 
 def _whole_ranges(tree: Any) -> None:
-    """Let ARRAY_GENERATE_RANGE count by any whole numbers: DuckDB's knows none of the sizes of arrays.
+    """Let ARRAY_GENERATE_RANGE count by any whole numbers, and ARRAY_SIZE be one from which more can be taken away.
 
-    https://docs.snowflake.com/en/sql-reference/functions/array_generate_range
+    https://docs.snowflake.com/en/sql-reference/functions/array_generate_range (sizes have no sign in DuckDB)
     """
     from sqlglot import exp
 
+    for node in list(tree.find_all(exp.ArraySize)):
+        node.replace(exp.cast(node.copy(), "bigint"))
     for node in list(tree.find_all(exp.GenerateSeries)):
         for at in ("start", "end", "step"):
             if node.args.get(at) is not None:

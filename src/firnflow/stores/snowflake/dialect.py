@@ -33,6 +33,9 @@ class Compiler(SnowflakeCompiler):  # type: ignore[misc]
         once = sge.convert(int(op.left.value)) if known else self.cast(left.this, types.int64)
         return sge.Interval(this=self.binop(sge.Mul, once, right), unit=left.unit)
 
+    def visit_Unnest(self, op: Any, *, arg: Any) -> Any:
+        return self.cast(self.f.explode(arg), op.dtype)  # Ibis makes a text of the array, and takes that apart
+
     def visit_Divide(self, op: Any, *, left: Any, right: Any) -> Any:
         return self.binop(sge.Div, self._double(op, left), right)
 
