@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from firnflow.cli import _options
 
 if TYPE_CHECKING:
-    from firnflow.cli.image._shared import Image
     from firnflow.project import Project
 
 
@@ -31,7 +30,7 @@ def command(environment: str | None = _options.ENVIRONMENT) -> int:
     if not engine.has(image.tag):
         option = f" --env {project.settings.environment}"
         raise UsageError(f"there is no image {image.tag} here. Mend: firnflow image build{option}")
-    address = f"{image.host or _host(project, image)}/{image.tag}"
+    address = f"{image.host or registry_of(project, image.tag)}/{image.tag}"
     try:
         engine.push(image.tag, address)
     except RunError as error:
@@ -42,8 +41,12 @@ def command(environment: str | None = _options.ENVIRONMENT) -> int:
     return 0
 
 
-def _host(project: Project, image: Image) -> str:
+def registry_of(project: Project, tag: str) -> str:
     """Return the registry of an image's repository, which the account knows.
+
+    Args:
+        project: loaded in the environment.
+        tag: of the image: `database/schema/repository/name:tag`.
 
     Raises:
         NotFoundError: there is no such repository, or the role may not see it.
@@ -55,7 +58,7 @@ def _host(project: Project, image: Image) -> str:
     from firnflow.targets.snowflake.grammar import render_name
     from firnflow.targets.snowflake.grammar.values import Name
 
-    parts = [part.upper() for part in image.tag.split("/")[:3]]
+    parts = [part.upper() for part in tag.split("/")[:3]]
     account = Account(lambda: connect(project.settings, project.root)[0])
     try:
         rows = account.show("IMAGE REPOSITORIES", Name(tuple(parts[:2])), like=parts[2])
