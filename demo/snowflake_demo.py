@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,9 @@ ENVIRONMENT = """
 inherits = "local"
 orchestrator = "snowflake"
 tracking = "snowflake"
-state = "sqlite:///{home}/{name}.db"
-artifacts = "{home}/{name}"
+warehouse = "snowflake"
+state = "snowflake"
+artifacts = "snowflake"
 
 [environments.snowflake.snowflake]
 connection = "demo"
@@ -43,7 +45,7 @@ warehouse = "demo_wh"
 image = "/demo/{name}/images/{name}:1"
 pool = "small"
 pools.small = {{ name = "demo_{name}", family = "CPU_X64_S", max_nodes = 2 }}
-variables = {{ FIRNFLOW_STATE = "sqlite:///{home}/{name}.db", FIRNFLOW_ARTIFACTS = "{home}/{name}" }}
+files = ["data/*.csv"]
 """
 LOGIN = """[demo]
 protocol = "http"
@@ -139,12 +141,21 @@ def _prepare(port: int) -> None:
     for name in RUNS:
         shutil.copytree(ROOT / "examples" / name, HOME / name, ignore=hidden)
         settings = HOME / name / "firnflow.toml"
-        settings.write_text(settings.read_text() + ENVIRONMENT.format(home=HOME, name=name))
+        settings.write_text(settings.read_text() + ENVIRONMENT.format(name=name))
+        _write_sources(HOME / name)
         made += [f"CREATE SCHEMA demo.{name}", f"CREATE IMAGE REPOSITORY demo.{name}.images"]
     say("\nWhat an administrator makes once in an account:")
     for statement in made:
         say(f"  {statement};")
     _ask(*made)
+
+
+def _write_sources(folder: Path) -> None:
+    """Write the files that a catalog names, without rows: their pipelines are deployed too, but not run."""
+    for source in tomllib.loads((folder / "catalog.toml").read_text()).values():
+        file = folder / source["path"]
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(",".join(source["columns"]) + "\n")
 
 
 def _ask(*statements: str) -> list[dict[str, Any]]:
@@ -169,7 +180,7 @@ def _run() -> None:
 def _registry(name: str) -> None:
     """Show what stands in Snowflake's Model Registry."""
     statement = f"SHOW VERSIONS IN MODEL demo.{name}.{name}"
-    say(f"\nWhat stands in Snowflake's Model Registry: {statement}")
+    say(f"\nWhat Snowflake's Model Registry says: {statement}")
     for row in _ask(statement):
         default = ", the default" if row["is_default_version"] == "true" else ""
         say(f"  {row['model_name']} {row['name']}: aliases {row['aliases']}{default}")
