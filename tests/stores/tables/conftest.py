@@ -81,7 +81,6 @@ EVERYWHERE = {
     "test_a_load_that_runs_twice_leaves_each_row_once",
     "test_a_resumed_run_with_other_rows_takes_its_first_rows_back",
     "test_exactly_those_in_the_rows_are_replaced",
-    "test_by_what_cannot_be_one",
     "test_what_does_not_fit_shows_both",
     "test_in_another_partition",
     "test_appends_follow_each_other",
@@ -89,8 +88,6 @@ EVERYWHERE = {
     "test_partitions",
     "test_rows_made_from_an_older_version",
     "test_as_of",
-    "test_names_and_numbers_that_are_not_there",
-    "test_any_library_reads_a_version_of_several_files",
     "test_only_what_is_old_and_not_needed_expires",
     "test_restoring_beside_a_writer",
 }
