@@ -96,7 +96,7 @@ class Publication(ABC):
     def __init__(self, tables: TablesLike, load: Ref, wish: Wish) -> None:
         table = tables.find(wish.table)
         seen = newest(table).number if table is not None else 0
-        self._tables, self._load, self._wish = tables, load, wish
+        self._tables, self._load, self._wish, self._first = tables, load, wish, table
         self._seen = wish.base if wish.base is not None else seen
         self._identity = wish.identity or load.digest
         self._stores = tables.stores
@@ -104,9 +104,9 @@ class Publication(ABC):
 
     def publish(self) -> Ref:
         """Publish the rows, and return the version that has them. Raises as `publish.publish`."""
-        until, pause = time.monotonic() + PATIENCE, 0.02
+        until, pause, table = time.monotonic() + PATIENCE, 0.02, self._first
         while True:
-            found = self._attempt(self._tables.find(self._wish.table))
+            found = self._attempt(table)
             if found is not None:
                 return found
             if time.monotonic() > until:
@@ -116,6 +116,7 @@ class Publication(ABC):
                 )
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - so that two do not meet again
             pause = min(2 * pause, 1.0)
+            table = self._tables.find(self._wish.table)
 
     @abstractmethod
     def commit(self, table: TableLike | None) -> bool:
