@@ -60,6 +60,8 @@ DONE = re.compile(r"Done|Applied|Error|Mend")
 STARTS = 90.0
 """Seconds that the emulator may take to start."""
 _OPTION = ("--env", "snowflake")
+_calls: set[subprocess.Popen[str]] = set()
+"""Those that are under way."""
 
 
 def main() -> int:
@@ -173,8 +175,13 @@ def _run() -> None:
     say("\nBoth run at once; each task is a container's process, which has to start: that takes a few minutes.")
     with ThreadPoolExecutor(len(RUNS)) as pool:
         jobs = [pool.submit(firnflow, each, "run", each, *given, *_OPTION, prefix=each) for each, given in RUNS.items()]
-        for job in jobs:
-            job.result()
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:  # one has failed, or somebody wants an end
+            for call in list(_calls):
+                call.terminate()
+            raise
 
 
 def _registry(name: str) -> None:
@@ -215,11 +222,13 @@ def firnflow(name: str, *arguments: str, prefix: str = "", only: re.Pattern[str]
     )
     assert process.stdout is not None
     told = []
+    _calls.add(process)
     with process:
         for line in process.stdout:
             told.append(line)
             if only is None or only.match(line):
                 say(f"{prefix + ' | ' if prefix else ''}{line.rstrip()}")
+    _calls.discard(process)
     if process.returncode:
         sys.exit(f"It has failed: firnflow {shlex.join(arguments)}, in {HOME / name}")
     return "".join(told)
