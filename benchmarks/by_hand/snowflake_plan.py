@@ -22,6 +22,7 @@ from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.grammar import parse, render_expression, render_name
 from firnflow.targets.snowflake.target import SnowflakeTarget
 
+LIMITS = ("USER_TASK_TIMEOUT_MS", "SUSPEND_TASK_AFTER_NUM_FAILURES")
 TOML = """
 [project]
 name = "bench"
@@ -56,6 +57,9 @@ class Kept(Account):
     def _send(self, text: str) -> list[dict[str, Any]]:
         if text.startswith("SHOW TASKS"):
             return list(self.tasks.values())
+        if text.startswith("SHOW PARAMETERS"):
+            own = self.tasks[text.rpartition(".")[2].strip('"')]["limits"]
+            return [{"key": key, "value": str(value), "level": "TASK"} for key, value in own.items()]
         if text.startswith("SHOW"):
             return [row for kind, row in self.made.items() if text.split()[1].startswith(kind)]
         if text.startswith("LIST"):
@@ -90,6 +94,7 @@ class Kept(Account):
                 "condition": render_expression(when) if when is not None else None,
                 "definition": statement.get("AS").text,
                 "state": "suspended",
+                "limits": {key: value for key in LIMITS if (value := statement.get(key)) is not None},
             }
 
 

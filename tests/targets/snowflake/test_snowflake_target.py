@@ -371,8 +371,6 @@ def test_a_file_of_the_project_that_no_container_has_is_named_when_planning(proj
         (made.root / "catalog.toml").write_text('[orders]\npath = "data/orders.csv"\n')
         return SnowflakeTarget(replace(made, catalog=load_catalog(made.root))).wanted()
 
-    with pytest.raises(
-        ConfigError, match=r"source 'orders' is data/orders.csv, which containers do not have"
-    ):
+    with pytest.raises(ConfigError, match=r"source 'orders' is data/orders.csv, which containers do not have"):
         wanted()
     assert wanted("files = ['data/*.csv']\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,16 @@ from firnflow.targets.snowflake.grammar.statements import ListFiles, Put, Show
 from firnflow.targets.snowflake.grammar.values import Location, Property, Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from firnflow.targets.snowflake.grammar.statements import Statement
     from firnflow.targets.snowflake.grammar.values import Name
 
 MISSING = (2003, 2043)
 """What is not there, or may not be seen. https://docs.snowflake.com/en/user-guide/querying-troubleshooting ."""
+
+AT_ONCE = 16
+"""Statements that are under way at once, by one connection: each waits some 100 ms for its answer."""
 
 
 class CutError(StoreError):
@@ -82,6 +86,13 @@ class Account:
                 return []
             raise
 
+    def looked_at_once(self, statements: Sequence[Statement]) -> list[list[dict[str, Any]]]:
+        """Send statements that only look, several at once where they are many, and return the rows of each."""
+        if len(statements) < AT_ONCE:
+            return [self.looked(each) for each in statements]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(self.looked, statements))
+
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Return the rows of a query, of names and texts that were quoted: column, in small letters → value."""
         return self._send(sql)
@@ -106,10 +117,11 @@ class Account:
     def _tried(self, text: str) -> list[dict[str, Any]]:
         from snowflake.connector import errors
 
-        if self._connection is None:
-            self._connection = self._connect()
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._connect()
         try:
-            with self._connection.cursor() as cursor:
+            with connection.cursor() as cursor:
                 cursor.execute(text)
                 names = [each.name.lower() for each in cursor.description or ()]
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []

@@ -68,8 +68,9 @@ class Graphs:
 
     def _limits(self, rows: Mapping[str, Row]) -> dict[str, Limits]:
         """Return task → what it sets of its limits. Snowflake tells them of one task at a time."""
-        asked = {name: Show("PARAMETERS", None, ("IN TASK", self._place.named(name))) for name in rows}
-        return {name: own_limits(self._account.looked(each)) for name, each in asked.items()}
+        asked = [Show("PARAMETERS", None, ("IN TASK", self._place.named(name))) for name in rows]
+        found = self._account.looked_at_once(asked)
+        return {name: own_limits(each) for name, each in zip(rows, found, strict=True)}
 
     def put(self, graph: TaskGraph, before: str | None) -> None:
         """Make a pipeline's tasks what they should be.
