@@ -93,6 +93,7 @@ class Kept(Account):
                 "predecessors": json.dumps([render_name(name) for name in statement.get("AFTER", ())]),
                 "condition": render_expression(when) if when is not None else None,
                 "definition": statement.get("AS").text,
+                "task_relations": {"FinalizedRootTask": render_name(ends)} if (ends := statement.get("FINALIZE")) else {},
                 "state": "suspended",
                 "limits": {key: value for key in LIMITS if (value := statement.get(key)) is not None},
             }
