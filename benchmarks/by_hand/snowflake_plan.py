@@ -83,7 +83,7 @@ class Kept(Account):
             comment = statement.get("COMMENT")
             self.made[statement.kind] = {"name": statement.name.last, "comment": comment, "description": comment}
         else:
-            when, config = statement.get("WHEN"), statement.get("CONFIG")
+            when, config, ends = statement.get("WHEN"), statement.get("CONFIG"), statement.get("FINALIZE")
             self.tasks[statement.name.last] = {
                 "name": statement.name.last,
                 "comment": statement.get("COMMENT"),
@@ -93,7 +93,7 @@ class Kept(Account):
                 "predecessors": json.dumps([render_name(name) for name in statement.get("AFTER", ())]),
                 "condition": render_expression(when) if when is not None else None,
                 "definition": statement.get("AS").text,
-                "task_relations": {"FinalizedRootTask": render_name(ends)} if (ends := statement.get("FINALIZE")) else {},
+                "task_relations": {"FinalizedRootTask": render_name(ends)} if ends is not None else {},
                 "state": "suspended",
                 "limits": {key: value for key in LIMITS if (value := statement.get(key)) is not None},
             }
