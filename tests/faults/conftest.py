@@ -63,11 +63,12 @@ class Place:
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
     forked: Quick | None = None
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self, *arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.Popen[str]:
         """Start `firnflow …` in a session of its own."""
         inherited = {name: text for name, text in os.environ.items() if not name.startswith("FIRNFLOW_")}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "firnflow", *arguments],
             cwd=cwd or self.root,
             env={**inherited, **ALWAYS, **self.environment, **environment},
@@ -78,6 +79,15 @@ class Place:
             errors="surrogateescape",
             start_new_session=True,
         )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill what a test that has failed left running."""
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
 
     def call(self, *arguments: str, cwd: Path | None = None, **environment: str) -> Said:
         """Call `firnflow …` to its end."""
@@ -136,17 +146,21 @@ def finish() -> Callable[[subprocess.Popen[str]], Said]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, quick: Quick) -> Callable[..., Place]:
+def place(tmp_path: Path, quick: Quick) -> Iterator[Callable[..., Place]]:
     """Return a function that makes a project of one module's source, and more lines of settings."""
+    places: list[Place] = []
 
     def make(source: str, settings: str = "", **environment: str) -> Place:
         made = Place(tmp_path / "project", environment, quick)
         name = f"flows_{uuid.uuid4().hex[:8]}"
         made.write(f"{name}.py", f"import firnflow as ff\n{textwrap.dedent(source)}")
         made.write("firnflow.toml", f'[project]\nname = "lab"\npipelines = ["{name}"]\n{textwrap.dedent(settings)}\n')
+        places.append(made)
         return made
 
-    return make
+    yield make
+    for each in places:
+        each.end()
 
 
 class Quick:
