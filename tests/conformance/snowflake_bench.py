@@ -179,7 +179,10 @@ def example(bench: Bench, name: str) -> Bench:
     hidden = shutil.ignore_patterns(".firnflow", "tests", "__pycache__", "data")
     shutil.copytree(EXAMPLES / name, root, ignore=hidden)
     settings = root / "firnflow.toml"
-    more = EMULATED.format(folder=folder, schema=name)
+    (root / "data").mkdir()
+    for path in re.findall(r'path = "(data/\w+\.csv)"', (root / "catalog.toml").read_text()):
+        (root / path).touch()  # what another pipeline of it reads, which does not run
+    more = EMULATED.format(folder=folder, schema=name) + 'files = ["data/*.csv"]\n'
     small = f'[environments.small]\ninherits = "local"\n{SMALL[name]}'
     prod = f'[environments.prod]\ninherits = "small"\norchestrator = "snowflake"\ntracking = "none"\n{more}'
     settings.write_text(f"{settings.read_text()}\n{small}\n{prod}")
