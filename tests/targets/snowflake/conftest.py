@@ -6,7 +6,6 @@ import contextlib
 import email.utils
 import json
 import re
-import subprocess
 import sys
 import uuid
 from pathlib import Path
@@ -215,18 +214,9 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 
 
 @pytest.fixture(scope="session")
-def port() -> Iterator[int]:
-    """The port of an emulator of these tests' own."""
-    pytest.importorskip("fakesnow")
-    command = [sys.executable, "-m", "firnflow", "emulate", "snowflake", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            found = re.search(r"http://127\.0\.0\.1:(\d+)", said := process.stderr.readline())
-            assert found, said
-            yield int(found[1])
-        finally:
-            process.terminate()
+def port(_emulator: int) -> int:
+    """The port of the session's emulator."""
+    return _emulator
 
 
 @pytest.fixture
