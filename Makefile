@@ -70,7 +70,7 @@ test: .venv/.dev .venv/.airflow
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q -n 2 tests examples/*/tests
+	$(BIN)/pytest -q -n 3 tests examples/*/tests
 
 bench: .venv/.dev
 	$(BIN)/python benchmarks/run.py
