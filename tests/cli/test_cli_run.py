@@ -245,7 +245,8 @@ def test_ctrl_c_interrupts_an_inline_task(shop):
     assert "cleaning up after cancelled" in err
 
 
-def test_a_debugger_stops_in_a_task_and_shows_its_prompt(shop, add):
+def test_a_debugger_stops_in_a_task_and_shows_its_prompt(shop, add, monkeypatch):
+    monkeypatch.delenv("PYTHONBREAKPOINT", raising=False)  # Ray sets it in a process that has loaded it
     add(
         """
         @ff.task

@@ -181,12 +181,16 @@ def snowpark(w):
     yield (
         "udf",
         lambda: (
-            values(w.t.select(f.udf(lambda n: n + 1, return_type=IntegerType(), input_types=[IntegerType()])("n")))
+            values(
+                w.t.select(
+                    f.udf(lambda n: n + 1, return_type=IntegerType(), input_types=[IntegerType()], session=s)("n")
+                )
+            )
             == [2, 3, 4]
         ),
     )
     yield "udf, permanent", lambda: permanent(s, f, w)
-    yield "pandas_udf", lambda: vectorised(f, w, PandasSeriesType, LongType)
+    yield "pandas_udf", lambda: vectorised(s, f, w, PandasSeriesType, LongType)
     yield "udtf", lambda: udtf(s, f)
     yield "sproc", lambda: sproc(s, StringType)
     yield "sproc, temporary, with a frame", lambda: sproc(s, StringType, temporary=True)
@@ -266,8 +270,9 @@ def permanent(s, f, w):
     return values(w.t.select(f.call_udf("joined", f.col("n"), f.col("s")))) == ["1a", "2b", "3None"]
 
 
-def vectorised(f, w, series, kind):
-    half = f.pandas_udf(lambda n: n * 2, return_type=series(kind()), input_types=[series(kind())], packages=["pandas"])
+def vectorised(s, f, w, series, kind):
+    types = {"return_type": series(kind()), "input_types": [series(kind())]}
+    half = f.pandas_udf(lambda n: n * 2, **types, packages=["pandas"], session=s)
     return values(w.t.select(half("n"))) == [2, 4, 6]
 
 
@@ -279,7 +284,8 @@ def udtf(s, f):
             yield (n,)
             yield (n,)
 
-    twice = f.udtf(Twice, output_schema=StructType([StructField("a", IntegerType())]), input_types=[IntegerType()])
+    schema = StructType([StructField("a", IntegerType())])
+    twice = f.udtf(Twice, output_schema=schema, input_types=[IntegerType()], session=s)
     return s.table_function(twice(f.lit(3))).count() == 2
 
 
@@ -291,7 +297,7 @@ def sproc(s, kind, *, temporary=False):
 
     where = {} if temporary else {"is_permanent": True, "stage_location": "@st", "name": "here", "replace": True}
     made = f.sproc(here, session=s, return_type=kind(), input_types=[], packages=PACKAGES, **where)
-    return made() == "it"
+    return made(session=s) == "it"
 
 
 def transaction(s):

@@ -48,7 +48,7 @@ def test_snowpark_registers_functions_of_rows_and_of_frames(snow, tmp_path):
     from snowflake.snowpark.types import FloatType, IntegerType, PandasSeriesType, StringType
 
     frame = snow.create_dataframe([[1, "a"], [2, "b"]], schema=["n", "s"])
-    plus = f.udf(lambda n: n + 1, return_type=IntegerType(), input_types=[IntegerType()])
+    plus = f.udf(lambda n: n + 1, return_type=IntegerType(), input_types=[IntegerType()], session=snow)
     assert [row[0] for row in frame.select(plus("n")).sort("n").collect()] == [2, 3]
     snow.sql("CREATE STAGE code").collect()
     (tmp_path / "joined.py").write_text("def joined(n, s):\n    return f'{n}{s}'\n")
@@ -57,6 +57,7 @@ def test_snowpark_registers_functions_of_rows_and_of_frames(snow, tmp_path):
     snow.udf.register_from_file(str(tmp_path / "joined.py"), "joined", **registered, **types)
     assert [row[0] for row in frame.select(f.call_udf("joined", f.col("n"), f.col("s"))).collect()] == ["1a", "2b"]
     series = PandasSeriesType(FloatType())
-    half = f.pandas_udf(lambda xs: xs / 2, return_type=series, input_types=[series], packages=["pandas"])
+    types = {"return_type": series, "input_types": [series]}
+    half = f.pandas_udf(lambda xs: xs / 2, **types, packages=["pandas"], session=snow)
     assert [row[0] for row in frame.select(half(f.col("n").cast("float"))).collect()] == [0.5, 1.0]
     assert isinstance(frame.select(plus("n")).to_pandas(), pd.DataFrame)

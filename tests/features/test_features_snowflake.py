@@ -140,6 +140,7 @@ class Account:
 def account(snowflake_url: str, tmp_path: Path) -> Iterator[Account]:
     made = Account(snowflake_url, tmp_path)
     yield made
+    made.session.close()
     made.connection.close()
 
 

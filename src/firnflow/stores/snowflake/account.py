@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,10 @@ class Account:
         return self._session
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and the session over it, of which Snowpark knows as long as it is open."""
+        if self._session is not None:
+            with contextlib.suppress(Exception):  # whatever the network makes of it, nothing is lost
+                self._session.close()
         self._session = None
         self._statements.close()
 
