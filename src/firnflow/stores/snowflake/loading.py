@@ -17,7 +17,7 @@ from firnflow.errors import DataError
 from firnflow.stores.snowflake import transport
 from firnflow.stores.snowflake.names import literal
 from firnflow.stores.snowflake.places import Place, digest_in
-from firnflow.stores.snowflake.saying import said
+from firnflow.stores.snowflake.session import said
 from firnflow.values import digest
 
 if TYPE_CHECKING:

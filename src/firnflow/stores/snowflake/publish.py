@@ -62,7 +62,8 @@ class SnowflakePublication(Publication):
         wish = self._wish
         if table is None:
             files.check_partition(wish.partition, self._columns)
-            self._check_free()
+            if not self._is_free():
+                return False
             keys.check(wish.table, wish.key, self._rows)
             columns, key, partition, last = self._columns, wish.key, wish.partition, None
         else:
@@ -153,17 +154,19 @@ class SnowflakePublication(Publication):
         )
         keys.refuse(self._wish.table, key, bad, "is in the table already")
 
-    def _check_free(self) -> None:
-        """Raise UsageError where a table of the name cannot be made: something else is there."""
-        wish = self._wish
+    def _is_free(self) -> bool:
+        """Return whether there is still no table of the name. Raises UsageError where something else is there."""
+        wish, way = self._wish, self._named.in_the_way(self._wish.table)
         there = [name for name in self._named.names() if name.upper() == wish.table.upper()]
-        other = f"table {there[0]!r}, which differs in capital letters only" if there else None
-        found = other or self._named.in_the_way(wish.table)
+        if wish.table in there:  # since we have looked; its view is what is in the way
+            return False
+        found = f"table {there[0]!r}, which differs in capital letters only" if there else way
         if found is not None:
             raise UsageError(
                 f"table {wish.table!r} cannot be made: there is the {found}, and names without quotes are in capital "
                 "letters in Snowflake. Mend: publish under another name, or set another schema in firnflow.toml"
             )
+        return True
 
     def _check_exact(self, kinds: Mapping[str, str]) -> None:
         """Raise DataError where a cast to microseconds would lose something."""

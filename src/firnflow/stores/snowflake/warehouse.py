@@ -22,7 +22,7 @@ from firnflow.errors import ConfigError, DamagedArtifactError, StoreError, Usage
 from firnflow.stores.artifacts import StoredObject
 from firnflow.stores.snowflake import loading, ordered, places, transport
 from firnflow.stores.snowflake.names import literal
-from firnflow.stores.snowflake.saying import said
+from firnflow.stores.snowflake.session import said
 from firnflow.values.ref import Ref
 from firnflow.values.tables import columns as rules
 from firnflow.values.tables import digest as table_digest
