@@ -124,9 +124,9 @@ def test_a_session_that_has_ended_is_begun_again(ground):
     here = ground()
     account = Account(here.connect)
     assert account.one("SELECT 1") == 1
-    first = account._connection
+    first = account._session.connection
     here.admin.execute("SELECT 1")
     first.rest.delete_session()  # as after hours of silence, or by the restart of an emulator
     assert account.one("SELECT 2") == 2
-    assert account._connection is not first
+    assert account._session.connection is not first
     account.close()

@@ -183,7 +183,7 @@ def test_what_is_planned_is_applied_put_back_and_destroyed(account, project, dep
     assert applied(branched()) == "5 to add; 0 resources unchanged."
     assert applied(branched()) == "No changes: 5 resources unchanged."
     assert applied(branched("0 7 * * *", with_report=False)).startswith("2 to change;")
-    by_hand = asked._connection.cursor()
+    by_hand = asked._session.connection.cursor()
     by_hand.execute("ALTER TASK ML.PROD.BRANCHED SUSPEND")
     by_hand.execute("ALTER TASK ML.PROD.BRANCHED$PROMOTE MODIFY AS SELECT 2")
     by_hand.execute("ALTER TASK ML.PROD.BRANCHED$PROMOTE SET USER_TASK_TIMEOUT_MS = 1000")

@@ -26,8 +26,12 @@ _ENDED = (390104, 390111, 390112, 390114)
 """The session, or its token, has ended."""
 
 
+class CutError(StoreError):
+    """The connection was cut while a statement was under way: nobody knows whether it was done."""
+
+
 class Session:
-    """Statements by one connection. Every one may be sent twice, so each must do the same when it is.
+    """Statements by one connection. What `send` sends may be sent twice, so it must do the same when it is.
 
     Args:
         connect: opens a connection.
@@ -44,23 +48,28 @@ class Session:
         Raises:
             StoreError: Snowflake refuses it, or cannot be reached.
         """
+        for pause in PAUSES:
+            try:
+                return self.once(text)
+            except CutError:
+                time.sleep(pause)
+        return self.once(text)
+
+    def once(self, text: str) -> list[dict[str, Any]]:
+        """Send a statement that must not be done twice. Raises as `send`, and CutError where it may have been done."""
         from snowflake.connector import errors
 
-        for pause in (*PAUSES, None):
-            connection = self._opened()
-            try:
-                with connection.cursor() as cursor:
-                    cursor.execute(text)
-                    names = [each.name.lower() for each in cursor.description or ()]
-                    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
-            except (errors.Error, OSError) as error:
-                if not is_cut(error):
-                    raise StoreError(f"Snowflake refuses: {said(error)}") from error
-                self._drop(connection)
-                if pause is None:
-                    raise StoreError(f"Snowflake is away: {said(error)}. Mend: the same command goes on") from error
-            time.sleep(pause)
-        raise AssertionError("unreachable")
+        connection = self._opened()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(text)
+                names = [each.name.lower() for each in cursor.description or ()]
+                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+        except (errors.Error, OSError) as error:
+            if not is_cut(error):
+                raise StoreError(f"Snowflake refuses: {said(error)}\n  {text[:300]}") from error
+            self._drop(connection)
+            raise CutError(f"Snowflake cannot be reached: {said(error)}. Mend: the same command goes on") from error
 
     def looked(self, text: str) -> Sequence[dict[str, Any]]:
         """Send a statement that only looks; nothing is found of what is not there. Raises as `send`."""

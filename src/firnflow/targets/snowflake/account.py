@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import StoreError
-from firnflow.stores.snowflake.session import is_cut, said
+from firnflow.stores.snowflake.session import MISSING, CutError, Session, is_cut
 from firnflow.targets.snowflake.grammar import parse, render
 from firnflow.targets.snowflake.grammar.statements import ListFiles, Put, Show
 from firnflow.targets.snowflake.grammar.values import Location, Property, Uri
@@ -19,15 +19,8 @@ if TYPE_CHECKING:
     from firnflow.targets.snowflake.grammar.statements import Statement
     from firnflow.targets.snowflake.grammar.values import Name
 
-MISSING = (2003, 2043)
-"""What is not there, or may not be seen. https://docs.snowflake.com/en/user-guide/querying-troubleshooting ."""
-
 AT_ONCE = 16
 """Statements that are under way at once, by one connection: each waits some 100 ms for its answer."""
-
-
-class CutError(StoreError):
-    """The connection was cut while a statement was under way: nobody knows whether it was done."""
 
 
 class Account:
@@ -38,8 +31,7 @@ class Account:
     """
 
     def __init__(self, connect: Callable[[], Any]) -> None:
-        self._connect = connect
-        self._connection: Any = None
+        self._session = Session(connect)
 
     def do(self, statement: Statement) -> list[dict[str, Any]]:
         """Send a statement, and return its rows: column, in small letters → value.
@@ -51,7 +43,7 @@ class Account:
 
     def once(self, statement: Statement) -> list[dict[str, Any]]:
         """Send a statement that must not be done twice. Raises as `do`, and CutError where it may have been done."""
-        return self._tried(_text(statement))
+        return self._session.once(_text(statement))
 
     def show(self, what: str, scope: Name | None = None, *, like: str | None = None, starts: str | None = None) -> Any:
         """Return the rows of SHOW; none where what it is asked of is not there.
@@ -103,33 +95,14 @@ class Account:
 
     def close(self) -> None:
         """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._session.close()
 
     def _send(self, text: str) -> list[dict[str, Any]]:
         """Send a text; where the connection was cut, once more by a new one: every statement may be done twice."""
         try:
-            return self._tried(text)
+            return self._session.once(text)
         except CutError:
-            return self._tried(text)
-
-    def _tried(self, text: str) -> list[dict[str, Any]]:
-        from snowflake.connector import errors
-
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._connect()
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(text)
-                names = [each.name.lower() for each in cursor.description or ()]
-                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
-        except (errors.Error, OSError) as error:
-            if not is_cut(error):
-                raise StoreError(f"Snowflake refuses: {said(error)}\n  {text[:300]}") from error
-            self._connection = None
-            raise CutError(f"Snowflake cannot be reached: {error}. Mend: the same command goes on") from error
+            return self._session.once(text)
 
 
 def _text(statement: Statement) -> str:

@@ -13,9 +13,10 @@ from firnflow.engine.driver import FINALIZER
 from firnflow.errors import NotFoundError, RunConflictError, StoreError, TargetError, UsageError
 from firnflow.project import Project
 from firnflow.stores.snowflake.connection import connect
+from firnflow.stores.snowflake.session import CutError
 from firnflow.targets.operate import QUEUED, LogLine, Order, TargetRun, TargetTask
 from firnflow.targets.snowflake import containers
-from firnflow.targets.snowflake.account import Account, CutError, is_passing
+from firnflow.targets.snowflake.account import Account, is_passing
 from firnflow.targets.snowflake.beside.procedure import CONFIG, run_id
 from firnflow.targets.snowflake.compile.place import GRAPH, place_of
 from firnflow.targets.snowflake.compile.tasks import as_config
