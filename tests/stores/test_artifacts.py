@@ -302,7 +302,7 @@ def test_a_folder_has_no_local_copies(store: ArtifactStore) -> None:
 
 def test_an_object_store_that_is_not_there(remote_url: str, tmp_path: Path) -> None:
     store = ArtifactStore(f"{remote_url}notthere", tmp_path / "cache")
-    with pytest.raises(StoreError, match=r"cannot be used: .* Mend: (check the URL|see that there is a stage)"):
+    with pytest.raises(StoreError, match=r"(?s)cannot be used: .* Mend: (check the URL|see that there is a stage)"):
         put(store)
     assert not list((store.folder / "tmp").iterdir())
     assert not store.exists(WHERE)
