@@ -116,7 +116,7 @@ def fill(sql):
     raise AssertionError
 
 
-def test_an_account_survives_a_full_disk_and_kill_9_and_a_folder_has_one_server(start, disk, speak):
+def test_an_account_survives_a_full_disk_and_kill_9_and_a_folder_has_one_server(start, disk, speak, tmp_path):
     folder, enlarge = disk
     first = start(folder / "account")
     with first.connect() as connection:
@@ -133,8 +133,11 @@ def test_an_account_survives_a_full_disk_and_kill_9_and_a_folder_has_one_server(
         while state(sql, "waits") != "EXECUTING":
             time.sleep(0.02)
         command = [sys.executable, "-m", "firnflow", "emulate", "--port", "0", "--data", str(folder / "account")]
-        second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        (tmp_path / "temporary").mkdir()
+        temporary = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+        second = subprocess.run(command, env=temporary, capture_output=True, text=True, timeout=60)
         assert second.returncode == 1
+        assert list((tmp_path / "temporary").iterdir()) == []
         assert "Another emulator holds" in second.stderr
         assert "--data" in second.stderr
         first.stop(signal.SIGKILL)

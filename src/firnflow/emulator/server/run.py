@@ -44,15 +44,15 @@ def serve(port: int, data: Path | None, ready: Callable[[int], None], idle: floa
         RunConflictError: another server holds the folder.
     """
     try:
-        import fakesnow  # noqa: F401 - the extra
         import uvicorn
+        from fakesnow.transforms.stage import LOCAL_BUCKET_PATH  # a folder that it makes when it is imported
     except ImportError as error:
         raise MissingExtraError(error.name or "fakesnow", "emulator") from error
     from firnflow.emulator.server.app import app_of
 
-    listening = _listen(port)
     folder = (data or Path(tempfile.mkdtemp(prefix="firnflow-emulator-"))).absolute()  # clients are told paths in it
     try:
+        listening = _listen(port)
         account = _opened(folder, idle)
         account.port = listening.getsockname()[1]
         with contextlib.closing(listening), contextlib.closing(account):
@@ -61,6 +61,7 @@ def serve(port: int, data: Path | None, ready: Callable[[int], None], idle: floa
             config = uvicorn.Config(app_of(account), log_level="warning", timeout_graceful_shutdown=2, lifespan="off")
             _until_stopped(uvicorn.Server(config), listening, ready)
     finally:
+        shutil.rmtree(LOCAL_BUCKET_PATH, ignore_errors=True)
         if data is None:
             shutil.rmtree(folder, ignore_errors=True)
 
