@@ -134,7 +134,7 @@ def test_what_cannot_be_or_may_not_be_used_is_refused(sql, pool):
 
 
 def test_snowflakes_own_client_runs_a_function_on_two_instances(server, sql, pool):
-    from snowflake.ml.jobs import remote
+    from snowflake.ml.jobs import delete_job, get_job, list_jobs, remote
     from snowflake.snowpark import Session
 
     place = {"host": "127.0.0.1", "port": server.port, "protocol": "http", "account": "emulator", "password": "any"}
@@ -164,5 +164,12 @@ def test_snowflakes_own_client_runs_a_function_on_two_instances(server, sql, poo
         assert failed.wait(60) == "FAILED"
         with pytest.raises(RuntimeError, match=r"ValueError\('no'\)"):
             failed.result()
+        assert list(list_jobs(session=session)["name"]) == [failed.name, job.name]
+        assert get_job(job.id, session=session).result().to_dict("records")[0]["sum"] == 42
+        delete_job(job.id, session=session)
+        assert list(list_jobs(session=session)["name"]) == [failed.name]
+        assert get_job(job.id, session=session).status == "DONE"  # the history knows it
+        assert [row["name"] for row in sql.maps("SHOW JOB SERVICES")] == [failed.name]
+        assert sql("SHOW SERVICES EXCLUDE JOBS") == []
     finally:
         session.connection.close()

@@ -19,11 +19,12 @@ DOCUMENTATION = "https://docs.snowflake.com/en/"
 _TOPICS = (
     *("use", "selects", "functions", "changes", "containers", "tables", "tags", "grants", "altering", "history"),
     *("account_objects", "schema_objects", "users", "listings", "notifications", "dynamic", "sequences", "streams"),
+    "explain",
 )
 _STAGES = ("stages", "moving", "loading", "unloading", "inferring", "signed")
 _TASKS = ("context", "statements", "listings", "history")
 _PROGRAMS = ("procedures", "functions", "anonymous", "calls")
-_JOBS = ("services", "listings", "ml_jobs")
+_JOBS = ("services", "listings", "history", "ml_jobs")
 _MODELS = ("versions", "statements", "datasets", "experiments")
 """The modules of each package that register what they know."""
 

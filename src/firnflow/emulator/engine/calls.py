@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from firnflow.emulator.session import Session
 
 
-def answered(session: Session, tree: Any, binds: list[Any]) -> Any:
+def answered(session: Session, tree: Any, binds: list[Any], *, runs: bool = True) -> Any:
     """Return a tree in which the functions that only the session can answer are constants or relations.
 
     Args:
         session: whose.
         tree: a statement; it is changed.
         binds: the values of its `?`; those that were used as arguments are taken out.
+        runs: whether functions are called; if not, each stands for NULL.
 
     Raises:
         SnowflakeError: a function failed, is called with what is not constant, or is a SYSTEM$ one that nobody knows.
@@ -33,8 +34,8 @@ def answered(session: Session, tree: Any, binds: list[Any]) -> Any:
         if node.root() is not tree:
             continue  # an argument of one that is answered
         if name in FUNCTIONS:
-            value = _called(name, session, _arguments(session, node, binds, tree))
-            new = _constant(value)
+            arguments = _arguments(session, node, binds, tree)
+            new = _constant(_called(name, session, arguments) if runs else None)
             if node is tree:
                 return new
             alias = node.parent

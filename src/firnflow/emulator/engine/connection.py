@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from firnflow._sql import identifier, literal
-from firnflow.emulator.engine import cursor, failures, macros, rewrites
+from firnflow.emulator.engine import cursor, failures, macros, plans, rewrites
 from firnflow.emulator.engine.answers import answer
 from firnflow.emulator.engine.databases import NOWHERE
 from firnflow.emulator.engine.scratch import Scratch
@@ -82,6 +82,15 @@ class Connection:
         """
         with failures.translated():
             return answer(cursor.run(self._connection, rewrites.as_meant(tree), binds))
+
+    def plan(self, tree: Any, binds: Sequence[Any] = ()) -> list[plans.Operation]:
+        """Return how a statement would be run, as `run` takes one. Raises SnowflakeError: it cannot be."""
+        with failures.translated():
+            return plans.of(self._connection, rewrites.as_meant(tree), binds)
+
+    def partitions(self, table: str) -> int:
+        """Return how many row groups a table has, by its full name with dots."""
+        return plans.partitions(self._connection, table)
 
     def close(self) -> None:
         """Close it; what is not committed is undone."""

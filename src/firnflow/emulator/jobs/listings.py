@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from firnflow.emulator.jobs import history
 from firnflow.emulator.jobs.runner import PENDING
 from firnflow.emulator.jobs.services import states_of
 from firnflow.emulator.objects import making
@@ -25,6 +26,10 @@ def _active(_: Session, job: Object) -> int:
     return int(job.body["instances"]) if job.body["state"] == "RUNNING" else 0
 
 
+def _updated(_: Session, job: Object) -> dt.datetime:
+    return _moment(job.body.get("ended") or job.body.get("started") or job.created)
+
+
 _COLUMNS: Columns = (
     ("name", "text", name),
     ("status", "text", body("state")),
@@ -42,6 +47,7 @@ _COLUMNS: Columns = (
     ("auto_resume", "text", constant("false")),
     ("external_access_integrations", "text", constant(None)),
     ("created_on", "timestamp_ltz", created),
+    ("updated_on", "timestamp_ltz", _updated),
     ("comment", "text", comment),
     ("owner_role_type", "text", constant("ROLE")),
     ("query_warehouse", "text", body("warehouse")),
@@ -56,8 +62,11 @@ def _describe(session: Session, given: Statement) -> Result:
     return table(session, [session.find("SERVICE", path)], _COLUMNS)
 
 
+@statement("SHOW JOB SERVICES", "sql-reference/sql/show-services")
 @statement("SHOW SERVICES", "sql-reference/sql/show-services", partly="the services are all jobs")
 def _show(session: Session, given: Statement) -> Result:
+    if given.reader.take("EXCLUDE", "JOBS"):
+        return table(session, [], _COLUMNS)
     return shown(session, given, "SERVICE", _COLUMNS)
 
 
@@ -92,6 +101,7 @@ def _drop(session: Session, given: Statement) -> Result:
         return making.gone(path[-1])
     account = session.account
     account.jobs.cancel(path)
+    history.keep(account.catalog, account.catalog.get("SERVICE", path) or job)
     account.catalog.drop("SERVICE", path)
     account.jobs.forget(account.folder / job.body["folder"])
     return status(f"{path[-1]} successfully dropped.")

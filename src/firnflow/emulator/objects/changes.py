@@ -27,13 +27,12 @@ def _insert(session: Session, given: Statement) -> Result:
 
     if not isinstance(tree, exp.Insert):
         raise errors.unknown("INSERT ALL", ["INSERT"])
-    target = _target(tree.this)
     if any(isinstance(value, list) for value in given.binds):
         return _many(session, given)
     if tree.args.get("overwrite"):
         trees.change(tree, overwrite=False)
-        return _overwrite(session, tree, target, binds)
-    return _run(session, tree, {id(target): ("INSERT",)}, binds)
+        return _overwrite(session, tree, binds)
+    return _run(session, tree, written(session, tree), binds)
 
 
 def _many(session: Session, given: Statement) -> Result:
@@ -53,7 +52,7 @@ def _many(session: Session, given: Statement) -> Result:
     for at, node in enumerate(list(tree.find_all(exp.Placeholder, bfs=False))):
         node.replace(exp.column(exp.to_identifier(f"c{at}", quoted=True)))
     tree.set("expression", exp.select(*tuples[0].expressions).from_(source))
-    return _run(session, tree, {id(_target(tree.this)): ("INSERT",)}, [])
+    return _run(session, tree, written(session, tree), [])
 
 
 def _column(values: list[Any]) -> Any:
@@ -66,10 +65,10 @@ def _column(values: list[Any]) -> Any:
         return pa.array([None if value is None else str(value) for value in values])
 
 
-def _overwrite(session: Session, tree: Any, target: Any, binds: list[Any]) -> Result:
+def _overwrite(session: Session, tree: Any, binds: list[Any]) -> Result:
     from sqlglot import exp
 
-    path = session.path("TABLE", trees.name_of(target))
+    path = session.path("TABLE", trees.name_of(changed(tree.this)))
     thing = relations.need(session, path, "DELETE")
     own = not session.transaction.is_open
     made = exp.Delete(this=trees.table(path))
@@ -78,7 +77,7 @@ def _overwrite(session: Session, tree: Any, target: Any, binds: list[Any]) -> Re
     try:
         hybrid.lock(session, thing)
         session.engine.run(made)
-        found = _run(session, tree, {id(target): ("INSERT",)}, binds)
+        found = _run(session, tree, written(session, tree), binds)
     except errors.SnowflakeError:
         if own:
             session.transaction.end("ROLLBACK")
@@ -91,27 +90,37 @@ def _overwrite(session: Session, tree: Any, target: Any, binds: list[Any]) -> Re
 @statement("UPDATE", "sql-reference/sql/update", partly=_ABORTED)
 def _update(session: Session, given: Statement) -> Result:
     tree = trees.parsed(given.text)
-    return _run(session, tree, {id(_target(tree.this)): ("UPDATE",)}, list(given.binds))
+    return _run(session, tree, written(session, tree), list(given.binds))
 
 
 @statement("DELETE", "sql-reference/sql/delete", partly=_ABORTED)
 def _delete(session: Session, given: Statement) -> Result:
     tree = trees.parsed(given.text)
-    return _run(session, tree, {id(_target(tree.this)): ("DELETE",)}, list(given.binds))
+    return _run(session, tree, written(session, tree), list(given.binds))
 
 
 @statement("MERGE", "sql-reference/sql/merge", partly=_ABORTED)
 def _merge(session: Session, given: Statement) -> Result:
+    tree = trees.parsed(given.text)
+    return _run(session, tree, written(session, tree), list(given.binds))
+
+
+def written(session: Session, tree: Any) -> dict[int, tuple[str, ...]]:
+    """Return the table that a statement changes, by the `id` of its node, with the privileges of which one is needed.
+
+    Raises:
+        SnowflakeError: a MERGE does what the session may not.
+    """
     from sqlglot import exp
 
-    tree = trees.parsed(given.text)
-    does = {type(when.args["then"]) for when in tree.args["whens"].expressions}
+    target = changed(tree.this)
     words = {exp.Insert: "INSERT", exp.Update: "UPDATE"}
-    target = _target(tree.this)
+    if not isinstance(tree, exp.Merge):
+        return {id(target): (words.get(type(tree), "DELETE"),)}
     path = session.path("TABLE", trees.name_of(target))
-    for kind in does:
+    for kind in {type(when.args["then"]) for when in tree.args["whens"].expressions}:
         relations.need(session, path, words.get(kind, "DELETE"))
-    return _run(session, tree, {id(target): ("INSERT", "UPDATE", "DELETE")}, list(given.binds))
+    return {id(target): ("INSERT", "UPDATE", "DELETE")}
 
 
 @statement("TRUNCATE", "sql-reference/sql/truncate-table")
@@ -157,7 +166,7 @@ def _ended(session: Session, given: Statement, word: str) -> Result:
     return done()
 
 
-def _target(node: Any) -> Any:
+def changed(node: Any) -> Any:
     """Return the table that a statement changes; it may stand with its columns."""
     from sqlglot import exp
 
@@ -172,7 +181,7 @@ def _run(session: Session, tree: Any, writes: dict[int, tuple[str, ...]], binds:
     """
     from sqlglot import exp
 
-    target = _target(tree.this)
+    target = changed(tree.this)
     made = prepared(session, tree, binds, dict(writes))
     thing = relations.find(session, trees.name_of(target))
     appends = isinstance(tree, exp.Insert)
@@ -213,4 +222,4 @@ def _tried(session: Session, made: Any, binds: list[Any]) -> Result:
 
 def insert(session: Session, tree: Any) -> int:
     """Run an INSERT, and return how many rows it brought."""
-    return int(_run(session, tree, {id(_target(tree.this)): ("INSERT",)}, []).table[0][0].as_py())
+    return int(_run(session, tree, written(session, tree), []).table[0][0].as_py())

@@ -12,7 +12,7 @@ from firnflow.emulator.reader import Reader
 from firnflow.emulator.result import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from firnflow.emulator.catalog import FullName, Object
     from firnflow.emulator.session import Session
@@ -66,7 +66,7 @@ def need(session: Session, path: FullName, *privileges: str) -> Object:
     return found
 
 
-def checked(session: Session, tree: Any, writes: dict[int, Sequence[str]] | None = None) -> list[FullName]:
+def checked(session: Session, tree: Any, writes: Mapping[int, Sequence[str]] | None = None) -> list[FullName]:
     """Give all relations in a tree their full names, once the session may do with each what the statement does.
 
     Args:

@@ -11,7 +11,7 @@ from firnflow.emulator.registry import statement
 from firnflow.emulator.stages import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from firnflow.emulator.result import Result
     from firnflow.emulator.session import Session
@@ -38,7 +38,14 @@ def columns(session: Session, given: Statement) -> Result:
     return session.engine.run(exp.select("*").from_(exp.Subquery(this=prepared(session, tree, binds))).limit(0), binds)
 
 
-def prepared(session: Session, tree: Any, binds: list[Any], writes: dict[int, Sequence[str]] | None = None) -> Any:
+def prepared(
+    session: Session,
+    tree: Any,
+    binds: list[Any],
+    writes: Mapping[int, Sequence[str]] | None = None,
+    *,
+    runs: bool = True,
+) -> Any:
     """Return a statement as the engine can run it.
 
     Args:
@@ -46,6 +53,7 @@ def prepared(session: Session, tree: Any, binds: list[Any], writes: dict[int, Se
         tree: the statement; it is changed.
         binds: the values of its `?`; those that are not needed any more are taken out.
         writes: as of `relations.checked`.
+        runs: whether it is going to be run: if not, it needs no warehouse, and calls no function that does something.
 
     Raises:
         SnowflakeError: it names what is not there or not allowed.
@@ -58,9 +66,9 @@ def prepared(session: Session, tree: Any, binds: list[Any], writes: dict[int, Se
     streams.put(session, tree)
     positions.named(tree)
     read = relations.checked(session, tree, writes)
-    if read or writes:
+    if runs and (read or writes):
         need_warehouse(session)
-    return calls.answered(session, tree, binds)
+    return calls.answered(session, tree, binds, runs=runs)
 
 
 def _of_users(session: Session, tree: Any) -> None:
