@@ -244,6 +244,34 @@ def test_a_stream_has_what_has_changed_until_it_is_used(sql):
     sql(f"MERGE INTO u {merge} WHEN NOT MATCHED THEN INSERT (a, b) VALUES (s.a, s.b)")
     assert sql("SELECT SYSTEM$STREAM_HAS_DATA('st')") == [(False,)]
     assert sql("SELECT b FROM u WHERE a = 0") == [("after",)]
-    assert "Unsupported" in sql.refused("CREATE STREAM v ON VIEW w").msg
+    assert "Unsupported" in sql.refused("CREATE STREAM v ON STAGE w").msg
     sql("DROP STREAM st")
     assert sql.refused("SELECT * FROM st").errno == 2003
+
+
+def test_a_stream_moves_on_with_its_transaction_and_the_last_change_with_what_is_committed(sql):
+    sql("CREATE TABLE t (a INT) AS SELECT 0")
+    sql("CREATE TABLE u (a INT)")
+    sql("CREATE VIEW w AS SELECT a FROM t WHERE a > 0")
+    sql("CREATE STREAM st ON TABLE t")
+    sql("CREATE STREAM sw ON VIEW w")
+    changed = "SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME('t'), SYSTEM$LAST_CHANGE_COMMIT_TIME('w')"
+    before = sql(changed)
+    sql("INSERT INTO t VALUES (1)")
+    assert all(now > then for now, then in zip(sql(changed)[0], before[0], strict=True))
+    assert (sql("SELECT a FROM sw"), sql(changed)) == ([(1,)], sql(changed))
+    sql("BEGIN")
+    sql("INSERT INTO u SELECT a FROM st")
+    assert sql("SELECT a FROM st") == [(1,)]  # the transaction goes on to see what it has used
+    sql("ROLLBACK")
+    assert sql("SELECT SYSTEM$STREAM_HAS_DATA('st')") == [(True,)]
+    there = sql("SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME('u')")
+    sql("BEGIN")
+    sql("INSERT INTO u SELECT a FROM st")
+    sql("INSERT INTO u SELECT 10 * a FROM st")
+    assert sql("SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME('u')") == there
+    sql("COMMIT")
+    assert sql("SELECT SYSTEM$STREAM_HAS_DATA('st')") == [(False,)]
+    assert sql("SELECT a FROM u ORDER BY a") == [(1,), (10,)]
+    assert sql("SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME('u')") > there
+    assert sql.refused("SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME('nowhere')").errno == 2003

@@ -189,6 +189,31 @@ def test_a_scheduled_root_starts_locks_its_graph_and_is_suspended_after_failures
     assert tasks("SHOW TASKS LIKE 'R'")[0]["last_suspended_reason"] == "SUSPENDED_DUE_TO_ERRORS"
 
 
+def test_a_stream_starts_a_graph_once_for_each_change_and_loses_none(tasks: Tasks) -> None:
+    tasks("CREATE TABLE ORDERS (N INT)", "CREATE STREAM NEWS ON TABLE ORDERS")
+    used = "BEGIN CREATE OR REPLACE TEMPORARY TABLE S (X INT); INSERT INTO S SELECT 1 FROM NEWS WHERE 0 = 1; END"
+    tasks.task("R", f"WHEN SYSTEM$STREAM_HAS_DATA('NEWS') AS {used}", resumed=False)
+    tasks.task(
+        "A", "AFTER R AS BEGIN INSERT INTO T SELECT COUNT(*) FROM ORDERS; CALL SYSTEM$WAIT(700, 'MILLISECONDS'); END"
+    )
+    tasks("ALTER TASK R RESUME")
+    time.sleep(1.2)  # two looks at a stream without data
+    assert tasks.written() == []
+    tasks("INSERT INTO ORDERS VALUES (1)")
+    (run,) = tasks.ended(1)
+    assert (run["STATE"], run["SCHEDULED_FROM"]) == ("SUCCEEDED", "TRIGGER")
+    tasks("INSERT INTO ORDERS VALUES (2)")
+    until = time.monotonic() + 10
+    while len(tasks.written()) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    tasks("INSERT INTO ORDERS VALUES (3)", "INSERT INTO ORDERS VALUES (4)")  # while it runs
+    assert len(tasks.ended(3)) == 3
+    time.sleep(1.2)
+    assert (tasks.written(), len(tasks(RUNS))) == (["1", "2", "4"], 3)
+    assert tasks("SHOW TASKS LIKE 'R'")[0]["schedule"] is None
+
+
 def test_what_does_not_go_together_is_refused(tasks: Tasks) -> None:
     tasks.task("R", "AS SELECT 1", resumed=False)
     tasks.task("A", "AFTER R AS SELECT 1")

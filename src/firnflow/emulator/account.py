@@ -65,6 +65,7 @@ class Account:
         self.queries = Queries()
         self.workers = Workers()
         self.locks = Locks(idle)
+        self.commits = 0
         self.signed = Signed()
         self.port: int | None = None
         self._tokens: dict[str, tuple[str, str, Context | None, list[str]]] = {}

@@ -33,12 +33,19 @@ def run(session: Session, text: str, binds: Sequence[Any]) -> Result:
         session.transaction.check()
     if session.transaction.is_open and statement.key.split()[0] in _COMMITS:
         session.transaction.end("COMMIT")
+    held = dict(session.used_streams)
     try:
         found = STATEMENTS[statement.key].run(session, statement)
-        streams.settle(session, done=True)
+        if not session.transaction.is_open:
+            session.settle(done=True)
+    except BaseException:
+        streams.leave(session, held)
+        raise
+    else:
         return found
     finally:
-        streams.settle(session, done=False)
+        if not session.transaction.is_open:
+            session.settle(done=False)
         session.engine.scratch.clear()
 
 

@@ -43,7 +43,8 @@ class Session:
         user_body: the user as the catalog has it.
         task: the task that runs in it, or None.
         is_serverless: whether it needs no warehouse.
-        used_streams: those that the statement uses, with the copy of the table that they move on to.
+        used_streams: those that the statement or the transaction uses, with the copy of the table that they move on to.
+        changed: the tables whose rows it has changed.
     """
 
     def __init__(self, account: Account, user: Object, token: str) -> None:
@@ -61,6 +62,7 @@ class Session:
         self.task: Context | None = None
         self.is_serverless = False
         self.used_streams: dict[FullName, str] = {}
+        self.changed: set[FullName] = set()
         self.engine = Connection(account.databases.connect())
         self._lock = threading.RLock()
         self._last = time.monotonic()
@@ -94,6 +96,13 @@ class Session:
                     if thing.body.get("session") == self.token:
                         dispatch.run(self, f"DROP {kind.word} IF EXISTS {full(thing.path)}", ())
             self.engine.close()
+
+    def settle(self, *, done: bool) -> None:
+        """Write down what a statement or a transaction leaves behind that has ended: `done` if it is committed."""
+        from firnflow.emulator.objects import history, streams  # they read statements themselves
+
+        streams.settle(self, done=done)
+        history.settle(self, done=done)
 
     @property
     def is_cancelled(self) -> bool:

@@ -164,11 +164,14 @@ class Transaction:
             SnowflakeError: it cannot be committed, as a statement in it has failed.
         """
         failed, self._failed = self._failed, ""
+        is_done = False
         try:
             if self._changes:
                 self._session.engine.raw(word if not failed else "ROLLBACK")
+            is_done = word == "COMMIT" and not failed
         finally:
             self.is_open = self._changes = False
+            self._session.settle(done=is_done)
             self._session.account.locks.release(self._session)
         if failed and word == "COMMIT":
             raise SnowflakeError(100183, "P0000", f"The emulator has undone the transaction: {failed}")
@@ -185,3 +188,4 @@ class Transaction:
         if self._changes:
             self._session.engine.raw("ROLLBACK")
             self._changes, self._failed = False, why
+            self._session.settle(done=False)

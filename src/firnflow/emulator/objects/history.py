@@ -19,7 +19,8 @@ from firnflow.emulator.catalog import Object, full, key
 from firnflow.emulator.engine import calls, trees
 from firnflow.emulator.engine.databases import KEPT
 from firnflow.emulator.objects import hybrid, making, relations
-from firnflow.emulator.registry import statement
+from firnflow.emulator.reader import Reader
+from firnflow.emulator.registry import function, statement
 from firnflow.emulator.result import Result, status
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from firnflow.emulator.statement import Statement
 
 _DAY = 86_400.0
+_STAMP = "LAST CHANGE"
+"""The kind under which the catalog has when a table was changed."""
 
 
 def keep(session: Session, path: FullName, *, appends: bool = False) -> None:
@@ -41,6 +44,7 @@ def keep(session: Session, path: FullName, *, appends: bool = False) -> None:
     thing = relations.find(session, path)
     if thing is None or thing.kind != "TABLE" or hybrid.is_hybrid(thing):
         return
+    session.changed.add(path)
     run = session.account.databases.run
     table = trees.table(path).sql(dialect="duckdb")
     change: dict[str, Any] = {"until": time.time(), "query": session.query_ids[-1] if session.query_ids else ""}
@@ -50,6 +54,15 @@ def keep(session: Session, path: FullName, *, appends: bool = False) -> None:
         change["copy"] = f"v{uuid.uuid4().hex}"
         run(f"CREATE TABLE {KEPT}.main.{identifier(change['copy'])} AS FROM {table}")
     _write(session, thing, [*thing.body.get("history", []), change])
+
+
+def settle(session: Session, *, done: bool) -> None:
+    """Note which tables have changed by what is committed; where nothing is, forget it."""
+    changed, session.changed = session.changed, set()
+    if done and changed:
+        for path in changed:
+            session.account.catalog.put(Object(_STAMP, path, "", {"at": time.time_ns()}))
+        session.account.commits += 1
 
 
 def _write(session: Session, thing: Object, changes: list[dict[str, Any]]) -> None:
@@ -155,3 +168,20 @@ def _undrop(session: Session, given: Statement) -> Result:
     session.account.catalog.put(Object("TABLE", path, last.owner, last.body, last.created))
     session.account.catalog.run("DELETE FROM object WHERE kind = ? AND path = ?", "DROPPED TABLE", key(last.path))
     return status(f"Table {path[2]} successfully restored.")
+
+
+@function("SYSTEM$LAST_CHANGE_COMMIT_TIME")
+def _last_change(session: Session, text: str) -> int:
+    """https://docs.snowflake.com/en/sql-reference/functions/system_last_change_commit_time."""
+    return _stamp(session, relations.need(session, session.path("TABLE", Reader(text).name()), "SELECT"))
+
+
+def _stamp(session: Session, thing: Object) -> int:
+    """Return when a table, or one of those that a view reads, was changed or made, in nanoseconds since 1970."""
+    if thing.kind == "VIEW":
+        named = (trees.name_of(node) for node in trees.tables(trees.parsed(thing.body["text"])))
+        below = {(*thing.path[: 3 - len(name)], *name) for name in named} - {thing.path}
+        found = [each for path in below if (each := relations.find(session, path)) is not None]
+        return max((_stamp(session, each) for each in found), default=int(thing.created * 1e9))
+    stamp = session.account.catalog.get(_STAMP, thing.path)
+    return max(int(thing.created * 1e9), stamp.body["at"] if stamp is not None else 0)

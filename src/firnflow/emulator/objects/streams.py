@@ -15,7 +15,7 @@ from firnflow.emulator import errors
 from firnflow.emulator.catalog import full
 from firnflow.emulator.engine import trees
 from firnflow.emulator.engine.databases import KEPT
-from firnflow.emulator.objects import making, relations
+from firnflow.emulator.objects import hybrid, making, relations
 from firnflow.emulator.objects.given import parsed, settings
 from firnflow.emulator.objects.show import comment, constant, created, name, owner, part, shown
 from firnflow.emulator.reader import Reader
@@ -23,15 +23,18 @@ from firnflow.emulator.registry import function, statement
 from firnflow.emulator.result import Result, status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from firnflow.emulator.catalog import FullName, Object
     from firnflow.emulator.session import Session
     from firnflow.emulator.statement import Statement
 
 _PARTLY = (
-    "on tables; a row that is updated is deleted and inserted, without ISUPDATE; moved on also where the transaction "
-    "is undone"
+    "on tables and views; a row that is updated is deleted and inserted, without ISUPDATE; in a transaction it has "
+    "what has changed until that first uses it; never stale"
 )
-_KNOWN = {"ON TABLE", "APPEND_ONLY", "SHOW_INITIAL_ROWS", "COMMENT", "COPY GRANTS", "TAG"}
+_SOURCES = {"ON TABLE": "TABLE", "ON VIEW": "VIEW"}
+_KNOWN = {*_SOURCES, "APPEND_ONLY", "SHOW_INITIAL_ROWS", "COMMENT", "COPY GRANTS", "TAG"}
 
 
 @statement("CREATE STREAM", "sql-reference/sql/create-stream", partly=_PARTLY)
@@ -40,16 +43,38 @@ def _create(session: Session, given: Statement) -> Result:
     path, said = session.path("STREAM", made.name.parts), settings(made.properties)
     for key in set(said) - _KNOWN:
         raise errors.unknown(f"CREATE STREAM … {key}", ["CREATE STREAM … ON TABLE"])
-    table = session.path("TABLE", said["ON TABLE"])
-    if relations.need(session, table, "SELECT").kind != "TABLE":
-        raise errors.unknown("CREATE STREAM on what is no table", ["CREATE STREAM … ON TABLE"])
+    kind = next(kind for on, kind in _SOURCES.items() if on in said)
+    table = session.path(kind, said[f"ON {kind}"])
+    _check_source(session, kind, relations.need(session, table, "SELECT"))
     replaces = "OR REPLACE" in made.variants
     if found := making.begin(session, "STREAM", path, replaces=replaces, optional=made.if_not_exists):
         return found
     _forget(session, session.account.catalog.get("STREAM", path))
     copy = _copied(session, table, empty=bool(said.get("SHOW_INITIAL_ROWS")))
-    making.made(session, "STREAM", path, {**said, "table": list(table), "copy": copy})
+    making.made(session, "STREAM", path, {**said, "table": list(table), "source": kind, "copy": copy})
     return status(f"Stream {path[2]} successfully created.")
+
+
+def _check_source(session: Session, kind: str, thing: Object) -> None:
+    """Check that changes of a table or view can be had; who owns it has them tracked by making the first stream.
+
+    https://docs.snowflake.com/en/sql-reference/sql/create-stream#access-control-requirements
+
+    Raises:
+        SnowflakeError: it is of another kind, hybrid, or nobody tracks it and the role does not own it.
+    """
+    if thing.kind != kind or hybrid.is_hybrid(thing):
+        raise errors.unknown(f"CREATE STREAM … ON {kind} of a {thing.kind}", ["CREATE STREAM … ON TABLE"])
+    tracked = str(thing.body.get("CHANGE_TRACKING", "false")).lower() == "true"
+    if not tracked and not session.account.access.holds(session.roles, (), thing.kind, thing.path):
+        raise errors.SnowflakeError(
+            3001,
+            "42501",
+            "SQL access control error:\nInsufficient privileges to operate on stream source without CHANGE_TRACKING "
+            f"enabled '{thing.name}'",
+        )
+    if not tracked:
+        session.account.catalog.put(thing.changed(CHANGE_TRACKING=True))
 
 
 @statement("DROP STREAM", "sql-reference/sql/drop-stream")
@@ -75,7 +100,8 @@ def _show(session: Session, given: Statement) -> Result:
         ("owner", "text", owner),
         ("comment", "text", comment),
         ("table_name", "text", lambda _, thing: full(thing.body["table"])),
-        ("source_type", "text", constant("Table")),
+        ("source_type", "text", lambda _, thing: thing.body.get("source", "TABLE").capitalize()),
+        ("base_tables", "text", lambda _, thing: full(thing.body["table"])),
         ("type", "text", constant("DELTA")),
         ("stale", "text", constant("false")),
         ("mode", "text", lambda _, thing: "APPEND_ONLY" if thing.body.get("APPEND_ONLY") else "DEFAULT"),
@@ -112,17 +138,17 @@ def put(session: Session, tree: Any) -> None:
         thing = session.need("STREAM", path, "SELECT")
         relations.need(session, tuple(thing.body["table"]), "SELECT")
         until = _duck(thing.body["table"])
-        if uses:
-            copy = _copied(session, tuple(thing.body["table"]))
-            session.used_streams[path] = copy
-            until = f"{KEPT}.main.{identifier(copy)}"
+        if uses and path not in session.used_streams:
+            session.used_streams[path] = _copied(session, tuple(thing.body["table"]))
+        if path in session.used_streams:  # all statements of a transaction see the same
+            until = f"{KEPT}.main.{identifier(session.used_streams[path])}"
         made = session.engine.scratch.view(_changes(thing, until))
         made.set("alias", node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(path[2], quoted=True)))
         node.replace(made)
 
 
 def settle(session: Session, *, done: bool) -> None:
-    """Move the streams on that a statement has used, or leave them where it has failed."""
+    """Move the streams on that were used in what is committed, or leave them where they are."""
     while session.used_streams:
         path, copy = session.used_streams.popitem()
         thing = session.account.catalog.get("STREAM", path)
@@ -130,6 +156,12 @@ def settle(session: Session, *, done: bool) -> None:
             session.account.catalog.put(thing.changed(copy=copy))
             copy = thing.body["copy"]
         session.account.databases.run(f"DROP TABLE IF EXISTS {KEPT}.main.{identifier(copy)}")
+
+
+def leave(session: Session, held: Mapping[FullName, str]) -> None:
+    """Forget that a statement which has failed has used streams, but for those that its transaction had used before."""
+    for path in session.used_streams.keys() - held.keys():
+        session.account.databases.run(f"DROP TABLE IF EXISTS {KEPT}.main.{identifier(session.used_streams.pop(path))}")
 
 
 def _changes(thing: Object, until: str) -> str:

@@ -72,6 +72,12 @@ def graph_of(catalog: Catalog, root: Object) -> Graph:
     return Graph(root, [known.get(path, root) for path in found], finalizer)
 
 
+def is_triggered(task: Object) -> bool:
+    """Return whether streams start a task: https://docs.snowflake.com/en/user-guide/tasks-triggered."""
+    is_root = not parents(task) and not finalized(task) and "SCHEDULE" not in task.body
+    return is_root and "SYSTEM$STREAM_HAS_DATA" in task.body.get("WHEN", "").upper()
+
+
 def need_suspended(session: Session, task: Object) -> None:
     """Raise SnowflakeError if the root of a task's graph runs by its schedule: then nothing of it may be changed.
 

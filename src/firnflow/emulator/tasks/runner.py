@@ -16,10 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.catalog import full
+from firnflow.emulator.objects.use import use
 from firnflow.emulator.tasks import schedules
 from firnflow.emulator.tasks.execution import Execution, retried
-from firnflow.emulator.tasks.graph import STARTED, SUSPENDED, Graph, finalized, graph_of, parents
-from firnflow.emulator.tasks.runs import BY_ITSELF, BY_RETRY, BY_SCHEDULE, CANCELLED, FAILED, GraphRun, Runs
+from firnflow.emulator.tasks.graph import STARTED, SUSPENDED, Graph, finalized, graph_of, is_triggered, parents
+from firnflow.emulator.tasks.runs import (
+    BY_ITSELF,
+    BY_RETRY,
+    BY_SCHEDULE,
+    BY_STREAM,
+    CANCELLED,
+    FAILED,
+    GraphRun,
+    Runs,
+)
 from firnflow.emulator.tasks.settings import config_of
 
 if TYPE_CHECKING:
@@ -47,6 +57,7 @@ class Runner:
         self._active: dict[Execution, threading.Thread] = {}
         self._waiting: list[GraphRun] = []
         self._next: dict[str, tuple[str, float]] = {}
+        self._looked: dict[str, tuple[str, int]] = {}
         self._lock = threading.Lock()
         self._ends = threading.Event()
         self._clock = threading.Thread(target=self._tick, name="schedule", daemon=True)
@@ -180,9 +191,35 @@ class Runner:
     def _tick(self) -> None:
         while not self._ends.wait(_LOOK):
             for task in self._account.catalog.all("TASK"):
-                if task.body.get("SCHEDULE") and task.body.get("state") == STARTED and not parents(task):
-                    with contextlib.suppress(errors.SnowflakeError):
+                if task.body.get("state") != STARTED or parents(task):
+                    continue
+                with contextlib.suppress(errors.SnowflakeError):
+                    if task.body.get("SCHEDULE"):
                         self._look_at(task)
+                    elif is_triggered(task):
+                        self._look_at_streams(task)
+
+    def _look_at_streams(self, root: Object) -> None:
+        """Start a run if a stream has what the task waits for, unless one is under way, waits, or was just looked for.
+
+        https://docs.snowflake.com/en/user-guide/tasks-triggered
+        """
+        id_, commits = root.body["id"], self._account.commits
+        mark = f"{root.body['WHEN']} {root.body.get('resumed')}"
+        with self._lock:
+            is_busy = any(each.root_id == id_ for each in (*self._waiting, *(each.run for each in self._active)))
+        if is_busy or self._looked.get(id_) == (mark, commits):
+            return
+        session = self._account.session_as(root.owner)
+        try:
+            use(session, *root.path[:2])
+            has_data = bool(session.execute(f"SELECT {root.body['WHEN']}").table[0][0].as_py())
+        finally:
+            self._account.logout(session.token)
+        if has_data:
+            self.execute(root, BY_STREAM)
+        else:
+            self._looked[id_] = (mark, commits)
 
     def _look_at(self, root: Object) -> None:
         """Start a run if it is due; a moment at which runs may not start is left out."""

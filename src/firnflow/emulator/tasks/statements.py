@@ -19,6 +19,7 @@ from firnflow.emulator.tasks.graph import (
     SUSPENDED,
     finalized,
     graph_of,
+    is_triggered,
     need_suspended,
     parents,
     root_of,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _PARTLY = (
     "blocks of statements only, no variables and branches; no ERROR_INTEGRATION, SUCCESS_INTEGRATION, CLONE, "
-    "EXECUTE AS USER, and no tasks that streams start; sizes of serverless tasks are written down"
+    "EXECUTE AS USER; sizes of serverless tasks, and how often streams may start one, are written down"
 )
 
 
@@ -142,7 +143,7 @@ def resume(session: Session, task: Object) -> None:
         return
     if parents(task) or finalized(task):
         need_suspended(session, task)
-    elif "SCHEDULE" not in task.body:
+    elif "SCHEDULE" not in task.body and not is_triggered(task):
         raise errors.SnowflakeError(
             91087, "55000", f"Task {full(task.path)} has no schedule, so it cannot be resumed: EXECUTE TASK runs it."
         )
