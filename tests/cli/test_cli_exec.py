@@ -328,6 +328,11 @@ def test_a_pipeline_that_waits_for_several_tables_begins_once_when_all_have_come
         found = [each for future in both for each in future.result().json["wakes"]]
     assert len(found) == 1
     assert found[0]["run"] != begun["run"]
+    assert shop.call("pause", "after_both").code == 0
+    assert publish(shop, "orders", "o4", 4) == publish(shop, "customers", "c4", 4) == []
+    assert publish(shop, "customers", "c3", 3) == []  # it is not told again either what was to begin before
+    assert shop.call("unpause", "after_both").code == 0
+    assert [each["run"] for each in publish(shop, "customers", "c4", 4)] != [found[0]["run"]]
     unknown = shop.call(*words[:-1], "x", "--wakes", "after_bot")
     assert (unknown.code, "Did you mean 'after_both'?" in unknown.err) == (2, True), unknown.err
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,20 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 _LOCK = 0x6669726F  # the first key of PostgreSQL's advisory locks of ours; the second one tells the work
+
+
+_PACE = 0.1
+"""Seconds between two looks whether a lock is free."""
+
+
+@contextlib.contextmanager
+def held(engine: Engine, work: str, patience: float) -> Iterator[bool]:
+    """Wait for a lock, and hold it; give whether it was free within some seconds. Arguments as of `lock`."""
+    until = time.monotonic() + patience
+    with lock(engine, work) as take:
+        while not (is_ours := take()) and time.monotonic() < until:
+            time.sleep(_PACE)
+        yield is_ours
 
 
 @contextlib.contextmanager

@@ -118,12 +118,15 @@ class Operator(Protocol):
         place: where it is, for people.
         kind: of the resource that a pipeline is there.
         why_paused: why a pipeline may be paused that nobody has paused, in brackets; or empty.
+        needs_state: whether it takes a second run of an id, and starts what is paused when a table has a new version,
+            so that the state has to see to both.
     """
 
     name: str
     place: str
     kind: str
     why_paused: str
+    needs_state: bool
 
     def look(self) -> str:
         """Return which version answers there, as somebody who may see its runs. Raises ConfigError or TargetError."""

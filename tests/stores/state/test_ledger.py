@@ -57,6 +57,15 @@ def test_nothing_is_written_for_what_was_paused_meanwhile(ledger):
     assert ledger.standings()["etl"].paused_by == "me"
 
 
+def test_a_new_version_that_was_seen_before_a_pause_waits_for_its_end_and_what_was_triggered_does_not(ledger):
+    ledger.add_update(ledger.standings()["etl"], {"orders": 3}, 200.0, [Planned(200.0, "run-1")])
+    ledger.trigger("etl", Planned(201.0, "run-2"), [])
+    ledger.pause("etl", 250.0, "me")
+    assert [ledger.claim(each, overlap=True) for each in ledger.open()] == [False, True]
+    ledger.unpause("etl", 300.0)
+    assert ledger.claim(ledger.open()[0], overlap=True)
+
+
 def test_one_of_several_takes_a_moment(ledger, url):
     standing = ledger.standings()["etl"]
     ledger.add(standing, 300.0, [Planned(200.0, "run-2"), Planned(300.0, "run-3")])

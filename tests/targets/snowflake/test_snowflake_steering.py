@@ -11,9 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from firnflow.cli._elsewhere import pause, unpause
 from firnflow.cli._elsewhere._follow import Follower
+from firnflow.cli._elsewhere._site import Site
 from firnflow.errors import NotFoundError, RunConflictError, TargetError, UsageError
-from firnflow.project import load_project
+from firnflow.project import load_project, load_settings
 from firnflow.status import TaskStatus
 from firnflow.stores.state import Attempt, State
 from firnflow.stores.state.deployments import Deployments
@@ -139,6 +141,8 @@ import os
 import time
 from pathlib import Path
 
+import ibis
+
 import firnflow as ff
 
 
@@ -173,6 +177,21 @@ def steady(p):
 @ff.pipeline(schedule=ff.Every("20m"))
 def often():
     left()
+
+
+@ff.task
+def rows() -> ibis.Table:
+    return ibis.memtable({"n": [time.time()]})
+
+
+@ff.pipeline
+def orders():
+    rows().publish("orders")
+
+
+@ff.pipeline(schedule=ff.OnUpdate("orders"))
+def after_orders():
+    left()
 """
 
 
@@ -191,6 +210,7 @@ class There:
             f'pools.p = {{ name = "steered", family = "CPU_X64_S", max_nodes = 2 }}\n{more}'
         )
         self.project, self.state = load_project(root, "prod"), given["FIRNFLOW_STATE"]
+        self.artifacts = given["FIRNFLOW_ARTIFACTS"]
         self.target = SnowflakeTarget(self.project, Account(connect))
         self.applied = State(f"sqlite:///{folder}/applied.db")
         self.deployments = Deployments(self.applied, "steered", "prod", "snowflake")
@@ -303,6 +323,41 @@ def test_a_paused_pipeline_starts_nothing_and_the_plan_leaves_it_so(there):
     assert (operator.pause("steady", paused=True), operator.is_paused("steady")) == (True, True)
     assert operator.pause("steady", paused=False)
     assert not operator.is_paused("steady")
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_what_comes_while_a_pipeline_is_paused_starts_it_later_and_of_two_starts_of_an_id_one_is_told(
+    there, monkeypatch, capsys
+):
+    monkeypatch.setenv("FIRNFLOW_STATE", there.state)
+    monkeypatch.setenv("FIRNFLOW_ARTIFACTS", there.artifacts)
+    monkeypatch.chdir(there.project.root)
+    settings = load_settings(there.project.root, "prod")
+    sites = [Site(there.project.root, settings, there.operator()) for _ in range(2)]
+    both = threading.Barrier(2)
+
+    def start(site):
+        both.wait()
+        try:
+            return site.start(Order("orders", "same")).id
+        except RunConflictError as error:
+            return str(error)
+
+    pause.command(sites[0], pipeline="after_orders")
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(start, sites)) == ["orders.same", "there is a run orders.same already"]
+    operator = sites[0].operator
+    ended = until(lambda: run if (run := operator.find("orders", "same")).is_over else None)
+    assert (ended.status, len(operator.runs(["orders"], 10))) == ("succeeded", 1)
+    assert operator.runs(["after_orders"], 10) == []
+    unpause.command(sites[0], pipeline="after_orders")
+    (run,) = operator.runs(["after_orders"], 10)
+    assert f"after_orders starts again\nrun {run.id} is to start" in capsys.readouterr().out
+    until(lambda: operator.find("after_orders", run.id).is_over)
+    unpause.command(sites[0], pipeline="after_orders")
+    assert len(operator.runs(["after_orders"], 10)) == 1
+    assert not next(iter(sites[0].ledger.open()), None)
 
 
 @pytest.mark.slow

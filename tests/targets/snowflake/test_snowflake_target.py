@@ -341,7 +341,7 @@ def test_a_task_that_publishes_names_the_pipelines_that_wait(project, told, depl
 
     plan = applied(project, deployments, orders, training)
     call = parse(told.tasks["ORDERS$PUBLISH_ORDERS"]["definition"]).call
-    assert json.loads(call.arguments[0].value)["starts"] == ["ML.PROD.TRAINING"]
+    assert json.loads(call.arguments[0].value)["wakes"] == {"training": "ML.PROD.TRAINING"}
     assert "schedule: when orders | returns has a new version" in shown(plan)
     assert "Note: training: starts when a task on Snowflake publishes 'orders'; a version" in shown(plan)
     assert told.tasks["TRAINING"]["state"] == "suspended"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow._text import listing, nearest
 from firnflow.cli import _project, _schedules
-from firnflow.errors import NotFoundError, TargetError, UsageError
+from firnflow.errors import NotFoundError, StoreError, TargetError, UsageError
 from firnflow.status import RunStatus
 
 if TYPE_CHECKING:
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from firnflow.graph.model import Graph
     from firnflow.project import Project, Settings
     from firnflow.stores.state import Run, State
-    from firnflow.targets.operate import Operator, Standing, TargetRun
+    from firnflow.stores.state.ledger import Ledger
+    from firnflow.targets.operate import Operator, Order, Standing, TargetRun
 
+PATIENCE = 120.0
+"""Seconds for which a start waits for others of the same pipeline."""
 LOOKED_AT = 300
 """Among how many of the newest runs some are looked for."""
 
@@ -81,6 +84,32 @@ class Site:
     def state(self) -> State:
         """The state of the environment."""
         return _schedules.open_state(self.settings)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger of its schedules."""
+        from firnflow.stores.state.ledger import Ledger
+
+        return Ledger(self.state, self.settings.environment)
+
+    def start(self, order: Order) -> TargetRun:
+        """Start a run. Of two that start one of the same id at once, the later one is told.
+
+        Raises:
+            StoreError: others start runs of the pipeline for too long.
+            FirnflowError: as an operator's `start`.
+        """
+        from firnflow.stores.lock import held
+
+        if not self.operator.needs_state:
+            return self.operator.start(order)
+        work = f"start-{self.settings.project}-{self.settings.environment}-{order.pipeline}"
+        with held(self.state.engine, work, PATIENCE) as is_ours:
+            if not is_ours:
+                raise StoreError(
+                    f"others start runs of {order.pipeline} for {PATIENCE:g} s. Mend: the same command again"
+                )
+            return self.operator.start(order)
 
     @cached_property
     def pipelines(self) -> list[str]:

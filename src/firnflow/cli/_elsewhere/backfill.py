@@ -125,7 +125,7 @@ class TargetHand:
         for number in itertools.count(1):
             name = f"backfill-{order.partition}" + (f"-{number}" if number > 1 else "")
             try:
-                return self._site.operator.start(Order(self._pipeline, name, self._params, order.partition))
+                return self._site.start(Order(self._pipeline, name, self._params, order.partition))
             except RunConflictError:
                 there = self._site.operator.find(self._pipeline, name)
                 if there is not None and not there.is_over:  # started by a backfill that is no more

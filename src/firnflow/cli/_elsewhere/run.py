@@ -55,7 +55,7 @@ def command(
     if unless_done and entry is not None and entry.status == PartitionStatus.SUCCEEDED:
         raise RunConflictError(f"partition {order.partition} of {name} is done already, by run {entry.run}")
     site.awake(name)
-    run = site.operator.start(order)
+    run = site.start(order)
     if wait:
         graph = project.pipeline(name).build()
         return follow(site, run, graph, _running.Shown(as_json=as_json, quiet=quiet), timeout)

@@ -18,7 +18,7 @@ def command(site: Site, *, pipeline: str | None, assignments: list[str], partiti
     project, name = site.load(pipeline, "trigger")
     order = order_of(project, name, assignments, partition)
     is_paused = site.operator.is_paused(name)
-    run = site.operator.start(order)
+    run = site.start(order)
     if as_json:
         print_json({"pipeline": name, "run": run.id, "up": not is_paused})
         return

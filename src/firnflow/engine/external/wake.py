@@ -1,9 +1,10 @@
-"""Starts, for another scheduler, pipelines that wait for several named tables: says which runs are to begin.
+"""Starts, for another scheduler, pipelines that wait for named tables: says which runs are to begin.
 
 Whoever publishes a version asks afterwards whether all that a pipeline waits for has come. The ledger of schedules says
 it, as it does for `firnflow up`: what is due is written down with the id of its run, in one transaction with what is no
 news any more. So of two that publish at once one is told to start the run, and one that died before it could is told
-again, with the same id: a run that was started twice is one run.
+again, with the same id: a run that was started twice is one run. Of a paused pipeline nothing begins and nothing is
+written down; whoever lets it start again asks too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from firnflow.engine.schedules.up import CHANCE, counts_by
 from firnflow.engine.schedules.updates import Looks, NamedTables
 from firnflow.errors import NotFoundError, StoreError
 from firnflow.graph.model import updates_of
-from firnflow.stores.lock import lock
+from firnflow.stores.lock import held
 from firnflow.stores.state.deployments import Deployments
 from firnflow.stores.state.ledger import Cause, DueStatus, Ledger, Planned
 
@@ -29,14 +30,13 @@ if TYPE_CHECKING:
     from firnflow.project import Project
     from firnflow.stores.state.ledger import Due, Standing
 
-_PATIENCE = 120.0
+PATIENCE = 120.0
 """Seconds to wait for others that ask at the same moment."""
-_PACE = 0.1
 _STARTED = "its run has begun"
 
 
 def wake(
-    project: Project, place: Workplace, pipelines: Iterable[str], run: str, *, again: bool
+    project: Project, place: Workplace, pipelines: Iterable[str], run: str | None, *, again: bool
 ) -> list[dict[str, str | None]]:
     """Return the runs that are to begin, each once: `pipeline`, `run`, the end of its id, and `partition`.
 
@@ -44,8 +44,8 @@ def wake(
         project: the loaded project.
         place: its stores and its state.
         pipelines: which ones wait for what was published.
-        run: the run that has published it.
-        again: whether it had published that before, so that it may not have done what it was told then.
+        run: the run that has published it; None: nobody has, they were paused.
+        again: whether who asks has asked before, and may not have done what it was told then.
 
     Raises:
         StoreError: others ask for too long, or the tables cannot be read.
@@ -53,12 +53,9 @@ def wake(
     """
     names = [project.pipeline(name).name for name in pipelines]
     settings = project.settings
-    with lock(place.state.engine, f"wake-{settings.project}-{settings.environment}") as take:
-        until = time.monotonic() + _PATIENCE
-        while not take():
-            if time.monotonic() > until:
-                raise StoreError(f"other runs look at {', '.join(names)} for too long. Mend: the same call goes on")
-            time.sleep(_PACE)
+    with held(place.state.engine, f"wake-{settings.project}-{settings.environment}", PATIENCE) as is_ours:
+        if not is_ours:
+            raise StoreError(f"other runs look at {', '.join(names)} for too long. Mend: the same call goes on")
         waiting = _Waiting(project, place, run)
         for name in names:
             waiting.write_down(name)
@@ -68,7 +65,7 @@ def wake(
 class _Waiting:
     """The pipelines of an environment that wait for tables, looked at by one process at a time."""
 
-    def __init__(self, project: Project, place: Workplace, run: str) -> None:
+    def __init__(self, project: Project, place: Workplace, run: str | None) -> None:
         known = {name: each.partition for name, each in project.pipelines.items() if each.partition is not None}
         state, self._environment = place.state, project.settings.environment
         self._project, self._state, self._run = project, state, run
@@ -94,13 +91,14 @@ class _Waiting:
 
     def take(self, pipelines: list[str], *, again: bool) -> list[Due]:
         """Return what is to begin, and write down that somebody begins it."""
+        paused = {name for name, standing in self._ledger.standings().items() if standing.paused_at is not None}
         found = []
         for each in self._ledger.open():
             if each.pipeline not in pipelines or each.cause != Cause.UPDATE:
                 continue
             if self._has_begun(each.run):
                 self._ledger.settle(each, DueStatus.ENDED, _STARTED, time.time())
-            elif again or self._ledger.claim(each, overlap=True):
+            elif self._ledger.claim(each, overlap=True) or (again and each.pipeline not in paused):
                 found.append(each)
         return found
 
@@ -122,7 +120,9 @@ class _Waiting:
         settings = self._project.settings
         deployed = Deployments(self._state, settings.project, self._environment, settings.orchestrator).read()
         moments = [record.at for address, record in deployed.records.items() if address.name == pipeline]
-        return max(moments, default=self._state.run(self._run).started_at)
+        if not moments:
+            return self._state.run(self._run).started_at if self._run is not None else time.time()
+        return max(moments)
 
     def _has_begun(self, run: str) -> bool:
         try:

@@ -166,7 +166,10 @@ class Ledger:
         transact(self._engine, lambda connection: self._insert(connection, row))
 
     def claim(self, due: Due, *, overlap: bool) -> bool:
-        """Take what waits; return False where it is taken, or (without `overlap`) the pipeline has another run."""
+        """Take what waits; return False where it is taken, or (without `overlap`) the pipeline has another run.
+
+        Of a paused pipeline only what somebody has triggered is taken.
+        """
 
         def work(connection: sa.Connection) -> bool:
             started = (*self._of(_due, due.pipeline), _due.c.status == DueStatus.STARTED)
@@ -174,6 +177,11 @@ class Ledger:
                 row = sa.select(_schedule.c.since).where(*self._of(_schedule, due.pipeline))
                 connection.execute(row.with_for_update())
             if not overlap and connection.execute(sa.select(_due.c.run).where(*started)).first() is not None:
+                return False
+            paused = sa.select(_schedule.c.since).where(
+                *self._of(_schedule, due.pipeline), _schedule.c.paused_at.is_not(None)
+            )
+            if due.cause != Cause.TRIGGER and connection.execute(paused).first() is not None:
                 return False
             mine = (*self._key(due), _due.c.status == DueStatus.WAITING)
             return connection.execute(_due.update().where(*mine).values(status=DueStatus.STARTED)).rowcount > 0

@@ -69,6 +69,7 @@ class AirflowOperator:
     name = "Airflow"
     kind = DAG
     why_paused = " (a new DAG is, unless Airflow is told otherwise)"
+    needs_state = False
 
     def __init__(self, settings: Settings, api: Api | None = None) -> None:
         self._settings, self._prefix = settings, settings.airflow.prefix

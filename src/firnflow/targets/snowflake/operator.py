@@ -75,6 +75,7 @@ class SnowflakeOperator:
     name = "Snowflake"
     kind = GRAPH
     why_paused = ""
+    needs_state = True
 
     def __init__(self, root: Path, settings: Settings, account: Account | None = None) -> None:
         self._settings = settings

@@ -42,7 +42,7 @@ def main(words: list[str]) -> int:
         place = unpack(Path(__file__).resolve().parent, Path(folder))
         for step in steps(job):
             code, answer = _tries(step, place)
-            begun = [*found.get("begins", ()), *begins(step, answer, code)]
+            begun = [*found.get("begins", ()), *begins(step, answer)]
             found |= {**summary(step, answer, code), **({"begins": begun} if begun else {})}
             if code != 0:  # what is committed is not done again when the job is
                 break
@@ -98,7 +98,6 @@ def command(job: dict[str, Any], folder: Path) -> list[str]:
         task += ["--partition", job["partition"]]
     elif job.get("partitioned"):
         task += ["--due", moment(job["due"])] if job.get("due") else []
-        task += ["--changed", job["changed"]] if job.get("changed") else []
     if share := job.get("share") or (f"{os.environ[INDEX]}/{job['instances']}" if job.get("instances") else None):
         task += ["--share", share]
     task += [word for pipeline in job.get("wakes") or () for word in ("--wakes", pipeline)]
@@ -200,24 +199,13 @@ def summary(job: dict[str, Any], answer: dict[str, Any], code: int) -> dict[str,
     return found
 
 
-def begins(job: dict[str, Any], answer: dict[str, Any], code: int) -> list[list[Any]]:
+def begins(job: dict[str, Any], answer: dict[str, Any]) -> list[list[Any]]:
     """Return what a new version starts that a task has published: root tasks, each with the config of its run."""
     found: list[list[Any]] = []
-    if job.get("starts") and code == 0 and (version := published(answer)):
-        found += [[root, {CONFIG: {"changed": version["partition"]}}] for root in job["starts"]]
     for each in answer.get("wakes") or ():
         partition = {"partition": each["partition"]} if each["partition"] is not None else {}
         found.append([job["wakes"][each["pipeline"]], {**partition, CONFIG: {"run": each["run"]}}])
     return found
-
-
-def published(answer: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the version of a named table that a task has made; None: it has found the same rows there."""
-    for ref in (answer.get("outputs") or {}).values():
-        meta = ref.get("meta") or {}
-        if meta.get("run", answer.get("run")) == answer.get("run"):
-            return {"version": meta.get("version"), "partition": answer.get("partition")}
-    return None
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ _WORDS = (
         "task",
         "element",
         "decides",
-        "starts",
         "wakes",
         "steps",
         "share",
@@ -38,7 +37,6 @@ _WORDS = (
         "partition",
         "partitioned",
         "due",
-        "changed",
     ),
     *("memory", "retries", "retry_delay", "backoff", "timeout", "variables"),
 )
@@ -58,7 +56,6 @@ def main(session: Any, call: str) -> str:
     if job.get("partitioned"):
         job["due"] = ask(session, "SYSTEM$TASK_RUNTIME_INFO", "CURRENT_TASK_GRAPH_ORIGINAL_SCHEDULED_TIMESTAMP")
         job["partition"] = config.get("partition") if "partition" not in job["params"] else None
-        job["changed"] = own.get("changed")
     name, answer = run(session, job)
     if answer["code"] != 0:
         raise RuntimeError(f"{job['task']} of run {job['run']} has failed: {answer['error']} (job {name})")

@@ -77,8 +77,8 @@ class Jobs:
             graph: of the pipeline.
             path: the task, or `finalizer`.
             options: how it is run.
-            more: `element` and its `label`; `decides`, the output on which a branch depends; `starts` and `wakes`, what
-                a new version starts; `steps`, where it is several tasks; `instances`, where it is several containers.
+            more: `element` and its `label`; `decides`, the output on which a branch depends; `wakes`, who waits for
+                what is published; `steps`, where it is several tasks; `instances`, where it is several containers.
         """
         resources, steps = options.resources, more.get("steps") or ()
         name, pool = self.pool(resources, path)

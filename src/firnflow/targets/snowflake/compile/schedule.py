@@ -5,7 +5,7 @@ https://docs.snowflake.com/en/sql-reference/sql/create-task (SCHEDULE, OVERLAP_P
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from firnflow.errors import UsageError
 from firnflow.graph.cron import interval_as_cron
@@ -37,13 +37,6 @@ def compile_schedule(graph: Graph) -> str | None:
     return _every(graph, schedule.seconds)
 
 
-class Waits(NamedTuple):
-    """A pipeline that waits for new versions of named tables; `for_all`: for several to have one (`&`)."""
-
-    pipeline: str
-    for_all: bool
-
-
 def waits_for(graph: Graph) -> list[str]:
     """Return the named tables whose new versions start a pipeline; none where a clock starts it, or nobody.
 
@@ -61,12 +54,12 @@ def waits_for(graph: Graph) -> list[str]:
     )
 
 
-def as_waiting(graphs: Iterable[Graph]) -> dict[str, list[Waits]]:
+def as_waiting(graphs: Iterable[Graph]) -> dict[str, list[str]]:
     """Return named table → the pipelines that wait for it. Raises UsageError as `waits_for`."""
-    found: dict[str, list[Waits]] = {}
+    found: dict[str, list[str]] = {}
     for graph in graphs:
         for table in waits_for(graph):
-            found.setdefault(table, []).append(Waits(graph.pipeline, _has_all(graph.schedule)))
+            found.setdefault(table, []).append(graph.pipeline)
     return found
 
 
@@ -80,11 +73,6 @@ def told(schedule: Schedule | None) -> str:
 def _inside(outer: AllOf | AnyOf, part: Trigger) -> str:
     text = told(part)
     return f"({text})" if isinstance(outer, AllOf) and isinstance(part, AnyOf) else text
-
-
-def _has_all(schedule: object) -> bool:
-    """Whether a schedule waits for several things to have happened."""
-    return isinstance(schedule, AllOf) or (isinstance(schedule, AnyOf) and any(map(_has_all, schedule.of)))
 
 
 def is_overlapping(schedule: Schedule | None) -> bool:

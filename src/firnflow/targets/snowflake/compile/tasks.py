@@ -24,7 +24,7 @@ from firnflow.graph.model import FromConstant, FromList, FromTask, Options
 from firnflow.graph.table import PUBLISH_KEY
 from firnflow.targets.snowflake.compile.groups import jobs_of, together
 from firnflow.targets.snowflake.compile.limits import check_limits
-from firnflow.targets.snowflake.compile.schedule import Waits, compile_schedule, is_overlapping
+from firnflow.targets.snowflake.compile.schedule import compile_schedule, is_overlapping
 from firnflow.targets.snowflake.grammar import render, render_name
 from firnflow.targets.snowflake.grammar.statements import CallProcedure, Create
 from firnflow.targets.snowflake.grammar.values import (
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from firnflow.targets.snowflake.compile.jobs import Jobs
     from firnflow.targets.snowflake.compile.place import Place
 
-Waiting: TypeAlias = Mapping[str, Sequence[Waits]]
-"""Named table → who waits for a new version of it."""
+Waiting: TypeAlias = Mapping[str, Sequence[str]]
+"""Named table → the pipelines that wait for a new version of it."""
 LONGEST_RUN = 604_800_000
 """Milliseconds that a task may take at most: 7 days."""
 START = 1800.0
@@ -184,8 +184,8 @@ def _names_above(node: TaskNode, job: Job, names: Mapping[str, tuple[str, ...]])
 
 
 def _of_task(graph: Graph, path: str, place: Place, waiting: Waiting) -> dict[str, Any]:
-    """Return what is to be known of a task when it has ended: by what it decides, and what it starts."""
-    return {"decides": _decides(graph, path), **_starts(graph.tasks[path], place, waiting)}
+    """Return what is to be known of a task when it has ended: by what it decides, and who waits for it."""
+    return {"decides": _decides(graph, path), "wakes": _wakes(graph.tasks[path], place, waiting) or None}
 
 
 def _instances(node: TaskNode) -> int | None:
@@ -241,19 +241,11 @@ def _asks(function: str, argument: str) -> Call:
     return Call(Name((function,)), (Constant(argument),))
 
 
-def _starts(node: TaskNode, place: Place, waiting: Waiting) -> dict[str, Any]:
-    """Return the root tasks of the pipelines that a version starts which a task publishes.
-
-    `starts`: at once; `wakes`, by pipeline: where the state says that all that they wait for has come.
-    """
+def _wakes(node: TaskNode, place: Place, waiting: Waiting) -> dict[str, str]:
+    """Return pipeline → root task of those that wait for what a task publishes."""
     name = node.inputs["name"] if node.key == PUBLISH_KEY else None
     found = waiting.get(str(name.value), ()) if isinstance(name, FromConstant) else ()
-    roots = {each.pipeline: render_name(place.named(place.root(each.pipeline))) for each in found}
-    at_once = [roots[each.pipeline] for each in found if not each.for_all]
-    return {
-        "starts": at_once or None,
-        "wakes": {each.pipeline: roots[each.pipeline] for each in found if each.for_all} or None,
-    }
+    return {each: render_name(place.named(place.root(each))) for each in found}
 
 
 def _decides(graph: Graph, path: str) -> str | None:
