@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,12 +64,29 @@ def _column(column: Any, kind: str) -> Any:
     if pa.types.is_time(sort):
         return pc.multiply(column.cast(pa.time64("us")).cast(pa.int64()), 1000)
     if pa.types.is_nested(sort):
-        texts = [None if value is None else json.dumps(value, default=str) for value in column.to_pylist()]
+        texts = [None if value is None else json.dumps(value, default=_plain) for value in column.to_pylist()]
         return pa.array(texts, pa.string())
-    if kind == "fixed" and not pa.types.is_decimal(sort):
-        return column.cast(pa.int64(), safe=False)
+    if kind == "fixed":
+        return _whole(column) if not pa.types.is_decimal(sort) or sort.scale == 0 else column
     wider = pa.float64() if pa.types.is_floating(sort) else pa.string() if pa.types.is_null(sort) else sort
     return column.cast(wider)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in an array or object as JSON has it."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)
+
+
+def _whole(column: Any) -> Any:
+    """Return whole numbers in 64 bits, or as decimals where one needs more, as they come there."""
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return column.cast(pa.decimal128(38, 0))
 
 
 def _moments(column: Any, *, zoned: bool) -> Any:
@@ -76,9 +94,11 @@ def _moments(column: Any, *, zoned: bool) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    micros = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64()).fill_null(0).to_numpy()
-    seconds, rest = np.divmod(micros, 1_000_000)  # towards the past, as a fraction is never negative
-    parts: list[Any] = [pa.array(seconds), pa.array((rest * 1000).astype(np.int32))]
+    unit = "ns" if column.type.unit == "ns" else "us"
+    counts = column.cast(pa.timestamp(unit, column.type.tz), safe=False).cast(pa.int64()).fill_null(0).to_numpy()
+    each = 1_000_000_000 if unit == "ns" else 1_000_000
+    seconds, rest = np.divmod(counts, each)  # towards the past, as a fraction is never negative
+    parts: list[Any] = [pa.array(seconds), pa.array((rest * (1_000_000_000 // each)).astype(np.int32))]
     fields = [pa.field("epoch", pa.int64()), pa.field("fraction", pa.int32())]
     if zoned:
         parts.append(pa.array([_ZONE_OF_UTC] * len(column), pa.int32()))

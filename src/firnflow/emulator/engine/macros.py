@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from firnflow.emulator.engine import flatten, numbers
+
 MOVED = "_firnflow_moved"
 """Moves a moment by an interval of whole days, months or years; a date stays one.
 
@@ -12,6 +14,12 @@ SHAPED = "_firnflow_shaped"
 
 https://docs.snowflake.com/en/sql-reference/functions/date_trunc#returns
 """
+TEXT = "_firnflow_text"
+"""Makes a text of a value; of a text in a VARIANT it is that text, without quotes, and of its null there is none.
+
+https://docs.snowflake.com/en/sql-reference/functions/to_char#usage-notes
+"""
+_TEXT = """CASE WHEN typeof(given) = 'JSON' THEN given::VARCHAR::JSON ->> '$' ELSE given::VARCHAR END"""
 _MOMENTS = ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
 _MOVES = {
     "DATE": "CAST(moment + step AS DATE)",
@@ -23,7 +31,8 @@ _SHAPES = {"DATE": "CAST(found AS DATE)", **dict.fromkeys((*_MOMENTS, "VARCHAR",
 
 def creation() -> list[str]:
     """Return the statements that make them."""
-    return [
+    by_type = [
         f"CREATE TEMP MACRO {name}" + ", ".join(f"(moment {sort}, {other}) AS {body}" for sort, body in bodies.items())
         for name, other, bodies in ((MOVED, "step", _MOVES), (SHAPED, "found", _SHAPES))
     ]
+    return [*by_type, f"CREATE TEMP MACRO {TEXT}(given) AS {_TEXT}", *flatten.MACROS, *numbers.MACROS]

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from firnflow.emulator import errors
-from firnflow.emulator.engine import asof, trees
-from firnflow.emulator.engine.macros import MOVED, SHAPED
+from firnflow.emulator.engine import asof, flatten, numbers, trees
+from firnflow.emulator.engine.macros import MOVED, SHAPED, TEXT
 
 _PARTS = {
     "YYYY": "%Y",
@@ -39,7 +39,10 @@ def as_meant(tree: Any) -> Any:
     _whole_ranges(tree)
     _formatted(tree)
     asof.as_duckdb(tree)
+    flatten.as_duckdb(tree)
     _negated(tree)
+    _as_text(tree)
+    numbers.as_duckdb(tree)
     _moved(tree)
     return tree
 
@@ -126,6 +129,18 @@ def _moved(tree: Any) -> None:
             node.replace(exp.Anonymous(this=SHAPED, expressions=[node.this.copy(), node.copy()]))
 
 
+def _as_text(tree: Any) -> None:
+    """Let a text that is taken out of a VARIANT lose its quotes, wherever it comes from.
+
+    https://docs.snowflake.com/en/user-guide/querying-semistructured#explicitly-casting-values
+    """
+    from sqlglot import exp
+
+    for node in list(tree.find_all(exp.Cast)):
+        if node.to.this in exp.DataType.TEXT_TYPES and not isinstance(node.this, exp.Literal | exp.Placeholder):
+            node.set("this", exp.Anonymous(this=TEXT, expressions=[node.this]))
+
+
 def _negated(tree: Any) -> None:
     """Take a text behind a minus sign for the number that it is.
 
@@ -150,7 +165,7 @@ def _whole_ranges(tree: Any) -> None:
     for node in list(tree.find_all(exp.GenerateSeries)):
         for at in ("start", "end", "step"):
             if node.args.get(at) is not None:
-                node.set(at, exp.cast(node.args[at], "bigint"))
+                node.set(at, exp.cast(node.args[at], "bigint", copy=False))
 
 
 def _formatted(tree: Any) -> None:

@@ -46,7 +46,9 @@ def _infer_schema(
     for at, (column, kind) in enumerate(found.columns):
         name = column.upper() if ignore_case else column
         said = snowflake_type(kind, None)
-        sort = _SHORT.get(said, said)
+        sort = (
+            said if kind == "TIMESTAMP_NS" else _SHORT.get(said, said)
+        )  # without (9) it would be of microseconds here
         number = "$1:" + identifier(column) if form["TYPE"] == "PARQUET" else f"${at + 1}"
         where_from = ", ".join(file.name for file in where.files())
         made.append((name, sort, True, f"{number}::{sort}", where_from, at))

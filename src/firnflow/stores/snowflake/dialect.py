@@ -28,6 +28,10 @@ class Compiler(SnowflakeCompiler):  # type: ignore[misc]
 
     UNSUPPORTED_OPS = tuple(op for op in SnowflakeCompiler.UNSUPPORTED_OPS if op is not ops.IntervalMultiply)
 
+    def to_sqlglot(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a tree without parts in common: sqlglot changes what it writes, and would write some twice."""
+        return super().to_sqlglot(*args, **kwargs).copy()
+
     def visit_IntervalMultiply(self, op: Any, *, left: Any, right: Any) -> Any:
         known = isinstance(op.left, ops.Literal)
         once = sge.convert(int(op.left.value)) if known else self.cast(left.this, types.int64)
