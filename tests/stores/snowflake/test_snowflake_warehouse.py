@@ -12,7 +12,7 @@ from firnflow import values
 from firnflow.errors import DamagedArtifactError, DataError, StoreError, UsageError
 from firnflow.stores import Stores
 from firnflow.stores.artifacts import ArtifactStore
-from firnflow.stores.snowflake.warehouse import SnowflakeWarehouse
+from firnflow.stores.snowflake.warehouse import IDLE, SnowflakeWarehouse
 from firnflow.stores.warehouse import DuckDBWarehouse
 
 if TYPE_CHECKING:
@@ -97,6 +97,20 @@ def both(tmp_path: Path, snowflake_url: str) -> Iterator[Both]:
     made = Both(tmp_path, snowflake_url)
     with contextlib.closing(made.local), contextlib.closing(made.snow):
         yield made
+
+
+def test_a_session_that_has_ended_while_nothing_was_done_is_begun_again(both: Both) -> None:
+    warehouse = both.snow.warehouse
+    rows = both.load(both.save(both.load(both.file("SELECT 1 AS k UNION ALL SELECT 2"))))
+    joined = rows.join(ibis.memtable({"k": [2]}), "k")
+    assert both.load(both.save(joined), pa.Table).to_pylist() == [{"k": 2}]
+    first = warehouse.connection.con
+    first.rest.delete_session()  # as the silence of a long training does
+    warehouse._used_at -= IDLE + 1
+    assert both.load(both.save(joined), pa.Table).to_pylist() == [{"k": 2}]
+    assert warehouse.connection.con is not first
+    warehouse._used_at -= IDLE + 1
+    assert warehouse.connection.con is warehouse.connection.con
 
 
 def test_every_type_comes_back_equal_from_a_table_computed_in_snowflake(both: Both) -> None:

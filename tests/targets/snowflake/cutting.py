@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BEFORE, HALF, BEHIND = "before", "half", "behind"
 """Where a request is cut: it never arrives; half of the answer comes back; it is done, and no answer comes back."""
+ENDED = ("390104", "390111", "390113", "390114", "390115")
+"""Or it never arrives, as the session has ended, or its token: Snowflake's codes."""
 
 _LOOKS = ("/", "SHOW", "LIST", "SELECT CURRENT")
 
@@ -95,17 +97,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if how == BEFORE:
             self._reset()
             return
+        if how in ENDED:
+            self._answer(200, [], json.dumps({"success": False, "code": how, "message": "over", "data": None}).encode())
+            return
         status, headers, answer = self._passed_on(body)
         if how == BEHIND:
             self._reset()
             return
-        self.send_response_only(status)
-        for name, value in headers:
-            if name.lower() not in {"transfer-encoding", "content-length", "connection"}:
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer[: len(answer) // 2] if how == HALF else answer)
+        self._answer(status, headers, answer, len(answer) // 2 if how == HALF else None)
         if how == HALF:
             self.wfile.flush()
             self._reset()
@@ -120,6 +119,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return answer.status, answer.getheaders(), answer.read()
         finally:
             connection.close()
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], answer: bytes, some: int | None = None) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in {"transfer-encoding", "content-length", "connection"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer[:some])
 
     def _reset(self) -> None:
         """End the connection as a broken line does: without a word."""

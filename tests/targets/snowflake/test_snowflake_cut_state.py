@@ -6,8 +6,9 @@ import time
 import uuid
 
 import pytest
-from cutting import BEHIND, HALF, Cutter
+from cutting import BEFORE, BEHIND, ENDED, HALF, Cutter
 
+from firnflow.errors import StateError
 from firnflow.stores.state import Attempt, Run, State
 from firnflow.stores.state.outbox import Outbox
 
@@ -38,6 +39,19 @@ def a_run():
     about = {"params": {}, "request": {}, "origin": {}, "graph": "g" * 64, "owner": "elsewhere:1:1", "epoch": 1}
     times = {"lease_until": now + 600, "cancel_requested": 0, "started_at": now, "ended_at": None, "error": None}
     return Run(id="r", pipeline="p", environment="prod", status="running", **about, **times)
+
+
+def test_what_is_read_when_the_connection_is_cut_or_the_session_has_ended_is_read_again(state, cutter):
+    state.create_run(a_run(), "{}")
+    for way in (BEFORE, HALF, BEHIND, *ENDED):
+        left = [way]
+        cutter.cut = lambda _, what, left=left: left.pop() if left and what.startswith("SELECT") else None
+        assert state.run("r").status == "running"
+        assert not left
+    assert {how for how, _ in cutter.done} == {BEFORE, HALF, BEHIND, *ENDED}
+    cutter.cut = lambda _, what: ENDED[-1] if what.startswith("SELECT") else None
+    with pytest.raises(StateError, match="the state database cannot be used: 390115: over"):
+        state.run("r")
 
 
 @pytest.mark.parametrize("way", [HALF, BEHIND])

@@ -22,8 +22,9 @@ MISSING = (2003, 2043)
 """What is not there, or may not be seen. https://docs.snowflake.com/en/user-guide/querying-troubleshooting ."""
 NO_FILE = 253006
 """What the connector says of a file that is not there, as if it had been cut from it."""
-_ENDED = (390104, 390111, 390112, 390114)
-"""The session, or its token, has ended."""
+_ENDED = (390104, *range(390110, 390116), 390400)
+"""The session, or its token, has ended, so that nothing was done. The last one answers a token that is no token any
+more; https://github.com/snowflakedb/snowflake-connector-python has the codes, in network.py."""
 
 
 class CutError(StoreError):
@@ -57,6 +58,14 @@ class Session:
 
     def once(self, text: str) -> list[dict[str, Any]]:
         """Send a statement that must not be done twice. Raises as `send`, and CutError where it may have been done."""
+        try:
+            return self._once(text)
+        except CutError as error:
+            if getattr(error.__cause__, "errno", None) not in _ENDED:
+                raise
+            return self._once(text)
+
+    def _once(self, text: str) -> list[dict[str, Any]]:
         from snowflake.connector import errors
 
         connection = self._opened()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -43,6 +44,8 @@ _MISSING = 2003  # Snowflake's number of "does not exist or not authorized"
 _FORBIDDEN = 3001  # of "insufficient privileges"
 _OF_DUCKDB = ("sql", "execute", "query", "register", "table", "read_parquet", "read_csv")
 _PAGE = 10_000  # rows that SHOW answers at once
+IDLE = 600.0
+"""Seconds without a statement after which is asked whether the session is there: it ends after hours of silence."""
 
 
 class SnowflakeWarehouse:
@@ -63,11 +66,26 @@ class SnowflakeWarehouse:
         self.embedded = embedded
         self._connect = connect
         self._owner_of = owner
+        self._backend: Any = None
+        self._used_at = 0.0
         embedded.fetch = self.fetch
 
-    @cached_property
+    @property
     def connection(self) -> Any:
-        """The Ibis backend, connected at first use. Raises ConfigError where the session has no schema."""
+        """The Ibis backend, connected at first use, and anew where the session has ended while nothing was done.
+
+        Raises:
+            ConfigError: the session has no schema.
+        """
+        if self._backend is None:
+            self._backend = self._opened()
+        elif time.time() > self._used_at + IDLE and not _is_there(self._backend.con):
+            self._backend.con = self._opened().con  # expressions know the backend
+            self._backend._memtables.clear()  # noqa: SLF001 - what Ibis has loaded was the session's
+        self._used_at = time.time()
+        return self._backend
+
+    def _opened(self) -> Any:
         from firnflow.stores.snowflake.dialect import SnowflakeBackend
 
         backend = SnowflakeBackend.from_connection(self._connect(), create_object_udfs=False)
@@ -88,7 +106,7 @@ class SnowflakeWarehouse:
 
     def close(self) -> None:
         """Disconnect, where there is a connection."""
-        backend = self.__dict__.pop("connection", None)
+        backend, self._backend = self._backend, None
         if backend is not None:
             with contextlib.suppress(Exception):  # whatever the network makes of it, nothing is lost
                 backend.con.close()
@@ -115,6 +133,19 @@ class SnowflakeWarehouse:
             meta["ordered"] = True
         crash_point("warehouse.computed")
         return Ref("table", "ibis", content, where=place.where, meta=meta)
+
+    def keep_rows(self, rows: str, types: Mapping[str, str]) -> Ref:
+        """Compute a SELECT in Snowflake's SQL into a new table, and return the ref of that.
+
+        Args:
+            rows: the SELECT.
+            types: column → type, as SQL of DuckDB.
+        """
+        types, columns = self.embedded.as_stored(self.embedded.empty(types))
+        place = self._made(rows, list(types), types)
+        count, content = self._digest(place, types, in_order=False)
+        crash_point("warehouse.computed")
+        return Ref("table", "ibis", content, where=place.where, meta={"rows": count, "columns": columns, "types": types})
 
     def kept(self, ref: Ref) -> ibis.Table:
         """Return the table of a ref; nothing is read. Raises DamagedArtifactError as `verify`."""
@@ -164,15 +195,18 @@ class SnowflakeWarehouse:
 
     def _create(self, table: ibis.Table, types: Mapping[str, str]) -> places.Place:
         """Compute a table of tables in Snowflake into a new one, and return where that is."""
+        return self._made(self.compiled(table), table.columns, types)
+
+    def _made(self, rows: str, names: Sequence[str], types: Mapping[str, str]) -> places.Place:
         place = self.place(places.fresh(self._owner))
         kinds = self.embedded.ibis_types({ordered.NUMBER: "BIGINT", **types})
         columns = ", ".join(
             f"CAST({_sql.identifier(name)} AS {transport.column(name, kinds[name]).kind}) AS {_sql.identifier(name)}"
-            for name in table.columns
+            for name in names
         )
         self.run(
             f"CREATE TRANSIENT TABLE {place.sql} DATA_RETENTION_TIME_IN_DAYS = 0 COMMENT = {literal(loading.COMMENT)} "
-            f"AS SELECT {columns} FROM ({self.compiled(table)})"
+            f"AS SELECT {columns} FROM ({rows})"
         )
         return place
 
@@ -374,6 +408,11 @@ class SnowflakeWarehouse:
     def _shown(self, place: places.Place) -> dict[str, Any] | None:
         """Return what SHOW says of a table, or None."""
         return next((row for row in self.show("TABLES", place.name, place) if row["name"] == place.name), None)
+
+
+def _is_there(connection: Any) -> bool:
+    """Return whether a session has not ended; that of a procedure is there as long as the procedure."""
+    return bool(getattr(connection, "is_valid", lambda: True)())
 
 
 def _not_here(name: str) -> Callable[..., None]:

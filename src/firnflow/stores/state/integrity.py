@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+
 from firnflow.errors import StateError
 from firnflow.stores.state.records import DAMAGED
 from firnflow.stores.state.transaction import reading
@@ -22,7 +24,7 @@ def check(state: State) -> None:
     """
     if state.engine.dialect.name == "sqlite":
         with reading(state.engine) as connection:
-            found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
+            found = connection.execute(sa.text("PRAGMA integrity_check(1)")).scalar_one()
         if found != "ok":
             raise StateError(DAMAGED.format(found))
     for run in state.runs(limit=_RUNS):

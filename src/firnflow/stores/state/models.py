@@ -22,6 +22,7 @@ from firnflow.stores.state.transaction import reading, transact
 
 if TYPE_CHECKING:
     from firnflow.stores.state.state import State
+    from firnflow.stores.state.transaction import Reads
 
 T = TypeVar("T")
 CHAMPION = "champion"
@@ -293,14 +294,14 @@ def _lock(connection: sa.Connection, name: str) -> None:
         tables.hold(connection, f"model:{name}")
 
 
-def _find(connection: sa.Connection, name: str, number: int) -> ModelVersion:
+def _find(connection: Reads, name: str, number: int) -> ModelVersion:
     row = connection.execute(sa.select(_version).where(_version.c.name == name, _version.c.version == number)).first()
     if row is None:
         raise NotFoundError(f"There is no model {name}/{number}.{_known(connection, name)}")
     return _read(ModelVersion, row)
 
 
-def _known(connection: sa.Connection, name: str) -> str:
+def _known(connection: Reads, name: str) -> str:
     """Return what there is instead, as the end of a message."""
     query = sa.select(_version.c.version).where(_version.c.name == name).order_by(_version.c.version.desc())
     versions = [str(version) for version in connection.execute(query).scalars()]
@@ -310,7 +311,7 @@ def _known(connection: sa.Connection, name: str) -> str:
     return f"{nearest(name, names)} Known: {listing(names)}." if names else " No model is registered yet."
 
 
-def _current(connection: sa.Connection, name: str, alias: str) -> int | None:
+def _current(connection: Reads, name: str, alias: str) -> int | None:
     query = sa.select(_alias.c.version).where(_alias.c.name == name, _alias.c.alias == alias)
     found = connection.execute(query).scalar()
     return int(found) if found is not None else None
@@ -372,7 +373,7 @@ def _take_up(connection: sa.Connection, name: str, number: int) -> None:
     connection.execute(_version.update().where(*here).values(status="registered"))
 
 
-def _champions(connection: sa.Connection, name: str) -> list[int]:
+def _champions(connection: Reads, name: str) -> list[int]:
     """Return the champions that were not rolled back, the present one last."""
     moves = (_audit.c.name == name, _audit.c.alias == CHAMPION, _audit.c.action.in_(MOVES))
     stack: list[int] = []
@@ -402,13 +403,13 @@ def _check_unused(connection: sa.Connection, found: ModelVersion, *, deleting: b
         )
 
 
-def _aliases_of(connection: sa.Connection, found: ModelVersion) -> str:
+def _aliases_of(connection: Reads, found: ModelVersion) -> str:
     here = (_alias.c.name == found.name, _alias.c.version == found.version)
     names = list(connection.execute(sa.select(_alias.c.alias).where(*here)).scalars())
     return listing(f"@{name}" for name in names) if names else ""
 
 
-def _was_champion(connection: sa.Connection, found: ModelVersion) -> bool:
+def _was_champion(connection: Reads, found: ModelVersion) -> bool:
     rows = sa.select(_audit.c.id).where(
         _audit.c.name == found.name,
         _audit.c.alias == CHAMPION,
@@ -418,7 +419,7 @@ def _was_champion(connection: sa.Connection, found: ModelVersion) -> bool:
     return connection.execute(rows).first() is not None
 
 
-def _is_asked_for(connection: sa.Connection, found: ModelVersion) -> bool:
+def _is_asked_for(connection: Reads, found: ModelVersion) -> bool:
     """Return whether somebody may still approve this version: the champion is the one that it was compared with."""
     here = (_audit.c.name == found.name, _audit.c.to_version == found.version, _audit.c.alias == CHAMPION)
     last = connection.execute(sa.select(_audit).where(*here).order_by(_audit.c.id.desc())).first()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PATIENCE = 120.0
 """Seconds for which a lost database is asked again."""
+_PAUSES = (0.1, 0.5, 2.0)
+"""Seconds before something is read again by a new connection."""
 _AGAIN = 4
 """How often a transaction in Snowflake is begun that meets a key which is there."""
 
@@ -101,12 +103,45 @@ def _insert(connection: Connection, table: Table) -> Any:
     return sqlite.insert(table)
 
 
+class Reads(Protocol):
+    """What reads: a connection, or a `Reader`."""
+
+    def execute(self, query: sa.Executable, /) -> sa.Result[Any]:
+        """Return the answer to a query. Raises DBAPIError."""
+
+
+class Reader:
+    """A connection for reading: a statement whose answer is cut is sent again by a new connection.
+
+    Args:
+        connection: of the engine.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def execute(self, query: sa.Executable, /) -> sa.Result[Any]:
+        """Return the answer to a query, which has all come. Raises DBAPIError."""
+        for pause in _PAUSES:
+            try:
+                return self._answer(query)
+            except DBAPIError as error:
+                if not _is_lost(error, self._connection.engine):
+                    raise
+            self._connection.rollback()  # so that SQLAlchemy opens another one
+            time.sleep(pause)
+        return self._answer(query)
+
+    def _answer(self, query: sa.Executable) -> sa.Result[Any]:
+        return self._connection.execute(query).freeze()()
+
+
 @contextlib.contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """Give a connection for reading: it waits for nobody who writes. Raises StateError where it cannot be read."""
+def reading(engine: Engine) -> Iterator[Reads]:
+    """Give what reads: it waits for nobody who writes. Raises StateError where the state cannot be read."""
     try:
         with engine.execution_options(reads=True).connect() as connection:
-            yield connection
+            yield connection if engine.dialect.name == "sqlite" else Reader(connection)
     except DBAPIError as error:
         raise unusable(error) from error
     except ValueError as error:  # JSON that is none
