@@ -493,6 +493,77 @@ def registry(w):
     yield "delete_model", lambda: (made.delete_model("N"), len(made.show_models()) == 0)[1]
 
 
+def monitors(w):
+    """Yield the operations of model monitors."""
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+    from snowflake.ml.model.task import Task
+    from snowflake.ml.monitoring.entities.model_monitor_config import ModelMonitorConfig, ModelMonitorSourceConfig
+    from snowflake.ml.registry import Registry
+
+    made = Registry(w.session, database_name=w.session.get_current_database().strip('"'), schema_name="PUBLIC")
+    rows = pd.DataFrame({"A": [0.0, 1.0, 2.0, 3.0]})
+    version = made.log_model(
+        LogisticRegression().fit(rows, [0, 0, 1, 1]),
+        model_name="M",
+        version_name="V1",
+        sample_input_data=rows,
+        task=Task.TABULAR_BINARY_CLASSIFICATION,
+        target_platforms=["SNOWPARK_CONTAINER_SERVICES"],
+        pip_requirements=["scikit-learn"],
+    )
+    w.session.sql(
+        "CREATE TABLE said AS SELECT seq4() AS id, DATEADD('day', -1, SYSDATE())::TIMESTAMP_NTZ AS at, "
+        "seq4() / 20::FLOAT AS score, IFF(seq4() > 10, 1, 0) AS label, 'north' AS region, 'x' AS plan "
+        "FROM TABLE(GENERATOR(ROWCOUNT => 20))"
+    ).collect()
+
+    def add(name):
+        source = ModelMonitorSourceConfig(
+            source="SAID",
+            baseline="SAID",
+            timestamp_column="AT",
+            id_columns=["ID"],
+            prediction_score_columns=["SCORE"],
+            actual_class_columns=["LABEL"],
+            segment_columns=["REGION"],
+        )
+        return made.add_monitor(name, source, ModelMonitorConfig(version, "predict", "COMPUTE_WH"))
+
+    def metric(function, *given):
+        arguments = ", ".join(f"'{each}'" for each in given)
+        return w.session.sql(f"SELECT metric_value FROM TABLE(MODEL_MONITOR_{function}_METRIC({arguments}))").collect()[
+            0
+        ][0]
+
+    state = "SHOW MODEL MONITORS LIKE 'WATCH'"
+    yield "add_monitor", lambda: add("WATCH").name == "WATCH"
+    yield "one monitor a version", lambda: refused(lambda: add("TWICE"))
+    yield "get_monitor by name", lambda: made.get_monitor(name="WATCH").name == "WATCH"
+    yield "get_monitor by version", lambda: made.get_monitor(model_version=version).name == "WATCH"
+    yield "show_model_monitors", lambda: [row["name"] for row in made.show_model_monitors()] == ["WATCH"]
+    yield "drift of a monitor", lambda: metric("DRIFT", "WATCH", "WASSERSTEIN", "SCORE") == 0
+    yield "performance of a monitor", lambda: metric("PERFORMANCE", "WATCH", "ROC_AUC") == 1
+    yield "counts of a monitor", lambda: metric("STAT", "WATCH", "COUNT", "SCORE") == 20
+    yield (
+        "suspend and resume a monitor",
+        lambda: (
+            made.get_monitor(name="WATCH").suspend(),
+            w.session.sql(state).collect()[0]["monitor_state"] == "SUSPENDED",
+            made.get_monitor(name="WATCH").resume(),
+        )[1],
+    )
+    yield (
+        "add and drop a segment",
+        lambda: (
+            made.get_monitor(name="WATCH").add_segment_column("PLAN"),
+            made.get_monitor(name="WATCH").drop_segment_column("PLAN"),
+            True,
+        )[-1],
+    )
+    yield "delete_monitor", lambda: (made.delete_monitor("WATCH"), made.show_model_monitors() == [])[1]
+
+
 def exported(made):
     with tempfile.TemporaryDirectory() as folder:
         made.get_model("M").version("V1").export(folder)
@@ -630,6 +701,7 @@ CLIENTS = {
     "Snowpark": snowpark,
     "Feature Store": features,
     "Model Registry": registry,
+    "Model monitors": monitors,
     "Task graphs (`dagv1`)": graphs,
     "ML Jobs (`@remote`)": jobs,
 }

@@ -187,7 +187,8 @@ def run(sql, file: Path, folder: Path) -> dict[str, tuple[str, str]]:
     from firnflow.emulator.statement import classify
 
     registry.load()
-    known = {key: each for key, each in registry.STATEMENTS.items() if each.run.__module__.startswith(PACKAGES)}
+    statements = registry.STATEMENTS.items()
+    known = {key: each for key, each in statements if each.run.__module__.startswith(PACKAGES) and " MODEL" not in key}
     found = {}
     for line in EXAMPLES.strip().splitlines():
         statement = line.format(file=file, folder=folder, spec=SPECIFICATION)

@@ -54,7 +54,7 @@ _KINDS = (
     Kind("FUNCTION", "FUNCTIONS", 3, ("USAGE",)),
     Kind("STREAM", "STREAMS", 3, ("SELECT",)),
     Kind("MODEL", "MODELS", 3, ("USAGE", "READ")),
-    Kind("MODEL MONITOR", "MODEL MONITORS", 3, ("USAGE", "MONITOR")),
+    Kind("MODEL MONITOR", "MODEL MONITORS", 3, ("USAGE", "MODIFY")),
     Kind("DATASET", "DATASETS", 3, ("USAGE",)),
     Kind("EXPERIMENT", "EXPERIMENTS", 3, ("USAGE",)),
     Kind("NETWORK RULE", "NETWORK RULES", 3),

@@ -25,7 +25,7 @@ _STAGES = ("stages", "moving", "loading", "unloading", "inferring", "signed")
 _TASKS = ("context", "statements", "listings", "history")
 _PROGRAMS = ("procedures", "functions", "anonymous", "calls")
 _JOBS = ("services", "listings", "history", "ml_jobs")
-_MODELS = ("versions", "statements", "datasets", "experiments")
+_MODELS = ("versions", "statements", "datasets", "experiments", "monitors", "metrics")
 """The modules of each package that register what they know."""
 
 

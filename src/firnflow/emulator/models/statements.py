@@ -163,6 +163,7 @@ def _show_versions(session: Session, given: Statement) -> Result:
             "model_spec",
             "runnable_in",
             "inference_services",
+            "model_attributes",
         ),
     )
     aliases = _all_aliases(model)
@@ -176,6 +177,7 @@ def _show_versions(session: Session, given: Statement) -> Result:
                 json.dumps(versions.manifest(account, model, version).get("user_data", {})),
             ),
             *(versions.spec(account, model, version), _RUNNABLE, "[]"),
+            json.dumps({"task": versions.task_of(account, model, version)}),
         )
         for version, held in model.body["versions"].items()
         if like(pattern, version)

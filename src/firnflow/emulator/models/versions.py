@@ -126,6 +126,13 @@ def spec(account: Account, model: Object, version: str) -> str:
     return files[0].read_text() if files else ""
 
 
+def task_of(account: Account, model: Object, version: str) -> str:
+    """Return what a version is for, as it was logged, e.g. TABULAR_REGRESSION; UNKNOWN where nobody said."""
+    import yaml
+
+    return str((yaml.safe_load(spec(account, model, version)) or {}).get("task", "UNKNOWN"))
+
+
 def _of_uri(session: Session, uri: str) -> Place:
     """Return the place that `snow://model/NAME/versions/VERSION/path` names."""
     found = _URI.fullmatch(uri)

@@ -74,7 +74,7 @@ def refresh(session: Session, thing: Object, _: Any = None) -> Object:
     began = time.time()
     query = trees.parsed(thing.body["AS"])
     selects.headed(query)
-    with _as_owner(session, thing):
+    with as_owner(session, thing, thing.body["WAREHOUSE"][-1]):
         made = selects.prepared(session, query, [])
         names = [exp.to_identifier(column, quoted=True) for column in thing.body.get("columns", [])]
         if names:
@@ -113,9 +113,10 @@ def _history(session: Session, *, name: str | None = None, result_limit: int = 1
 
 
 @contextlib.contextmanager
-def _as_owner(session: Session, thing: Object) -> Iterator[None]:
+def as_owner(session: Session, thing: Object, warehouse: str) -> Iterator[None]:
+    """Let a session have the rights of an object's owner, a warehouse, and the object's schema, until the end."""
     held = session.role, session.secondary, session.warehouse, session.database, session.schema
-    session.role, session.secondary, session.warehouse = thing.owner, False, thing.body["WAREHOUSE"][-1]
+    session.role, session.secondary, session.warehouse = thing.owner, False, warehouse
     session.database, session.schema = thing.path[:2]
     try:
         yield

@@ -42,6 +42,7 @@ class Topic:
         actions: of ALTER, beside SET, UNSET and RENAME TO: called with the session, the object and the value; returns
             the object as it is then.
         operates: the actions for which OPERATE is enough.
+        modifies: those for which MODIFY is.
         partly: what is not emulated.
     """
 
@@ -55,6 +56,7 @@ class Topic:
     ended: Callable[[Session, Object], None] = _nothing
     actions: dict[str, Callable[[Session, Object, Any], Object]] = field(default_factory=dict)
     operates: tuple[str, ...] = ()
+    modifies: tuple[str, ...] = ("SET",)
     partly: str = ""
 
     @property
@@ -119,7 +121,7 @@ class Topic:
         path = session.path(self.kind, asked.name.parts)
         if asked.if_exists and not session.account.access.sees(session.roles, self.kind, path):
             return done()
-        enough = ("OPERATE",) if asked.action in self.operates else ("MODIFY",) if asked.action == "SET" else ()
+        enough = ("OPERATE",) if asked.action in self.operates else ("MODIFY",) if asked.action in self.modifies else ()
         thing = session.need(self.kind, path, *enough)
         if asked.action == "RENAME TO":
             making.renamed(session, self.kind, path, session.path(self.kind, asked.value.parts))

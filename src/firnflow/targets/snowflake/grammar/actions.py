@@ -51,6 +51,10 @@ _NOT_SET = {
 """What CREATE says, but ALTER … SET does not, or by an action of its own."""
 _SERVICE = {"COMMENT": TEXT, "MIN_INSTANCES": kinds.WHOLE, "MAX_INSTANCES": kinds.WHOLE, "QUERY_WAREHOUSE": kinds.NAMED}
 _MODEL = {"COMMENT": TEXT, "DEFAULT_VERSION": Rule(rules.version)}
+_MONITOR = {
+    "BASELINE": TEXT,  # the name in a string, other than in CREATE
+    **{name: kinds.MODEL_MONITOR.settings[name] for name in ("REFRESH_INTERVAL", "WAREHOUSE", "COMMENT")},
+}
 _VERSION = {"COMMENT": TEXT, "METADATA": kinds.CODE, "ALIAS": Rule(rules.version)}
 
 
@@ -59,6 +63,8 @@ def _settings(kind: kinds.Kind) -> dict[str, Rule]:
         return _MODEL
     if kind is kinds.SERVICE:
         return _SERVICE
+    if kind is kinds.MODEL_MONITOR:
+        return _MONITOR
     if kind is kinds.TAG:
         return {name: rule for name, rule in kind.settings.items() if name != "ALLOWED_VALUES"}
     return {name: rule for name, rule in kind.settings.items() if name not in _NOT_SET and rule.form == "="}
@@ -67,6 +73,8 @@ def _settings(kind: kinds.Kind) -> dict[str, Rule]:
 def _shared(kind: kinds.Kind) -> dict[str, Action]:
     settings = _settings(kind)
     found = {"SET": Action(settings=settings), "UNSET": Action(settings=settings)}
+    if kind is kinds.MODEL_MONITOR:  # no tags, no other name
+        return found
     if kind is not kinds.TAG:
         found |= {"SET TAG": Action(Rule(rules.pair_list, "list")), "UNSET TAG": Action(NAMES)}
     return found | {"RENAME TO": Action(NAME)}

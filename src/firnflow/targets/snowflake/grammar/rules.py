@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
+from firnflow.stores.snowflake.names import identifier
 from firnflow.targets.snowflake.grammar.cursor import Cursor
 from firnflow.targets.snowflake.grammar.expressions import call_of, expression, type_of
 from firnflow.targets.snowflake.grammar.tokens import Sort
@@ -79,8 +80,8 @@ def text_or_word(cursor: Cursor) -> Value:
 
 
 def name_as_text(cursor: Cursor) -> Value:
-    """Read the name of a column, version or function, which is written in a string."""
-    return cursor.string() if cursor.peek().sort is Sort.STRING else cursor.part()
+    """Read the name of a column, version or function as it stands in a string, with the quotes that it needs there."""
+    return cursor.string() if cursor.peek().sort is Sort.STRING else identifier(cursor.part())
 
 
 def lag(cursor: Cursor) -> Value:
