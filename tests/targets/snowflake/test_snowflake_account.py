@@ -53,7 +53,8 @@ def account_of(*connections):
 LISTING = ListFiles(Location(Name(("S",))))
 
 
-def test_a_connection_that_is_cut_is_opened_again_once(errors):
+def test_a_connection_that_is_cut_is_opened_again(errors, monkeypatch):
+    monkeypatch.setattr("firnflow.stores.snowflake.session.PAUSES", (0.0,))
     cut = errors.OperationalError("250003: connection was cut")
     first, second = Connection(cut), Connection((["name"], [("a",)]), cut)
     account = account_of(first, second, Connection(cut))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import StoreError
-from firnflow.stores.snowflake.session import MISSING, CutError, Session, is_cut
+from firnflow.stores.snowflake.session import MISSING, Session, is_cut
 from firnflow.targets.snowflake.grammar import parse, render
 from firnflow.targets.snowflake.grammar.statements import ListFiles, Put, Show
 from firnflow.targets.snowflake.grammar.values import Location, Property, Uri
@@ -98,11 +98,8 @@ class Account:
         self._session.close()
 
     def _send(self, text: str) -> list[dict[str, Any]]:
-        """Send a text; where the connection was cut, once more by a new one: every statement may be done twice."""
-        try:
-            return self._session.once(text)
-        except CutError:
-            return self._session.once(text)
+        """Send a text; where the connection was cut, again by a new one: every statement may be done twice."""
+        return self._session.send(text)
 
 
 def _text(statement: Statement) -> str:
