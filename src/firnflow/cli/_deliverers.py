@@ -46,10 +46,12 @@ def deliverers(root: Path, settings: Settings, state: State) -> list[Deliverer]:
 
 
 def anybody(settings: Settings) -> bool:
-    """Return whether an environment has somebody to tell; cheap."""
+    """Return whether an environment has somebody to tell; cheap. In a procedure nobody is: it reaches no service."""
     from firnflow.models import tracking
+    from firnflow.stores.snowflake import procedure
 
-    return bool(settings.alerts.channels) or tracking.backend_of(settings) != tracking.NONE
+    wanted = bool(settings.alerts.channels) or tracking.backend_of(settings) != tracking.NONE
+    return wanted and procedure.current() is None
 
 
 class Sender:

@@ -32,10 +32,18 @@ class Lease:
         epoch: the fencing token of this process.
         seconds: how long a lease holds without being renewed.
         on_lost: what to do, in the thread that renews it, when the run was taken over.
+        renews: whether it is renewed; where a state can be asked by one thread only, it holds as long as it was taken.
     """
 
     def __init__(
-        self, state: State, run: str, epoch: int, seconds: float, on_lost: Callable[[], None] | None = None
+        self,
+        state: State,
+        run: str,
+        epoch: int,
+        seconds: float,
+        on_lost: Callable[[], None] | None = None,
+        *,
+        renews: bool = True,
     ) -> None:
         self.cancelled: str | None = None
         self.lost = False
@@ -43,16 +51,19 @@ class Lease:
         self._state, self._run, self._epoch, self._seconds = state, run, epoch, seconds
         self._asked = 0
         self._heard = False
+        self._renews = renews
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="firnflow-lease", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self._renews:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        if self._renews:
+            self._thread.join()
 
     def _beat(self) -> None:
         while not self._stop.wait(min(self._seconds / 4, 2.0)):

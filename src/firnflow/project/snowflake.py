@@ -51,6 +51,8 @@ class Snowflake(BaseModel):
     """Which role deploys, and owns what is made; default: the connection's."""
     stage: SnowflakeName = "FIRNFLOW"
     """Where the project's code goes."""
+    procedures: Annotated[bool, Field(strict=True)] = True
+    """Whether tasks of tables are executed in the warehouse, by a procedure; else they are jobs like all others."""
     pool: PoolName = "default"
     """Of `pools`, for tasks whose Resources name none."""
     pools: dict[PoolName, Pool] = {}

@@ -27,7 +27,9 @@ _PARTLY = (
     "handlers in Python, and blocks of statements without arguments; one procedure of a name; no tables as results, "
     "secrets and external access; all run on the emulator's Python, in a session of their own"
 )
-_REFUSED = ("SECRETS", "EXTERNAL_ACCESS_INTEGRATIONS", "ARTIFACT_REPOSITORY", "TAG")
+_REFUSED = ("SECRETS", "EXTERNAL_ACCESS_INTEGRATIONS", "TAG")
+_REPOSITORIES = tuple(("SNOWFLAKE", "SNOWPARK", f"{each}_SHARED_REPOSITORY") for each in ("ANACONDA", "PYPI"))
+"""Where packages come from; both are what is installed beside the emulator."""
 _SORTS = {
     "NUMBER": "fixed",
     "INT": "fixed",
@@ -61,6 +63,9 @@ def definition(made: Any) -> dict[str, Any]:
             if key not in body:
                 raise errors.invalid(f"Missing option(s): [{key}] for procedure '{made.name.last}'.")
         handlers.check_packages(body["PACKAGES"])
+        repository = tuple(body.get("ARTIFACT_REPOSITORY", _REPOSITORIES[0]))
+        if repository not in _REPOSITORIES:
+            raise errors.missing("ARTIFACT REPOSITORY", full(repository))
     else:
         if arguments:
             raise errors.unknown(

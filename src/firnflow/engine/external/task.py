@@ -34,6 +34,7 @@ from firnflow.engine.workplace import open_workplace, register
 from firnflow.errors import RunConflictError, UsageError
 from firnflow.graph.check import read_graph
 from firnflow.status import BROKEN, COMMITTED, RunStatus, TaskStatus, overall
+from firnflow.stores.snowflake import procedure
 from firnflow.stores.state import Attempt
 from firnflow.values import Ref
 
@@ -93,7 +94,8 @@ def execute_task(
         if _request(run) != request:  # another process has just made the run, which reads the versions that it has seen
             wish = _pinned(replace(wish, graph=graph), _request(run), project)
             plan = Plan(project, wish, place, tasks, run, params, _alike(place, run, graph))
-        lease = Lease(place.state, run.id, run.epoch, runs.PATIENCE, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        stop, alone = lambda: os.kill(os.getpid(), signal.SIGTERM), procedure.current() is not None
+        lease = Lease(place.state, run.id, run.epoch, runs.PATIENCE, stop, renews=not alone)
         with lease, lease.signals(at_once=True):
             news = written(graph) if alike is not None else None
             return _Execution(wish, plan, place, tasks, run, lease, leave, news, hire).answer()
@@ -257,8 +259,9 @@ class _Execution:
         """Return what has come of a unit that was stopped. Raises RunConflictError where the run is no more ours."""
         if self._lease.lost:
             raise RunConflictError(f"run {self._run.id} was cancelled, or taken over; this attempt stops") from None
-        error = limits.explain("cancelled", unit.node, f"stopped by {self._lease.cancelled}", "")
-        error["message"] = f"stopped by {self._lease.cancelled}"
+        why = f"stopped by {self._lease.cancelled or 'its time limit'}"
+        error = limits.explain("cancelled", unit.node, why, "")
+        error["message"] = why
         return Outcome(TaskStatus.CANCELLED, error=error)
 
     def _outgrown(self, unit: Unit) -> None:

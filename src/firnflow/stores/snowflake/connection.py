@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import ConfigError, MissingExtraError, StoreError
 from firnflow.project.settings import FILE
+from firnflow.stores.snowflake import procedure
 from firnflow.stores.snowflake.patience import waits
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def connect_to(section: Snowflake, place: str, **options: Any) -> tuple[Any, lis
     """Return a connection of Snowflake's connector, and what people should know of it.
 
     Its current database, schema and warehouse are those of the section, where it names them. In a container the
-    connection has the rights of its service's role: no other connection is there, whatever the section says.
+    connection has the rights of its service's role: no other connection is there, whatever the section says. In a
+    procedure it is a view of the procedure's session.
 
     Args:
         section: the account, and where in it.
@@ -63,6 +65,8 @@ def connect_to(section: Snowflake, place: str, **options: Any) -> tuple[Any, lis
     except ImportError:
         raise MissingExtraError("snowflake-connector-python", "snowflake") from None
     logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # what goes wrong is said by errors
+    if (inside := procedure.current()) is not None:
+        return inside.view(section), []
     name = ""
     try:
         if (token := _container_token()) is not None:

@@ -17,6 +17,8 @@ import sqlglot.expressions as sge
 from ibis.backends.snowflake import Backend
 from ibis.backends.sql.compilers.snowflake import SnowflakeCompiler
 
+from firnflow.stores.snowflake.procedure import View
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -69,6 +71,17 @@ class SnowflakeBackend(Backend):  # type: ignore[misc]
     compiler = Compiler()
     bring: Callable[[Any], Any]
     lend: Callable[[Any, str], None] | None = None
+
+    @classmethod
+    def on(cls, connection: Any) -> SnowflakeBackend:
+        """Return the backend on a connection, or on a view of a procedure's session, which Ibis does not know."""
+        if not isinstance(connection, View):
+            made: SnowflakeBackend = cls.from_connection(connection, create_object_udfs=False)
+            return made
+        backend = cls()
+        backend._can_reconnect, backend.con = False, connection
+        backend._setup_session(session_parameters={}, create_object_udfs=False)
+        return backend
 
     def execute(self, expr: Any, /, *, params: Any = None, limit: Any = None, **kwargs: Any) -> Any:
         """Return the answer as pandas has it."""

@@ -88,7 +88,7 @@ class SnowflakeWarehouse:
     def _opened(self) -> Any:
         from firnflow.stores.snowflake.dialect import SnowflakeBackend
 
-        backend = SnowflakeBackend.from_connection(self._connect(), create_object_udfs=False)
+        backend = SnowflakeBackend.on(self._connect())
         if backend.con.database is None or backend.con.schema is None:
             raise ConfigError(
                 'warehouse = "snowflake": nothing says which database and schema. '

@@ -90,7 +90,8 @@ def costs(project: Project, used: set[str]) -> list[str]:
         used: the pools that tasks use, by what the settings call them.
     """
     section = project.settings.snowflake
-    found = [f"cost: warehouse {section.warehouse} runs while tasks wait in it for their jobs"]
+    while_ = "while tasks wait in it for their jobs" if used else "while tasks run in it"
+    found = [f"cost: warehouse {section.warehouse} runs {while_}"]
     for key in sorted(used):
         pool = section.pools[key]
         size = f"{pool.min_nodes} to {pool.max_nodes} × {pool.family}" if pool.family else "which is there already,"

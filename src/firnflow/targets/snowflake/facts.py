@@ -7,9 +7,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from firnflow.engine import mapping
+from firnflow.engine.driver import FINALIZER
 from firnflow.graph.joins import reads
+from firnflow.graph.model import Options
 from firnflow.graph.units import format_duration
 from firnflow.targets.snowflake.compile.schedule import told
+from firnflow.targets.snowflake.compile.sides import Side
 from firnflow.targets.snowflake.grammar import render_name
 
 if TYPE_CHECKING:
@@ -47,10 +50,22 @@ class Facts:
         for path, node in graph.tasks.items():
             others = [each for each in jobs[path] if each != path]
             together = f"; one job with {', '.join(others)}" if others else ""
-            found[f"task {path}"] = self._task(path, node) + together
+            job = "+".join(jobs[path])
+            found[f"task {path}"] = f"{self._task(path, node)}; {self._where(graph, job, node.options)}{together}"
         if graph.finalizer is not None:
-            found["finalizer"] = self._task("finalizer", graph.finalizer)
+            where = self._where(graph, FINALIZER, graph.finalizer.options)
+            found["finalizer"] = f"{self._task(FINALIZER, graph.finalizer)}; {where}"
+        elif self._jobs.sides is not None and self._jobs.sides.is_able:
+            found["finalizer"] = f"ends the run; {self._where(graph, FINALIZER, Options())}"
         return found
+
+    def _where(self, graph: Graph, path: str, options: Options) -> str:
+        """Return where a task is executed, and what keeps a task of tables out of the warehouse."""
+        side = self._jobs.sides.of(graph, path) if self._jobs.sides is not None else Side(is_here=False)
+        if side.is_here:
+            return "in the warehouse"
+        why = f", as {side.why}" if side.why else ""
+        return f"pool {render_name(self._jobs.pool(options.resources, path)[0])}{why}"
 
     def _task(self, path: str, node: TaskNode) -> str:
         """Return what a task calls, reads and may use, and which code it is."""
@@ -76,7 +91,7 @@ class Facts:
             parts.append(f"memory {resources.memory / _GIB:.3g} GiB")
         if resources.nodes > 1:
             parts.append(f"{resources.nodes} nodes")
-        return "; ".join([*parts, f"pool {render_name(self._jobs.pool(resources, path)[0])}"])
+        return "; ".join(parts)
 
 
 def _short(value: Any) -> str:

@@ -8,6 +8,7 @@ from firnflow.errors import ConfigError
 from firnflow.models.tracking import backend_of
 from firnflow.project.account_url import SCHEME
 from firnflow.targets.snowflake.compile.place import Place, parsed, pool_name, where
+from firnflow.targets.snowflake.compile.sides import Sides
 from firnflow.targets.snowflake.grammar.values import Name
 from firnflow.targets.snowflake.grants import Need
 
@@ -22,6 +23,7 @@ def needs_of(project: Project, place: Place) -> list[Need]:
     https://docs.snowflake.com/en/sql-reference/sql/execute-job-service (Access control requirements).
     """
     section, schema = project.settings.snowflake, place.schema_name
+    jobs = ("SERVICE",) if Sides(project).has_jobs(each.build() for each in project.pipelines.values()) else ()
     made = any(pool.family is not None for pool in section.pools.values())
     used = [pool_name(project, key, pool) for key, pool in section.pools.items() if pool.family is None]
     outside = [parsed(project, "integrations", each) for each in section.integrations]
@@ -31,7 +33,7 @@ def needs_of(project: Project, place: Place) -> list[Need]:
     return [
         *(Need("USAGE", "DATABASE", Name((database,))) for database in dict.fromkeys(each[0] for each in schemas)),
         *(Need("USAGE", "SCHEMA", Name(each)) for each in schemas),
-        *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in ("TASK", "STAGE", "PROCEDURE", "SERVICE")),
+        *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in ("TASK", "STAGE", "PROCEDURE", *jobs)),
         *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in _shown(project.settings)),
         *([Need("CREATE SCHEMA", "DATABASE", Name((place.database,)))] if _has_state(project.settings) else []),
         Need("USAGE", "WAREHOUSE", place.warehouse),

@@ -9,6 +9,8 @@ from importlib.resources import files as package_files
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import UsageError
+from firnflow.targets.snowflake.beside.launcher import LOGS
+from firnflow.targets.snowflake.compile import packages
 from firnflow.targets.snowflake.compile.payload import MANIFEST
 from firnflow.targets.snowflake.grammar import render, render_name
 from firnflow.targets.snowflake.grammar.statements import Alter, Create, Drop, RemoveFiles
@@ -69,7 +71,7 @@ class Files:
 
     def found(self) -> str | None:
         """Return the payload that should be there, if it is there whole; else the newest one that is."""
-        folders = self._folders()
+        folders = {name: names for name, names in self._folders().items() if not name.startswith(f"{LOGS}/")}
         whole = {digest: names for digest, names in folders.items() if MANIFEST in names} or folders
         if not whole:
             return None
@@ -89,15 +91,15 @@ class Files:
         self._account.looked(RemoveFiles(Location(self._place.stage, f"{self._place.folder}/")))
 
     def _folders(self) -> dict[str, dict[str, str]]:
-        """Return digest → name → when it was written."""
+        """Return folder → name → when it was written: digests, of payloads, and the logs of runs."""
         found: dict[str, dict[str, str]] = {}
         for path, at in self._account.files(Location(self._place.stage, f"{self._place.folder}/")).items():
             folder, _, name = path.rpartition("/")
-            found.setdefault(folder.rpartition("/")[2], {})[name] = at
+            found.setdefault(folder.partition(f"/{self._place.folder}/")[2], {})[name] = at
         return found
 
     def _sweep(self) -> None:
-        """Remove the payloads that no task names, and that no run can have begun with: it takes 7 days at most."""
+        """Remove payloads that no task names, and that no run can have begun with (7 days at most), and old logs."""
         until = dt.datetime.now(dt.UTC) - KEPT
         old = [digest for digest, names in self._folders().items() if all(_moment(at) < until for at in names.values())]
         tasks = self._account.show("TASKS", self._place.schema_name) if old else []
@@ -150,20 +152,25 @@ class ComputePool:
 
 
 class Procedure:
-    """The procedure that tasks call, with the rights of the role that owns them."""
+    """A procedure that tasks call, with the rights of the role that owns them: it starts jobs, or executes tasks.
 
-    def __init__(self, account: Account, place: Place, *, has_image: bool) -> None:
+    Args:
+        account: where it is.
+        place: in which schema.
+        name: its own name there.
+        has_image: whether the jobs have an image.
+    """
+
+    def __init__(self, account: Account, place: Place, name: str, *, has_image: bool) -> None:
         self._account, self._place = account, place
         source = package_files("firnflow.targets.snowflake") / "beside" / "procedure.py"
-        packages = ("snowflake-snowpark-python", *(() if has_image else ("snowflake-ml-python",)))
         self._made = Create(
             "PROCEDURE",
-            place.named(place.procedure),
+            place.named(name),
             (
                 Property("RETURNS", Word("VARCHAR")),
                 Property("LANGUAGE", Word("PYTHON")),
-                Property("RUNTIME_VERSION", PYTHON),
-                Property("PACKAGES", packages),
+                *(_python_here() if name == place.procedure_here else _python(has_image=has_image)),
                 Property("HANDLER", "main"),
                 Property("EXECUTE AS", Word("CALLER")),
                 Property("AS", Code(source.read_text(encoding="utf-8"))),
@@ -191,6 +198,22 @@ class Procedure:
 
     def _text(self, comment: object) -> str:
         return f"procedure {render_name(self._made.name)}\n  comment {comment}"
+
+
+def _python(*, has_image: bool) -> list[Property]:
+    """Return the Python of the procedure that starts jobs."""
+    packages = ("snowflake-snowpark-python", *(() if has_image else ("snowflake-ml-python",)))
+    return [Property("RUNTIME_VERSION", PYTHON), Property("PACKAGES", packages)]
+
+
+def _python_here() -> list[Property]:
+    """Return the Python of the procedure that executes tasks itself."""
+    repository = Property("ARTIFACT_REPOSITORY", Name(packages.REPOSITORY))
+    return [
+        Property("RUNTIME_VERSION", packages.python()),
+        repository,
+        Property("PACKAGES", packages.packages()),
+    ]
 
 
 def _row(account: Account, what: str, name: Name) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from firnflow.engine.driver import FINALIZER
 from firnflow.engine.fingerprint import Fingerprinter
 from firnflow.errors import DeployConflictError, UsageError
 from firnflow.stores.snowflake.connection import connect
@@ -16,6 +17,7 @@ from firnflow.targets.snowflake.compile.jobs import Jobs
 from firnflow.targets.snowflake.compile.payload import payload_of
 from firnflow.targets.snowflake.compile.place import GRAPH, parsed, place_of, pool_name
 from firnflow.targets.snowflake.compile.schedule import as_waiting, weak_points
+from firnflow.targets.snowflake.compile.sides import Sides
 from firnflow.targets.snowflake.compile.tasks import compile_graph
 from firnflow.targets.snowflake.facts import Facts
 from firnflow.targets.snowflake.grammar import render_name
@@ -124,18 +126,22 @@ class SnowflakeTarget:
         texts = {name: graph.model_dump_json(indent=1) for name, graph in graphs.items()}
         self._payload = payload_of(project, texts)
         checks.check_sources(project, graphs.values(), self._payload.own)
-        jobs = Jobs(project, place, self._payload.digest)
         fingerprints = Fingerprinter((project.root,))
+        sides = Sides(project, fingerprints)
+        jobs = Jobs(project, place, self._payload.digest, sides)
         waiting = as_waiting(graphs.values())
         made = [self._graph(pipeline, graphs[name], jobs, fingerprints, waiting) for name, pipeline in pipelines]
         self.warnings[:] = [note for graph in graphs.values() for note in weak_points(graph)]
-        self.warnings += checks.costs(project, self._used_pools(graphs))
+        self.warnings += checks.costs(project, self._used_pools(graphs, sides))
         code = {"digest": self._payload.digest, "files of the project": str(len(self._payload.own))}
         before = [
             Resource(Address(STAGE, render_name(place.stage)), self._stage().text),
             *self._pools(),
             Resource(Address(CODE, place.folder), self._files().text, code),
-            Resource(Address(PROCEDURE, place.procedure), self._procedure().text),
+            *(
+                Resource(Address(PROCEDURE, name), self._procedure(name).text)
+                for name in (place.procedure, *([place.procedure_here] if sides.has_any(graphs.values()) else []))
+            ),
         ]
         return [*before, *made]
 
@@ -157,10 +163,14 @@ class SnowflakeTarget:
                 facts = {"instances": size, "suspended after": f"{pool.suspend} s"}
                 yield Resource(address, self._pool(address).text, facts)
 
-    def _used_pools(self, graphs: dict[str, Graph]) -> set[str]:
+    def _used_pools(self, graphs: dict[str, Graph], sides: Sides) -> set[str]:
         default = self._project.settings.snowflake.pool
-        nodes = [node for graph in graphs.values() for node in graph.tasks.values()]
-        return {node.options.resources.pool or default for node in nodes} | {default}
+        found = set()
+        for graph in graphs.values():
+            nodes = {**graph.tasks, FINALIZER: graph.finalizer}
+            jobs = [node for path, node in nodes.items() if not sides.of(graph, path).is_here]
+            found |= {(node.options.resources.pool if node is not None else None) or default for node in jobs}
+        return found
 
     # -- what is there
 
@@ -194,7 +204,7 @@ class SnowflakeTarget:
         return self._pool(address) if address.kind == POOL else self._plain(address)
 
     def _plain(self, address: Address) -> Stage | Procedure:
-        return self._stage() if address.kind == STAGE else self._procedure()
+        return self._stage() if address.kind == STAGE else self._procedure(address.name)
 
     def _stage(self) -> Stage:
         return Stage(self._account, self._place)
@@ -202,9 +212,9 @@ class SnowflakeTarget:
     def _files(self) -> Files:
         return Files(self._account, self._place, self._payload)
 
-    def _procedure(self) -> Procedure:
+    def _procedure(self, name: str) -> Procedure:
         has_image = self._project.settings.snowflake.image is not None
-        return Procedure(self._account, self._place, has_image=has_image)
+        return Procedure(self._account, self._place, name, has_image=has_image)
 
     def _pool(self, address: Address) -> ComputePool:
         from firnflow.project.snowflake import Pool

@@ -1,7 +1,7 @@
 """SQLAlchemy's dialect of Snowflake, for hybrid tables, with as few statements as there can be: each takes a while.
 
 A session is opened with AUTOCOMMIT off: the first statement begins a transaction, so that none is needed for it, and
-one that has only read is not ended.
+one that has only read is not ended. In a procedure AUTOCOMMIT stays as it is, and what changes something is begun.
 https://docs.snowflake.com/en/sql-reference/transactions#implicit-transactions
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from snowflake.sqlalchemy.base import SnowflakeCompiler
 from snowflake.sqlalchemy.snowdialect import SnowflakeDialect
 
+from firnflow.stores.snowflake.procedure import View
 from firnflow.stores.snowflake.session import is_cut
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ def _told() -> Iterator[None]:
 
 def _note(cursor: Any, statement: str) -> None:
     if not statement.lstrip().startswith("SELECT") or statement.endswith(f"WAIT {LOCKED}"):
-        setattr(cursor.connection, _CHANGES, True)
+        connection = cursor.connection
+        if isinstance(connection, View) and not getattr(connection, _CHANGES, False):
+            connection.begin()
+        setattr(connection, _CHANGES, True)
 
 
 def _has_changes(connection: Any) -> bool:

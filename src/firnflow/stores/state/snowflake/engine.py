@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from firnflow.errors import MissingExtraError, StateError, StoreError
 from firnflow.project.account_url import SCHEME, read_account_url
+from firnflow.stores.snowflake import procedure
 from firnflow.stores.snowflake.connection import connect_to
 from firnflow.stores.snowflake.names import full_name, kept
 from firnflow.stores.snowflake.session import MISSING, said
@@ -46,7 +47,10 @@ def open_engine(url: str) -> Engine:
     logging.getLogger("snowflake.sqlalchemy").setLevel(logging.CRITICAL)  # what goes wrong is said by errors
 
     sa.dialects.registry.impls[SCHEME] = lambda: StateDialect
-    pooled: dict[str, Any] = {"pool_size": 4, "pool_recycle": RECYCLED, "pool_reset_on_return": None}
+    most = 4 if procedure.current() is None else 1  # a procedure has one session, and that one transaction
+    pooled: dict[str, Any] = {"pool_size": most, "pool_recycle": RECYCLED, "pool_reset_on_return": None}
+    if most == 1:
+        pooled["max_overflow"] = 0
     engine = sa.create_engine(f"{SCHEME}://", creator=lambda: _connect(section, url), paramstyle="qmark", **pooled)
     sa.event.listen(engine, "handle_error", _as_elsewhere)
     return engine

@@ -1,7 +1,7 @@
 """Runs one task in a container: unpacks the project's code, calls `firnflow exec`, and says what has come of it.
 
 The last line that it prints is `firnflow-answer: ` and JSON, which the procedure reads in the container's log. It needs
-the standard library only: it is started before Firnflow is there.
+the standard library only: it is started before Firnflow is there. Where there is no container, `here.py` calls it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ import tempfile
 import threading
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+Attempt: TypeAlias = Callable[[dict[str, Any], Path], tuple[int, dict[str, Any]]]
+"""Executes a task once: by what it is to execute, and what `unpack` has made; returns exit code and answer."""
 MARK = "firnflow-answer: "
 INDEX = "SNOWFLAKE_JOB_INDEX"
 """Which instance of a job this is, from 0; https://docs.snowflake.com/en/sql-reference/sql/execute-job-service ."""
@@ -30,6 +33,8 @@ WRONG_CALL = 2
 ERROR = "Error: "
 """How the line begins that says why a call was refused."""
 TIMED_OUT = 124
+LOGS = "logs"
+"""Beside the payloads on the stage: a folder for each run, with what its tasks have said that were in no container."""
 GRACE = 20.0
 """Seconds that a task has to write down that it was stopped."""
 _LONGEST_MESSAGE = 2000
@@ -37,18 +42,30 @@ _LONGEST_MESSAGE = 2000
 
 def main(words: list[str]) -> int:
     """Execute a task, or several one after the other, each as often as it may be tried; return how that has ended."""
-    job, code, found = json.loads(words[0]), 0, dict[str, Any]()
     with tempfile.TemporaryDirectory(prefix="firnflow-") as folder:
         place = unpack(Path(__file__).resolve().parent, Path(folder))
-        for step in steps(job):
-            code, answer = _tries(step, place)
-            begun = [*found.get("begins", ()), *begins(step, answer)]
-            found |= {**summary(step, answer, code), **({"begins": begun} if begun else {})}
-            if code != 0:  # what is committed is not done again when the job is
-                break
+        found = work(json.loads(words[0]), place, _try)
     sys.stderr.flush()
     print(MARK + json.dumps(found), flush=True)  # noqa: T201 - this is how it answers
-    return code
+    return int(found["code"])
+
+
+def work(job: dict[str, Any], place: Path, attempt: Attempt) -> dict[str, Any]:
+    """Execute a task, or several one after the other; return what the procedure is to know.
+
+    Args:
+        job: what is to be executed.
+        place: what `unpack` has made.
+        attempt: executes a task once.
+    """
+    found = dict[str, Any]()
+    for step in steps(job):
+        code, answer = _tries(step, place, attempt)
+        begun = [*found.get("begins", ()), *begins(step, answer)]
+        found |= {**summary(step, answer, code), **({"begins": begun} if begun else {})}
+        if code != 0:  # what is committed is not done again when the job is
+            break
+    return found
 
 
 def steps(job: dict[str, Any]) -> list[dict[str, Any]]:
@@ -67,11 +84,11 @@ def unpack(payload: Path, folder: Path) -> Path:
     return folder
 
 
-def _tries(job: dict[str, Any], folder: Path) -> tuple[int, dict[str, Any]]:
+def _tries(job: dict[str, Any], folder: Path, attempt: Attempt) -> tuple[int, dict[str, Any]]:
     """Execute a task until it succeeds, or may not be tried again; return exit code and answer of the last try."""
     retries = job.get("retries", 0)
     for count in range(retries + 1):
-        code, answer = _try(command(job, folder), folder, variables(job, folder), job.get("timeout"))
+        code, answer = attempt(job, folder)
         if code != 0 and (said := why(answer)):
             print(said, file=sys.stderr)  # noqa: T201 - who reads the container's log wants to know
         if code in {0, WRONG_CALL} or count == retries:
@@ -89,7 +106,12 @@ def why(answer: dict[str, Any]) -> str:
 
 
 def command(job: dict[str, Any], folder: Path) -> list[str]:
-    """Return the call of `firnflow exec`."""
+    """Return the call of `firnflow exec`, as a program."""
+    return [sys.executable, "-m", "firnflow", *arguments(job, folder)]
+
+
+def arguments(job: dict[str, Any], folder: Path) -> list[str]:
+    """Return what stands after `firnflow` in the call of `firnflow exec`."""
     graph = str(folder / f"{job['pipeline']}.graph.json")
     task = ["--graph", graph, "--task", job["task"], "--run", job["run"], "--env", job["env"]]
     for name, value in job.get("values", {}).items():
@@ -103,7 +125,7 @@ def command(job: dict[str, Any], folder: Path) -> list[str]:
     task += [word for pipeline in job.get("wakes") or () for word in ("--wakes", pipeline)]
     for option in ("element", "memory"):
         task += [f"--{option}", str(job[option])] if job.get(option) is not None else []
-    return [sys.executable, "-m", "firnflow", "exec", *task]
+    return ["exec", *task]
 
 
 def moment(text: str) -> str:
@@ -117,13 +139,14 @@ def variables(job: dict[str, Any], folder: Path) -> dict[str, str]:
     return {**os.environ, **job.get("variables", {}), "PYTHONPATH": path}
 
 
-def _try(words: list[str], folder: Path, given: dict[str, str], seconds: float | None) -> tuple[int, dict[str, Any]]:
+def _try(job: dict[str, Any], folder: Path) -> tuple[int, dict[str, Any]]:
     """Execute a task once; after its time, or where the container is stopped, all that it has started is ended."""
+    seconds = job.get("timeout")
     reads, writes = os.pipe()
     program = subprocess.Popen(  # noqa: S603 - no shell; the words are ours and the run's parameters
-        words,
+        command(job, folder),
         cwd=folder / "project",
-        env=given,
+        env=variables(job, folder),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=writes,
@@ -139,16 +162,26 @@ def _try(words: list[str], folder: Path, given: dict[str, str], seconds: float |
         said, _ = program.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         _end(program)
-        message = f"was ended after {seconds:g} s"
-        return TIMED_OUT, {"state": "failed", "error": {"type": "TaskTimeoutError", "message": message}}
+        return TIMED_OUT, timed_out(seconds)
     finally:
         if program.returncode is None:
             _end(program)
         _kill(program)
         reader.join(GRACE)
     code = program.returncode if program.returncode >= 0 else 128 - program.returncode
+    return code, answered(code, said, errors)
+
+
+def timed_out(seconds: float | None) -> dict[str, Any]:
+    """Return the answer of a try that took too long."""
+    message = f"was ended after {seconds:g} s"
+    return {"state": "failed", "error": {"type": "TaskTimeoutError", "message": message}}
+
+
+def answered(code: int, said: bytes | str, errors: list[str]) -> dict[str, Any]:
+    """Return the answer of `firnflow exec`, or why it was refused; empty where it has said neither."""
     refused = {"state": "failed", "error": {"type": "firnflow exec", "message": errors[-1]}} if errors else {}
-    return code, _parsed(said) or (refused if code == WRONG_CALL else {})
+    return _parsed(said) or (refused if code == WRONG_CALL else {})
 
 
 def _echo(reads: int, errors: list[str]) -> None:
@@ -157,8 +190,12 @@ def _echo(reads: int, errors: list[str]) -> None:
         for line in lines:
             sys.stderr.write(line)
             sys.stderr.flush()
-            if line.startswith(ERROR):
-                errors.append(line.removeprefix(ERROR).strip())
+            errors += errors_in(line)
+
+
+def errors_in(line: str) -> list[str]:
+    """Return why a call was refused, where a line says so."""
+    return [line.removeprefix(ERROR).strip()] if line.startswith(ERROR) else []
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:
@@ -176,7 +213,7 @@ def _kill(program: subprocess.Popen[bytes]) -> None:
         os.killpg(program.pid, signal.SIGKILL)
 
 
-def _parsed(said: bytes) -> dict[str, Any]:
+def _parsed(said: bytes | str) -> dict[str, Any]:
     """Return the answer of `firnflow exec`; empty where it has given none."""
     try:
         answer = json.loads(said)

@@ -1,9 +1,10 @@
-"""Executes one task of a pipeline in a container: what the tasks of a task graph call.
+"""Executes one task of a pipeline, in a container or here: what the tasks of a task graph call.
 
-This text is the body of a procedure, which Snowflake's own Python runs with the rights of the caller. A task with an
-image is a job service (https://docs.snowflake.com/en/sql-reference/sql/execute-job-service), another one an ML Job
-(https://docs.snowflake.com/en/developer-guide/snowflake-ml/ml-jobs/overview). It waits for the job's end, reads the
-launcher's answer in the log, and fails where the task has failed.
+This text is the body of two procedures, which Snowflake's own Python runs with the rights of the caller. One has a task
+executed in a container, waits for its end, and reads the launcher's answer in the log: a task with an image is a job
+service (https://docs.snowflake.com/en/sql-reference/sql/execute-job-service), another one an ML Job
+(https://docs.snowflake.com/en/developer-guide/snowflake-ml/ml-jobs/overview). The other one has the packages that
+Firnflow needs, and executes tasks of tables itself. Both fail where the task has failed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
+import tempfile
 import uuid
+import zipfile
 from typing import Any
 
 MARK = "firnflow-answer: "
@@ -58,7 +62,8 @@ def main(session: Any, call: str) -> str:
         job["partition"] = config.get("partition") if "partition" not in job["params"] else None
     name, answer = run(session, job)
     if answer["code"] != 0:
-        raise RuntimeError(f"{job['task']} of run {job['run']} has failed: {answer['error']} (job {name})")
+        where = f" (job {name})" if name else ""
+        raise RuntimeError(f"{job['task']} of run {job['run']} has failed: {answer['error']}{where}")
     if "decided" in answer:
         text = str(answer["decided"])
         if len(text.encode()) > MOST_RETURNED:
@@ -70,10 +75,12 @@ def main(session: Any, call: str) -> str:
 
 
 def run(session: Any, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Run a task's job to its end; return its name and the launcher's answer.
+    """Run a task's job to its end; return its name, which is empty where there is none, and the launcher's answer.
 
     A job that was lost with its container is run again as often as the task may be; other failures are the launcher's.
     """
+    if "pool" not in job:
+        return "", here(session, job)
     for left in range(job.get("retries", 0), -1, -1):
         name, logs, failure = (job_service if job.get("image") else ml_jobs)(session, {**job, "retries": left})
         answers = [answer for log in logs if (answer := answer_in(log)) is not None]
@@ -81,6 +88,35 @@ def run(session: Any, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             return name, next((answer for answer in answers if answer["code"] != 0), answers[0])
     silent = next((log for log in logs if answer_in(log) is None), "")
     raise RuntimeError(f"job {name} of run {job['run']} has ended without an answer: {failure or silent[-1000:]}")
+
+
+def here(session: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """Execute a task in this process, by the Firnflow and the project of its payload; return the launcher's answer."""
+    names = ("project.zip", "firnflow.zip", f"{job['pipeline']}.graph.json")
+    with tempfile.TemporaryDirectory(prefix="firnflow-") as folder:
+        for name in names:
+            session.file.get(f"{job['payload']}/{name}", folder)
+        code = f"{folder}/code"
+        with zipfile.ZipFile(f"{folder}/firnflow.zip") as file:
+            file.extractall(code)
+        forget("firnflow")
+        before, modules = list(sys.path), set(sys.modules)
+        sys.path.insert(0, code)
+        try:
+            from firnflow.targets.snowflake.beside import here as place
+
+            return place.execute(session, job, folder)
+        finally:  # whoever executes the next task in this process, if anybody does, has code of its own
+            sys.path[:] = before
+            for name in set(sys.modules) - modules:
+                if str(getattr(sys.modules[name], "__file__", "") or "").startswith(folder):
+                    del sys.modules[name]
+
+
+def forget(package: str) -> None:
+    """Have a package imported anew."""
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[name]
 
 
 def job_service(session: Any, job: dict[str, Any]) -> tuple[str, list[str], str]:

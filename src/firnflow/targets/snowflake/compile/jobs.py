@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from firnflow.graph.model import Graph, Options, Resources
     from firnflow.project import Project
     from firnflow.project.snowflake import Pool
+    from firnflow.targets.snowflake.compile.sides import Sides
 
 VERSION = 1
 FAMILIES: dict[str, tuple[int, int, int]] = {
@@ -32,6 +33,8 @@ FAMILIES: dict[str, tuple[int, int, int]] = {
 }
 """Instances → processors, GiB, GPUs. https://docs.snowflake.com/en/sql-reference/sql/create-compute-pool"""
 _GIB = 2**30
+_HERE = ("version", "payload", "env", "variables")
+"""What a procedure that executes a task itself is told of what all tasks share."""
 
 
 class Jobs:
@@ -41,12 +44,13 @@ class Jobs:
         project: the project.
         place: where it is deployed.
         payload: the digest of its code.
+        sides: says which tasks are executed in the warehouse; None: all of them are jobs.
     """
 
-    def __init__(self, project: Project, place: Place, payload: str) -> None:
+    def __init__(self, project: Project, place: Place, payload: str, sides: Sides | None = None) -> None:
         section = project.settings.snowflake
         self._project, self._place, self._section = project, place, section
-        self._procedure = place.named(place.procedure)
+        self.sides = sides
         self._shared: dict[str, Any] = {
             "version": VERSION,
             "payload": location_text(place.payload(payload)),
@@ -80,34 +84,33 @@ class Jobs:
             more: `element` and its `label`; `decides`, the output on which a branch depends; `wakes`, who waits for
                 what is published; `steps`, where it is several tasks; `instances`, where it is several containers.
         """
-        resources, steps = options.resources, more.get("steps") or ()
-        name, pool = self.pool(resources, path)
-        if pool.family is not None and more.get("instances"):  # each has a node of its own
-            more["instances"] = min(more["instances"], pool.max_nodes) if pool.max_nodes > 1 else None
+        steps = more.get("steps") or ()
         retries = max([options.retries, *(each.get("retries", 0) for each in steps)])
-        job = {
-            **self._shared,
+        wanted = {
             "pipeline": graph.pipeline,
             "task": path,
             "params": sorted(graph.params),
-            "pool": render_name(name),
-            **_given(
-                partitioned=graph.partition is not None,
-                **_tries(options),
-                retries=retries,
-                cpu=resources.cpu,
-                memory=resources.memory,
-                gpu=resources.gpu,
-                nodes=resources.nodes if resources.nodes > 1 else None,
-            ),
-            **{name: value for name, value in more.items() if value is not None},
+            **_given(partitioned=graph.partition is not None, **_tries(options), retries=retries),
         }
+        if self.sides is not None and self.sides.of(graph, path).is_here:
+            here = {name: value for name, value in self._shared.items() if name in _HERE}
+            return self._call(self._place.procedure_here, {**here, **wanted, **more})
+        resources, (name, pool) = options.resources, self.pool(options.resources, path)
+        if pool.family is not None and more.get("instances"):  # each has a node of its own
+            more["instances"] = min(more["instances"], pool.max_nodes) if pool.max_nodes > 1 else None
         if resources.nodes > 1 and self._section.image is not None:
             raise ConfigError(
                 f"{where(self._project)}: task {path!r} of {graph.pipeline!r} wants {resources.nodes} nodes, which "
                 "only ML Jobs have. Mend: leave out the image, or nodes"
             )
-        return Call(self._procedure, (Constant(json.dumps(job, sort_keys=True, ensure_ascii=False)),))
+        nodes = resources.nodes if resources.nodes > 1 else None
+        sizes = _given(cpu=resources.cpu, memory=resources.memory, gpu=resources.gpu, nodes=nodes)
+        return self._call(self._place.procedure, {**self._shared, **wanted, **sizes, "pool": render_name(name), **more})
+
+    def _call(self, procedure: str, job: dict[str, Any]) -> Call:
+        said = {name: value for name, value in job.items() if value is not None}
+        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
+        return Call(self._place.named(procedure), (Constant(text),))
 
     def step(self, graph: Graph, path: str, **more: Any) -> dict[str, Any]:
         """Return what one task of several that are one job is called with."""

@@ -62,6 +62,11 @@ class Place:
         return f"{self.prefix}FIRNFLOW_EXEC_V1"
 
     @property
+    def procedure_here(self) -> str:
+        """The name of the procedure that executes tasks of tables itself, likewise."""
+        return f"{self.prefix}FIRNFLOW_TABLES_V1"
+
+    @property
     def mark(self) -> str:
         """How the comment of what is ours begins: no label has a blank in it."""
         return f"firnflow project={self.project} environment={self.environment}"
