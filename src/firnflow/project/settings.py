@@ -17,6 +17,7 @@ from firnflow.graph.names import Name
 from firnflow.graph.units import parse_duration, parse_memory
 from firnflow.project import machine
 from firnflow.project.account_url import SCHEME, account_url, state_url
+from firnflow.project.monitors import Monitors
 from firnflow.project.orchestrators import Airflow, Orchestrator
 from firnflow.project.secrets import Secret, has_password, hide_all, is_reference, reference_only
 from firnflow.project.snowflake import Snowflake
@@ -177,6 +178,7 @@ class ProjectFile(BaseModel):
     environments: dict[Label, Environment] = {}
     pipelines: dict[Name, PipelineSection] = {}
     models: Models = Models()
+    monitors: Monitors = {}
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,7 @@ class Settings:
         airflow: what is said of it, where it is Airflow.
         snowflake: likewise.
         models: what may be loaded although loading it could run code.
+        monitors: model → what is watched of its champion.
         params: pipeline → values for its parameters from the file, the last layer winning; not yet checked.
     """
 
@@ -229,6 +232,7 @@ class Settings:
     airflow: Airflow
     snowflake: Snowflake
     models: Models
+    monitors: Monitors
     params: dict[str, tuple[Layer, ...]]
 
 
@@ -319,6 +323,7 @@ def _decided(
         airflow=values["airflow"],
         snowflake=values["snowflake"],
         models=file.models,
+        monitors=file.monitors,
         params=params,
     )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from firnflow.errors import ConfigError
 from firnflow.models.tracking.snowflake import experiments, registry
+from firnflow.models.tracking.snowflake.monitors import Monitors
 from firnflow.stores.snowflake.account import Account
 from firnflow.stores.snowflake.connection import where
 
@@ -41,6 +42,9 @@ class SnowflakeTracker:
         self.place = " ".join(part for part in parts if part)
         self._mark = f"firnflow project={settings.project} environment={settings.environment}"
         self._account = Account(settings, root)
+        is_there = settings.warehouse == "snowflake"  # the tables in which predictions stand
+        wanted = settings.monitors if is_there else {}
+        self._monitors = Monitors(self._account, self._mark, wanted, section.warehouse)
 
     def check(self) -> None:
         """Raise FirnflowError where Snowflake does not let us in, or no schema is named."""
@@ -53,7 +57,7 @@ class SnowflakeTracker:
 
     def mirror(self, model: Model, known: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
         """Make the Model Registry say the same."""
-        return registry.mirror(self._account, model, known, self._mark)
+        return registry.mirror(self._account, model, known, self._mark, self._monitors)
 
     def close(self) -> None:
         """Close the connection."""

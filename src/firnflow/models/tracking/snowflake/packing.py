@@ -52,6 +52,7 @@ _LIBRARIES = {
     "xgboost": ("xgboost-cpu", "xgboost"),  # whichever is there
 }
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+_TASKS = {"binary": "TABULAR_BINARY_CLASSIFICATION", "regression": "TABULAR_REGRESSION"}
 _KINDS = {  # Ibis → Snowflake's DataType; what is none of them cannot be an argument there
     "boolean": "BOOL",
     "float32": "FLOAT",
@@ -87,6 +88,7 @@ def log(account: Account, name: str, number: str, file: Path, mark: str) -> None
         import mlflow.pyfunc
     except ModuleNotFoundError as error:
         raise MissingExtraError("mlflow", "track") from error
+    from snowflake.ml.model.task import Task
     from snowflake.ml.registry import Registry
 
     database, schema = (_quoted(part) for part in account.schema)
@@ -100,6 +102,7 @@ def log(account: Account, name: str, number: str, file: Path, mark: str) -> None
             version_name=_quoted(number),
             signatures={"predict": _signature(predictor)},
             pip_requirements=requirements(predictor),
+            task=Task[_TASKS[predictor.output.task]],  # without it no model monitor watches the version
             target_platforms=["SNOWPARK_CONTAINER_SERVICES"],  # a warehouse has not all of these packages
             options={"model_uri": str(folder), "ignore_mlflow_dependencies": True},
         )

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 from firnflow.engine.binding import hash_json
 from firnflow.errors import StoreError
 from firnflow.models.tracking.snowflake import packing
+from firnflow.models.tracking.snowflake.monitors import tasks_of
 from firnflow.stores.snowflake.account import in_account, text_of
 from firnflow.stores.snowflake.names import identifier, literal
 from firnflow.stores.state.models import CHAMPION
 
 if TYPE_CHECKING:
     from firnflow.models.tracking.base import Model, Version
+    from firnflow.models.tracking.snowflake.monitors import Monitors
     from firnflow.stores.snowflake.account import Account
 
 _SYSTEM = {"DEFAULT", "FIRST", "LAST"}
@@ -33,7 +35,9 @@ _SCHEMA = {"snowpark_ml_schema_version": "2024-01-01"}
 """How Snowflake's client knows the metadata in which it keeps metrics."""
 
 
-def mirror(account: Account, model: Model, known: dict[str, str], mark: str) -> tuple[dict[str, str], tuple[str, ...]]:
+def mirror(
+    account: Account, model: Model, known: dict[str, str], mark: str, monitors: Monitors
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """Make the registry of a schema say what `model` says; see `Registering.mirror`.
 
     Args:
@@ -41,18 +45,19 @@ def mirror(account: Account, model: Model, known: dict[str, str], mark: str) -> 
         model: how it should be.
         known: what this function returned the last time.
         mark: begins the comment of what is ours.
+        monitors: what watches the champion.
 
     Raises:
         StoreError: a model of this name, or a version, is somebody else's; or Snowflake cannot be reached.
     """
-    return _Registered(account, model, dict(known), f"{mark} model={model.name}").mirror()
+    return _Registered(account, model, dict(known), f"{mark} model={model.name}", monitors).mirror()
 
 
 class _Registered:
     """One model in Snowflake's registry."""
 
-    def __init__(self, account: Account, model: Model, known: dict[str, str], mark: str) -> None:
-        self._account, self._model, self._known, self._mark = account, model, known, mark
+    def __init__(self, account: Account, model: Model, known: dict[str, str], mark: str, monitors: Monitors) -> None:
+        self._account, self._model, self._known, self._mark, self._monitors = account, model, known, mark, monitors
         self._name = in_account(model.name)
         self._full = account.full(self._name)
         self._said: list[str] = []
@@ -70,6 +75,7 @@ class _Registered:
             self._say_foreign(there)
             self._set_aliases(_aliases(there))
             self._set_default(there)
+            self._said += self._monitors.keep(self._model, tasks_of(there))
             self._drop_deleted(there)
         return self._known, tuple(self._said)
 
