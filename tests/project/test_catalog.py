@@ -59,8 +59,11 @@ def test_no_catalog_is_an_empty_one(make: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        ("[a]\n", r"catalog.toml:1: a: needs one of `path`, `url` and `query`"),
+        ("[a]\n", r"catalog.toml:1: a: needs one of `path`, `url`, `query`, `table` and `view`"),
         ("[a]\npath = 'x.csv'\nurl = 's3://x'\n", "needs one of"),
+        ("[a]\ntable = 't'\nview = 'v'\n", "needs one of"),
+        ("[a]\npath = 'x.csv'\nwhere = 'a > 1'\n", "`where` belongs to a `table` or a `view`"),
+        ("[a]\ntable = 't'\nconnection = 'snowflake'\n", "`query` and `connection` belong together"),
         ("[a]\nquery = 'select 1'\n", "`query` and `connection` belong together"),
         ("[a]\npath = 'x'\nconnection = 'env:X'\n", "`query` and `connection` belong together"),
         ("[a]\npath = 'x'\nversion = 'select 1'\n", "`version` belongs to a `query`"),

@@ -117,6 +117,23 @@ def artifacts(root: Path, settings: Settings) -> Iterator[Finding]:
     yield from _clock("the disk", written)
 
 
+def sources(root: Path, settings: Settings) -> Iterator[Finding]:
+    """Look at the sources in Snowflake, where there are any: there, and not refused to the role."""
+    from firnflow.engine.in_snowflake import reached
+    from firnflow.project import load_catalog
+    from firnflow.stores.sources.look import look
+
+    try:
+        wanted = [source for source in load_catalog(root).values() if source.in_snowflake]
+    except FirnflowError:
+        return  # said already
+    with reached(settings, root) as account:
+        for source in wanted:
+            problem = look(source, root, account).problem
+            message, _, mend = (problem or f"{source.name}: {source.place} can be read").partition(". Mend: ")
+            yield Finding("sources", "broken" if problem else "ok", message, mend)
+
+
 def online(settings: Settings) -> Iterator[Finding]:
     """Look at the online store of features, where there is one: within reach."""
     from firnflow.features import place

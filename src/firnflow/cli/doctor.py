@@ -53,6 +53,7 @@ def _findings(environment: str | None) -> Iterator[Finding]:
         return  # said already
     yield from _checks.state(root, settings)
     yield from _checks.artifacts(root, settings)
+    yield from _checks.sources(root, settings)
     yield from _checks.online(settings)
     yield from _checks.orchestrator(root, settings)
     yield from _checks.services(root, settings)

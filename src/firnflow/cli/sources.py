@@ -22,23 +22,31 @@ _NAME = typer.Argument(
 _LIMIT = typer.Option(50, "--limit", "-n", min=1, help="How many files, the newest first.")
 
 
-def command(name: str | None = _NAME, limit: int = _LIMIT, as_json: bool = _options.JSON) -> int:
+def command(
+    name: str | None = _NAME,
+    limit: int = _LIMIT,
+    environment: str | None = _options.ENVIRONMENT,
+    as_json: bool = _options.JSON,
+) -> int:
     """List the outside sources: where, how many files, how large, how new, and whether they can be read.
 
     No data is read. Exit code 1 if a source cannot be read.
     """
     from firnflow._text import listing, nearest
+    from firnflow.cli import _project
     from firnflow.cli._print import print_json
+    from firnflow.engine.in_snowflake import reached
     from firnflow.errors import NotFoundError
-    from firnflow.project import find_root, load_catalog
+    from firnflow.project import load_catalog
     from firnflow.stores.sources.look import look
 
-    root = find_root()
+    root, settings = _project.settings_of(environment)
     catalog = load_catalog(root)
     if name is not None and name not in catalog:
         known = f"{nearest(name, catalog)} Known: {listing(catalog)}"
         raise NotFoundError(f"source {name!r} is not in catalog.toml.{known}")
-    looks = {each: look(source, root) for each, source in sorted(catalog.items()) if name in {None, each}}
+    with reached(settings, root) as account:
+        looks = {each: look(source, root, account) for each, source in sorted(catalog.items()) if name in {None, each}}
     if as_json and name is not None:
         print_json({**_data(catalog[name], looks[name]), "list": _files(looks[name], None)})
     elif as_json:

@@ -54,7 +54,7 @@ def command(environment: str | None = _options.ENVIRONMENT, runs: int = _RUNS, g
         _tell,
         most=runs,
         partitions=known,
-        sources=SourceWatch(root, _tell),
+        sources=SourceWatch(root, _tell, settings=settings),
     )
     with _asked_to_stop() as stop, _alone(state.engine, name, stop):
         if not stop.is_set():

@@ -28,6 +28,7 @@ class RunRequest:
         inline: run everything in this process, for a debugger.
         register: whether models may be registered and promoted; False: the run leaves the registry alone.
         tables: task → table, version and digest of the named tables that it reads: settled when the run starts.
+        sources: task → what it reads of a source in Snowflake: its version and the moment, settled when the run starts.
         given_by: the run whose outputs stand for tasks that are not chosen; `run` writes it down for `resume`.
         partition: the key of what the run is for; None: the newest complete one, where the pipeline has partitions.
         settles: whether the partition is done when the run has succeeded: all of it runs, on all of its data.
@@ -44,6 +45,7 @@ class RunRequest:
     inline: bool = False
     register: bool = True
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     given_by: str | None = None
     partition: str | None = None
     settles: bool = False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow._crash import crash_point
 from firnflow._text import listing
 from firnflow.context import RunSummary
-from firnflow.engine import partitions, sources, tables
+from firnflow.engine import in_snowflake, partitions, sources, tables
 from firnflow.engine.driver import FINALIZER, Driver
 from firnflow.engine.eventlog import EventLog
 from firnflow.engine.events import Event
@@ -86,8 +86,9 @@ def run(
         register(place, project)
         given, given_by = given_outputs(graph, chosen, place.state, partition=request.partition)
         settled = tables.settle(graph, chosen, place.state, place.stores)
-        request = dataclasses.replace(request, given_by=given_by, tables=settled)
-        graph = tables.pinned(graph, settled)
+        outside = in_snowflake.settle(project, graph, chosen)
+        request = dataclasses.replace(request, given_by=given_by, tables=settled, sources=outside)
+        graph = in_snowflake.pinned(tables.pinned(graph, settled), outside)
         digest, text = written(graph)
         until = time.time() + project.settings.lease
         name = run_id or new_id(graph.pipeline, time.time())
@@ -139,7 +140,8 @@ def resume(
         graph = partitions.filled(graph, project.catalog, request.partition, chosen)
         given, _ = given_outputs(graph, chosen, place.state, request.given_by)
         settled = tables.settle(graph, chosen - request.tables.keys(), place.state, place.stores)
-        graph = tables.pinned(graph, {**settled, **request.tables})
+        outside = in_snowflake.settle(project, graph, chosen - request.sources.keys())
+        graph = in_snowflake.pinned(tables.pinned(graph, {**settled, **request.tables}), {**outside, **request.sources})
         until = time.time() + project.settings.lease
         register(place, project)
         epoch = place.state.claim(record.id, this_process(), until, written(graph))

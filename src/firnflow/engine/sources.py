@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow import context
 from firnflow._text import listing, nearest
-from firnflow.engine import checking, tables
+from firnflow.engine import checking, in_snowflake, tables
 from firnflow.errors import DataError, NotFoundError, UsageError
 from firnflow.graph.kinds import KINDS
 from firnflow.graph.model import FromConstant, Graph, Port, TaskNode
@@ -31,10 +31,18 @@ if TYPE_CHECKING:
 def with_builtins(pipeline: Pipeline, project: Project, place: Workplace) -> dict[str, Task[...]]:
     """Return the tasks of a pipeline by key, and those that read sources, and read and publish named tables."""
 
-    def source(name: str, path: str | None = None, expected: str | None = None, partition: str | None = None) -> Any:
+    def source(
+        name: str,
+        path: str | None = None,
+        expected: str | None = None,
+        partition: str | None = None,
+        version: str | None = None,
+    ) -> Any:
         from firnflow.stores import sources
 
         here, spec = context.current(), _spec(project, name, partition)
+        if version is not None and spec is not None and path is None:
+            return in_snowflake.read(project, place, spec)
         if expected is not None and here is not None:  # a table may be read as late as it is stored
             here.before_commit.append(lambda: _check_unchanged(project, name, path, partition, expected))
         rules = spec.rules if spec is not None else Checks()
@@ -119,8 +127,10 @@ def check(graph: Graph, project: Project, chosen: set[str]) -> None:
 
 def fingerprint(node: TaskNode, project: Project) -> str:
     """Return the digest of what a source holds now and of how it is declared."""
-    path, partition = (_constant(node, each) if each in node.inputs else None for each in ("path", "partition"))
-    return _digest(project, _constant(node, "name"), path, partition)
+    path, partition, version = (
+        _constant(node, each) if each in node.inputs else None for each in ("path", "partition", "version")
+    )
+    return _digest(project, _constant(node, "name"), path, partition, version)
 
 
 def _spec(project: Project, name: str, partition: str | None) -> Source | None:
@@ -129,10 +139,14 @@ def _spec(project: Project, name: str, partition: str | None) -> Source | None:
     return of_partition(spec, partition) if spec is not None and partition is not None else spec
 
 
-def _digest(project: Project, name: str, path: str | None, partition: str | None) -> str:
+def _digest(project: Project, name: str, path: str | None, partition: str | None, version: str | None = None) -> str:
     from firnflow.stores import sources
 
-    found = sources.fingerprint(_spec(project, name, partition), project.root, path, name=name)
+    spec, content = _spec(project, name, partition), None
+    if path is None and spec is not None and spec.in_snowflake:
+        whole = project.settings.warehouse == "snowflake" or project.settings.snowflake.sample is None
+        content = [version or in_snowflake.version(project, spec), None if whole else project.settings.snowflake.sample]
+    found = sources.fingerprint(spec, project.root, path, name=name, content=content)
     return hashlib.sha256(f"source\n{found}".encode()).hexdigest()
 
 

@@ -87,7 +87,7 @@ def pinned(graph: Graph, settled: dict[str, dict[str, Any]]) -> Graph:
     }
     for path, node in graph.tasks.items():
         if node.key == PUBLISH_KEY and _constant(node, "mode") == "replace" and _constant(node, "name") in base:
-            changed[path] = _with(node, {"base": base[_constant(node, "name")]})
+            changed[path] = with_constants(node, {"base": base[_constant(node, "name")]})
     return graph.model_copy(update={"tasks": {**graph.tasks, **changed}})
 
 
@@ -216,10 +216,10 @@ def _pin(node: TaskNode, found: dict[str, Any]) -> TaskNode:
     inputs = {argument: wanted for argument, wanted in node.inputs.items() if argument != "as_of"}
     arguments = {argument: port for argument, port in node.arguments.items() if argument != "as_of"}
     plain = node.model_copy(update={"inputs": inputs, "arguments": arguments})
-    return _with(plain, {"version": found["version"], "digest": found["digest"]})
+    return with_constants(plain, {"version": found["version"], "digest": found["digest"]})
 
 
-def _with(node: TaskNode, given: dict[str, Any]) -> TaskNode:
+def with_constants(node: TaskNode, given: dict[str, Any]) -> TaskNode:
     """Return a node that is called with more constants."""
     inputs = {**node.inputs, **{argument: FromConstant(value=value) for argument, value in given.items()}}
     ports = {argument: Port(type=type(value).__name__) for argument, value in given.items()}

@@ -11,12 +11,17 @@ from firnflow.errors import NotFoundError
 from firnflow.graph.names import Name
 from firnflow.graph.rules import Checks, Column, listed
 from firnflow.project.secrets import Secret, has_password, hide_all
+from firnflow.project.snowflake import SnowflakeName
 from firnflow.project.toml import STRICT, read_toml, validated
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "catalog.toml"
+
+SNOWFLAKE = "snowflake"
+"""The `connection` of a query in the environment's account of Snowflake."""
+_PLACES = ("url", "table", "view", "where", "query", "connection", "version", "revision", "repo")
 
 FORMATS = {
     ".csv": "csv",
@@ -54,13 +59,16 @@ Letter = Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[^\r\n\x00]
 
 
 class Source(BaseModel):
-    """One table or set of files outside the project: at `path`, at `url`, or what `query` finds at `connection`.
+    """One table or set of files outside the project: files, objects, what a query finds, or a table in Snowflake.
 
     Attributes:
         name: its name in the catalog.
         path: a file or a pattern (`data/*.csv`), relative to the project.
         url: an object or a pattern in an object store.
-        query: a SELECT; `connection` is the database's URL, by reference: `env:CRM_URL`.
+        table: a table in the environment's account of Snowflake, as it is written in SQL: `raw.shop.orders`.
+        view: likewise a view.
+        where: which rows of `table` or `view`, a condition in Snowflake's SQL.
+        query: a SELECT; `connection` is the database's URL, by reference: `env:CRM_URL`; or `snowflake`.
         version: a SELECT whose answer changes when that of `query` does; without it the source is read in each run.
         revision: a tag, branch or commit of git: `path` is what DVC keeps there.
         repo: the git repository of `path`, a path or a URL; default: the one that the project is in.
@@ -77,6 +85,9 @@ class Source(BaseModel):
     description: str = ""
     path: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")] | None = None
     url: Secret | None = None
+    table: SnowflakeName | None = None
+    view: SnowflakeName | None = None
+    where: Annotated[str, Field(min_length=1)] | None = None
     query: Annotated[str, Field(min_length=1)] | None = None
     connection: Secret | None = None
     version: Annotated[str, Field(min_length=1)] | None = None
@@ -94,8 +105,10 @@ class Source(BaseModel):
 
     @validator(mode="after")
     def _consistent(self) -> Source:
-        if sum(place is not None for place in (self.path, self.url, self.query)) != 1:
-            raise ValueError("needs one of `path`, `url` and `query`")
+        if sum(place is not None for place in (self.path, self.url, self.query, self.table, self.view)) != 1:
+            raise ValueError("needs one of `path`, `url`, `query`, `table` and `view`")
+        if self.where is not None and self.table is None and self.view is None:
+            raise ValueError("`where` belongs to a `table` or a `view`")
         if (self.query is None) != (self.connection is None):
             raise ValueError("`query` and `connection` belong together")
         if self.version is not None and self.query is None:
@@ -114,8 +127,16 @@ class Source(BaseModel):
         return self.checks.model_copy(update={"columns": self.columns})
 
     @property
+    def in_snowflake(self) -> bool:
+        """Whether it is a table, a view or a query in the environment's account of Snowflake."""
+        by = self.connection.reference if self.connection is not None else ""
+        return self.table is not None or self.view is not None or by == SNOWFLAKE
+
+    @property
     def place(self) -> str:
         """Where it is, as it stands in the catalog: a secret stays a reference."""
+        if self.table is not None or self.view is not None:
+            return f"table {self.table}" if self.table is not None else f"view {self.view}"
         if self.query is not None:
             return f"query at {self.connection.reference}" if self.connection else "query"
         if self.path is None:
@@ -124,7 +145,7 @@ class Source(BaseModel):
 
     def at(self, place: str) -> Source:
         """Return the source with its data taken from another path or URL, as `--input name=PATH` asks for."""
-        moved: dict[str, Any] = dict.fromkeys(("url", "query", "connection", "version", "revision", "repo"))
+        moved: dict[str, Any] = dict.fromkeys(_PLACES)
         moved |= {"path": place}
         if "://" in place:
             moved |= {"path": None, "url": Secret(place)}

@@ -72,5 +72,7 @@ class Snowflake(BaseModel):
     """Beside the project's Python files and its TOML files, what of it jobs need: patterns, `sql/*.sql`."""
     feature_lag: Annotated[float, BeforeValidator(parse_duration), Field(ge=60, le=31_536_000)] | None = None
     """How old feature views in the Feature Store may get; None: they are computed when they are read."""
+    sample: Annotated[int, Field(strict=True, ge=1)] | None = None
+    """Of a source that is a table in Snowflake, how many rows are fetched at most; None: all."""
     prefix: Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]{0,49})?$")] = ""
     """Before the names of tasks."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from firnflow.context import RunSummary
-from firnflow.engine import limits, partitions, peak, sources, tables
+from firnflow.engine import in_snowflake, limits, partitions, peak, sources, tables
 from firnflow.engine.attempt import Outcome, execute_attempt
 from firnflow.engine.binding import Value
 from firnflow.engine.driver import FINALIZER
@@ -84,7 +84,7 @@ def execute_task(
         graphs.check_params(wish.graph, params)
         ends = wish.task == FINALIZER
         runs.check(known, wish.graph, params, ends=ends)
-        request = _request(known) if known else _new_request(wish, place)
+        request = _request(known) if known else _new_request(wish, place, project)
         graph, wish = wish.graph, _pinned(wish, request, project)
         alike = _alike(place, known, graph)
         plan = Plan(project, wish, place, tasks, known, params, alike)
@@ -118,7 +118,7 @@ def give_up(project: Project, wish: Wish, why: str) -> dict[str, Any]:
         run = runs.find(place.state, wish.run)
         if run is None:
             params = params_of(project, pipeline, wish.assignments)
-            request = _new_request(wish, place)
+            request = _new_request(wish, place, project)
             run = runs.join(place.state, project, wish.graph, wish.run, params, request, ends=True)
         is_news = runs.give_up(place.state, run, why)
         ended = place.state.run(run.id)
@@ -136,7 +136,7 @@ def _request(run: Run) -> RunRequest:
     return RunRequest.from_json(run.request)
 
 
-def _new_request(wish: Wish, place: Workplace) -> RunRequest:
+def _new_request(wish: Wish, place: Workplace, project: Project) -> RunRequest:
     """Return what a new run is asked for: which versions of named tables it reads, and for which partition it is."""
     graph, now = wish.graph, time.time()
     settled = tables.settle(graph, graph.tasks, place.state, place.stores)
@@ -144,7 +144,9 @@ def _new_request(wish: Wish, place: Workplace) -> RunRequest:
     kind = graph.partition
     changed = max((key for key in wish.changed if kind is not None and has_begun(kind, key, now)), default=None)
     wanted = wish.partition if wish.partition is not None else changed
-    request = partitions.settled(graph, RunRequest(graph.pipeline, tables=settled, partition=wanted), moment)
+    outside = in_snowflake.settle(project, graph, graph.tasks)
+    asked = RunRequest(graph.pipeline, tables=settled, sources=outside, partition=wanted)
+    request = partitions.settled(graph, asked, moment)
     return replace(request, settles=partitions.counts(graph, request, now))
 
 
@@ -153,7 +155,7 @@ def _pinned(wish: Wish, request: RunRequest, project: Project) -> Wish:
     if wish.partition not in {None, request.partition}:
         raise UsageError(f"--partition {wish.partition}: run {wish.run} is for {request.partition}")
     graph = partitions.filled(wish.graph, project.catalog, request.partition, wish.graph.tasks)
-    return replace(wish, graph=tables.pinned(graph, request.tables))
+    return replace(wish, graph=in_snowflake.pinned(tables.pinned(graph, request.tables), request.sources))
 
 
 def _params(project: Project, pipeline: Pipeline, wish: Wish, known: Run | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Objects appear whole. What cannot be reached is tried again, ever more seldom, a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from firnflow._text import listing, nearest
+from firnflow.engine.in_snowflake import reached
 from firnflow.engine.schedules.updates import SourceNews, Watched
 from firnflow.errors import FirnflowError, NotFoundError
 from firnflow.project import load_catalog, redact
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from firnflow.project import Source
+    from firnflow.project import Settings, Source
     from firnflow.stores.sources.units import Unit
 
 QUIET = 2.0
@@ -57,6 +59,7 @@ class SourceWatch:
         tell: takes a line for people.
         clock: seconds from some moment on.
         background: look in threads; False: at once, for tests.
+        settings: of the environment, for what is in Snowflake.
     """
 
     def __init__(
@@ -66,8 +69,10 @@ class SourceWatch:
         clock: Callable[[], float] = time.monotonic,
         *,
         background: bool = True,
+        settings: Settings | None = None,
     ) -> None:
         self._root, self._tell, self._clock, self._background = root, tell, clock, background
+        self._settings = settings
         self._watches: dict[Watched, _Watch] = {}
         self._contents: dict[str, str] = {}  # what was told of files by a listing → of their content
 
@@ -123,7 +128,9 @@ class SourceWatch:
     def _found(self, spec: Source, kind: str, watch: _Watch) -> SourceNews:
         from firnflow.stores.sources import units
 
-        partitioned, found, strays = units.of(spec, self._root, kind)
+        there = self._settings if spec.in_snowflake else None
+        with reached(there, self._root) if there is not None else contextlib.nullcontext() as account:
+            partitioned, found, strays = units.of(spec, self._root, kind, account)
         if new := set(strays) - watch.strays:
             example = {"weekly": "2026-W05", "hourly": "2026-01-05T13", "by_key": "north"}.get(kind, "2026-01-05")
             self._tell(f"source {spec.name}: for no partition, such as {example}, and left alone: {listing(new, 3)}")
@@ -170,12 +177,14 @@ def _spec(root: Path, name: str) -> Source:
 
 def _place(spec: Source) -> str:
     """Return a text for where a source is; a revision or a query of the same place is news, and no other place."""
+    if spec.in_snowflake:
+        return _digest([spec.table, spec.view, spec.query is not None])
     secret = spec.url or spec.connection
     return _digest([spec.repo, spec.path, secret.place_digest() if secret is not None else None])
 
 
 def _pause(spec: Source) -> float:
-    if spec.revision is not None or spec.repo is not None or spec.query is not None:
+    if spec.revision is not None or spec.repo is not None or spec.query is not None or spec.in_snowflake:
         return _SELDOM
     return _EVERY["path" if spec.path is not None else "url"]
 

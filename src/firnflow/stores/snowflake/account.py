@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow.errors import ConfigError, StoreError
 from firnflow.stores.snowflake.connection import connect, where
 from firnflow.stores.snowflake.names import RESERVED, identifier, kept, literal
-from firnflow.stores.snowflake.session import MISSING
+from firnflow.stores.snowflake.session import MISSING, CutError, said
 from firnflow.stores.snowflake.session import Session as Statements
 
 if TYPE_CHECKING:
@@ -76,6 +76,26 @@ class Account:
         """
         return self._statements.send(statement)
 
+    def described(self, query: str) -> list[Any]:
+        """Return the columns of a query, which is not run, as the connector tells them. Raises as `rows`."""
+        from snowflake.connector import errors
+
+        try:
+            with self.connection.cursor() as cursor:
+                return list(cursor.describe(query))
+        except (errors.Error, OSError) as error:
+            raise StoreError(f"Snowflake refuses: {said(error)}\n  {query[:300]}") from error
+
+    def possible(self, query: str) -> bool:
+        """Return whether Snowflake answers a query. Raises StoreError where it cannot be reached."""
+        try:
+            self.rows(query)
+        except CutError:
+            raise
+        except StoreError:
+            return False
+        return True
+
     def looked(self, statement: str) -> list[dict[str, Any]] | None:
         """Return the rows of a statement that only looks; None where that of which it asks is not there."""
         try:
@@ -88,6 +108,11 @@ class Account:
     def put(self, file: Path, place: str) -> None:
         """Write a file, as it is, into a place of `snow://`, over what is there. Raises StoreError."""
         self.rows(f"PUT {literal(f'file://{file}')} {literal(place)} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
+
+    @property
+    def connection(self) -> Any:
+        """The connector's connection, for rows that come as Arrow."""
+        return self._statements.connection
 
     @property
     def host(self) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from firnflow.stores.snowflake.warehouse import SnowflakeWarehouse
+    from firnflow.stores.warehouse import DuckDBWarehouse
 
 COMMENT = "firnflow: a table of a run; `firnflow clean` drops it"
 _EXISTS = 2002  # Snowflake's number of "already exists"
@@ -118,10 +119,18 @@ def _pack(warehouse: SnowflakeWarehouse, path: Path, columns: Mapping[str, trans
 
 
 def fetch(warehouse: SnowflakeWarehouse, source: str, kinds: Mapping[str, Any], path: Path, *options: str) -> None:
-    """Write rows of Snowflake to a Parquet file, in the order in which they come.
+    """Write rows of Snowflake to a Parquet file; see `fetch_by`."""
+    fetch_by(warehouse.connection.con, warehouse.embedded, source, kinds, path, *options)
+
+
+def fetch_by(
+    connection: Any, embedded: DuckDBWarehouse, source: str, kinds: Mapping[str, Any], path: Path, *options: str
+) -> None:
+    """Write rows of Snowflake to a Parquet file, in the order in which they come, some of them at a time.
 
     Args:
-        warehouse: where from.
+        connection: where from, the connector's.
+        embedded: writes the file.
         source: what follows the SELECT list, as SQL.
         kinds: column → type, as Ibis says it.
         path: of the file.
@@ -134,9 +143,8 @@ def fetch(warehouse: SnowflakeWarehouse, source: str, kinds: Mapping[str, Any], 
         f"{column.fetch.format(_sql.identifier(name))} AS C{at}" for at, (name, column) in enumerate(columns.items())
     )
     schema = pa.schema([(f"c{at}", column.arrow_type()) for at, column in enumerate(columns.values())])
-    embedded = warehouse.embedded
     types = embedded.sql_types(kinds)
-    with contextlib.closing(warehouse.connection.con.cursor()) as cursor:
+    with contextlib.closing(connection.cursor()) as cursor:
         cursor.execute(f"SELECT {chosen} {source}")
         reader = pa.RecordBatchReader.from_batches(schema, _batches(cursor, schema))
         back = ", ".join(

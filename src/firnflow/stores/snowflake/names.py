@@ -62,6 +62,16 @@ def full_name(name: str, *above: str) -> str:
     return ".".join((*above[: max(len(above) + 1 - len(found), 0)], name))
 
 
+def parts(name: str) -> tuple[str, ...]:
+    """Return a name as it is written in SQL, `db."My Schema".orders`, as the parts that Snowflake keeps.
+
+    Raises:
+        UsageError: it is no name.
+    """
+    full_name(name, "d", "s")
+    return tuple(kept(each.removesuffix(".")) for each in _NAME.findall(name))
+
+
 def kept(name: str) -> str:
     """Return a name of one part, as it is written in SQL, as Snowflake keeps it."""
     return name[1:-1].replace('""', '"') if name.startswith('"') else name.upper()

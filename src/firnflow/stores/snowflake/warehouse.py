@@ -145,7 +145,9 @@ class SnowflakeWarehouse:
         place = self._made(rows, list(types), types)
         count, content = self._digest(place, types, in_order=False)
         crash_point("warehouse.computed")
-        return Ref("table", "ibis", content, where=place.where, meta={"rows": count, "columns": columns, "types": types})
+        return Ref(
+            "table", "ibis", content, where=place.where, meta={"rows": count, "columns": columns, "types": types}
+        )
 
     def kept(self, ref: Ref) -> ibis.Table:
         """Return the table of a ref; nothing is read. Raises DamagedArtifactError as `verify`."""

@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from firnflow._disk import disk_full, is_disk_full
 from firnflow._sql import identifier
-from firnflow._text import listing, nearest
+from firnflow._text import listing
 from firnflow.context import scratch_dir
 from firnflow.errors import DataError, NotFoundError
 from firnflow.project.catalog import Source, format_of
 from firnflow.stores.checks.judge import Circumstances, judge
 from firnflow.stores.sources import checks, csv, dvc, jsonl, locate, parquet, postgres, types
+from firnflow.stores.sources.declared import check_declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +45,7 @@ def read_source(
     name: str = "",
     about: Circumstances | None = None,
     judged: Callable[[Judgement], Judgement] | None = None,
+    fetch: Callable[[Any, Path], Raw] | None = None,
 ) -> ibis.Table:
     """Return a source as a table, in the order of its rows, each declared type and check fulfilled.
 
@@ -56,6 +59,7 @@ def read_source(
         name: the source's name, where `spec` is None.
         about: what checks ask for besides the rows; without it the clock is looked at, and nothing else.
         judged: is told what the checks have found, before wrong rows are an error.
+        fetch: reads what is in Snowflake, into a folder.
 
     Raises:
         NotFoundError: there is no such file, object or source.
@@ -69,7 +73,8 @@ def read_source(
     scratch = scratch_dir() / f"source-{uuid.uuid4().hex[:12]}"
     scratch.mkdir(parents=True)
     try:
-        return _table(spec, stores, root, scratch, about or Circumstances(at=time.time()), judged)
+        raw = (fetch or partial(_read, spec=spec, root=root))(stores.warehouse.embedded.connection, scratch)
+        return _table(spec, stores, raw, about or Circumstances(at=time.time()), judged)
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
@@ -82,14 +87,12 @@ def read_source(
 def _table(
     spec: Source,
     stores: Stores,
-    root: Path,
-    scratch: Path,
+    raw: Raw,
     about: Circumstances,
     judged: Callable[[Judgement], Judgement] | None,
 ) -> ibis.Table:
     connection = stores.warehouse.embedded.connection
-    raw = _read(connection, spec, root, scratch)
-    _check_declared(spec, raw)
+    check_declared(spec, [column.name for column in raw.columns], raw.parts[0].shown)
     if raw.inferred:
         raw = types.inferred(connection, raw, spec.columns, spec.decimal)
     found = judge(connection, checks.subject_of(spec, raw), spec.rules, about)
@@ -104,20 +107,22 @@ def _table(
     return stores.warehouse.embedded.sql(f"SELECT {columns} FROM ({rows})", {})
 
 
-def fingerprint(spec: Source | None, root: Path, override: str | None = None, *, name: str = "") -> str:
+def fingerprint(
+    spec: Source | None, root: Path, override: str | None = None, *, name: str = "", content: Any = None
+) -> str:
     """Return a text that changes when what `read_source` would return changes.
 
     Files: their names and the SHA-256 of their bytes; what DVC keeps: names and its MD5, without a look at the bytes.
     Objects: where they are, names, sizes and the store's tags. A
     query: where the database is, and the answer of `version` in the catalog; without that it differs at every call, so
-    that the source is read in every run.
+    that the source is read in every run. What is in Snowflake: the `content` that is given.
 
     Raises:
         As `read_source`, where the source cannot be reached.
     """
     spec = _overridden(spec, override, name)
     declared = spec.model_dump(mode="json", exclude={"description", "path", "revision", "repo"}, exclude_defaults=True)
-    return json.dumps([declared, _content(spec, root)], sort_keys=True)
+    return json.dumps([declared, _content(spec, root) if content is None else content], sort_keys=True)
 
 
 def _content(spec: Source, root: Path) -> Any:
@@ -142,7 +147,7 @@ def _overridden(spec: Source | None, override: str | None, name: str) -> Source:
     return Source(name=name or "input", path=".").at(override)
 
 
-def _read(connection: Any, spec: Source, root: Path, scratch: Path) -> Raw:
+def _read(connection: Any, scratch: Path, spec: Source, root: Path) -> Raw:
     if spec.query is not None:
         return postgres.read(connection, spec, scratch)
     files = _files(spec, root, scratch)
@@ -156,16 +161,3 @@ def _files(spec: Source, root: Path, scratch: Path) -> list[tuple[str, Path]]:
     if dvc.is_kept(spec):
         return dvc.fetched(spec, root, scratch)
     return locate.local_files(spec, root) if spec.path is not None else locate.downloaded(spec, scratch)
-
-
-def _check_declared(spec: Source, raw: Raw) -> None:
-    """Raise DataError where a column that is declared, or that a check names, was not read."""
-    found = [column.name for column in raw.columns]
-    if not all(map(str.strip, found)):
-        raise DataError(f"{spec.name} ({raw.parts[0].shown}) has a column without a name")
-    missing = [name for name in spec.rules.named if name not in found]
-    if missing:
-        raise DataError(
-            f"{spec.name} ({raw.parts[0].shown}) has no column {', '.join(map(repr, missing))}."
-            f"{nearest(missing[0], found)} It has: {listing(found, 40)}"
-        )

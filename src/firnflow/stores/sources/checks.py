@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firnflow.graph.rules import duckdb_type
-from firnflow.stores.checks.subject import Field, Subject
+from firnflow.stores.checks.subject import Field, Subject, no_places
 from firnflow.stores.sources.raw import FILE, ROW
 from firnflow.stores.sources.types import present, value
 
@@ -31,8 +31,8 @@ def subject_of(spec: Source, raw: Raw) -> Subject:
         done="nothing was loaded",
         called=f"{spec.name} ({files})",
         mend=f"correct the data, or change the rules of [{spec.name}] in catalog.toml",
-        place=f"(({FILE}::BIGINT << {_FILE_BITS}) + {ROW})",
-        places=lambda places: _places(raw, places),
+        place=f"(({FILE}::BIGINT << {_FILE_BITS}) + {ROW})" if raw.has_places else None,
+        places=(lambda places: _places(raw, places)) if raw.has_places else no_places,
     )
 
 

@@ -9,12 +9,13 @@ from firnflow.errors import FirnflowError
 from firnflow.project.catalog import format_of
 from firnflow.project.partitioned import of_all_partitions
 from firnflow.stores.sources import locate, postgres
+from firnflow.stores.sources.locate import SourceFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from firnflow.project.catalog import Source
-    from firnflow.stores.sources.locate import SourceFile
+    from firnflow.stores.snowflake.account import Account
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class Look:
     """A source as it stands now.
 
     Attributes:
-        format: csv, parquet, jsonl, or query.
-        files: its files or objects, in order of name; of all partitions; none of a query.
+        format: csv, parquet, jsonl, table, view or query.
+        files: its files or objects, in order of name; of all partitions; a table or view in Snowflake is one; none of a
+            query.
         problem: why it cannot be read; None: it can.
     """
 
@@ -42,11 +44,15 @@ class Look:
         return max((file.modified for file in self.files), default=0.0)
 
 
-def look(spec: Source, root: Path) -> Look:
+def look(spec: Source, root: Path, account: Account | None = None) -> Look:
     """Return how a source stands: objects are listed, and the head of one is read; a query is prepared, and not run.
+
+    Of what is in Snowflake, the `account` is asked.
 
     Of what DVC keeps, its list is read; whether the content can be fetched, only fetching says.
     """
+    if account is not None and spec.in_snowflake:
+        return _in_snowflake(spec, account)
     if spec.query is not None:
         return Look("query", problem=_problem_of_query(spec))
     files: tuple[SourceFile, ...] = ()
@@ -58,6 +64,18 @@ def look(spec: Source, root: Path) -> Look:
             locate.check_readable(spec, files[0])
     except FirnflowError as error:
         return Look(kind, files, str(error))
+    return Look(kind, files)
+
+
+def _in_snowflake(spec: Source, account: Account) -> Look:
+    from firnflow.stores.sources import snowflake
+
+    kind = "query" if spec.query is not None else "table" if spec.table is not None else "view"
+    try:
+        found = snowflake.found(account, spec)
+    except FirnflowError as error:
+        return Look(kind, problem=str(error))
+    files = (SourceFile(found.shown, found.size, found.changed, found.version),) if spec.query is None else ()
     return Look(kind, files)
 
 

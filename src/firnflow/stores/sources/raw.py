@@ -60,6 +60,8 @@ class Raw:
     columns: tuple[RawColumn, ...]
     inferred: bool = field(default=False)
     """Whether the types of texts are to be told from the texts."""
+    has_places: bool = field(default=True)
+    """Whether the order of the rows means something, so that a row can be found again by its number."""
 
     @property
     def relation(self) -> str:

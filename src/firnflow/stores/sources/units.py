@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from firnflow.project.catalog import Source
+    from firnflow.stores.snowflake.account import Account
 
 _KEYS = {
     "daily": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
@@ -45,19 +46,20 @@ class Units(NamedTuple):
     strays: tuple[str, ...] = ()
 
 
-def of(spec: Source, root: Path, kind: str) -> Units:
+def of(spec: Source, root: Path, kind: str, account: Account | None = None) -> Units:
     """Return the files of a source, by the partition that they are for.
 
     Args:
         spec: the source.
         root: the project's folder.
         kind: of the pipeline's partition; "": it has none.
+        account: of what is in Snowflake, where.
 
     Raises:
         As `locate.listed`, but where there is no file there is no unit.
     """
-    if spec.query is not None:
-        version = postgres.version(spec)
+    if spec.query is not None or spec.in_snowflake:
+        version = None if spec.query is not None and spec.version is None else _version(spec, account)
         if version is None:
             raise ConfigError(
                 f"{spec.name}: nobody can tell when the answer of its query is another. "
@@ -83,6 +85,15 @@ def of(spec: Source, root: Path, kind: str) -> Units:
     return Units(
         partitioned=True, found={key: Unit(key, tuple(each)) for key, each in found.items()}, strays=tuple(strays)
     )
+
+
+def _version(spec: Source, account: Account | None) -> str | None:
+    """Return a text that differs when what a source that is no file holds does."""
+    if account is None or not spec.in_snowflake:
+        return postgres.version(spec)
+    from firnflow.stores.sources import snowflake
+
+    return snowflake.found(account, spec).version
 
 
 def content(spec: Source, root: Path, unit: Unit) -> Any:
