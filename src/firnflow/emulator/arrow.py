@@ -94,9 +94,10 @@ def _moments(column: Any, *, zoned: bool) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    unit = "ns" if column.type.unit == "ns" else "us"
-    counts = column.cast(pa.timestamp(unit, column.type.tz), safe=False).cast(pa.int64()).fill_null(0).to_numpy()
-    each = 1_000_000_000 if unit == "ns" else 1_000_000
+    is_fine = column.type.unit == "ns"
+    kind = pa.timestamp("ns", column.type.tz) if is_fine else pa.timestamp("us", column.type.tz)
+    counts = column.cast(kind, safe=False).cast(pa.int64()).fill_null(0).to_numpy()
+    each = 1_000_000_000 if is_fine else 1_000_000
     seconds, rest = np.divmod(counts, each)  # towards the past, as a fraction is never negative
     parts: list[Any] = [pa.array(seconds), pa.array((rest * (1_000_000_000 // each)).astype(np.int32))]
     fields = [pa.field("epoch", pa.int64()), pa.field("fraction", pa.int32())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -14,7 +15,7 @@ from firnflow.emulator.kinds import KINDS
 from firnflow.emulator.transactions import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from firnflow.emulator.account import Account
     from firnflow.emulator.catalog import FullName, Object
@@ -103,6 +104,20 @@ class Session:
 
         streams.settle(self, done=done)
         history.settle(self, done=done)
+
+    @contextlib.contextmanager
+    def acting(self, role: str, where: Sequence[str | None]) -> Iterator[None]:
+        """Have the rights of a role, and names that mean what is in this database and schema, in the block."""
+        before = self.role, self.secondary, self.database, self.schema
+        if role != self.role:
+            self.role, self.secondary = role, False
+        self.database, self.schema = where[0], where[1]
+        self.engine.use(self.database, self.schema)
+        try:
+            yield
+        finally:
+            self.role, self.secondary, self.database, self.schema = before
+            self.engine.use(self.database, self.schema)
 
     @property
     def is_cancelled(self) -> bool:

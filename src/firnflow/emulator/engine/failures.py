@@ -41,10 +41,13 @@ _WORDS = (
         "53100",
         "{}: the disk that holds the account is full, and the statement has changed nothing. Mend: make room",
     ),
+    (r"Invalid Input Error: Division by zero()", 100051, "22012", "Division by zero{}"),
     (r"NOT NULL constraint failed: \S+?\.(\S+)", 100072, "22000", "NULL result in a non-nullable column: {}"),
 )
 """What DuckDB says, and the code, state and message that Snowflake has for it."""
 
+_OF_DATA = 100_000
+"""From here on the numbers are of what fails while a statement runs."""
 HANDLER = "Python Interpreter Error:"
 """How an error in a handler of somebody's begins, which is told as a whole."""
 
@@ -82,5 +85,6 @@ def _known(message: str, code: int, state: str) -> SnowflakeError:
     for pattern, its_code, its_state, text in _WORDS:
         found = re.search(pattern, message)
         if found:
-            return SnowflakeError(its_code, its_state, f"SQL compilation error:\n{text.format(found[1])}")
+            head = "SQL compilation error:\n" if its_code < _OF_DATA else ""
+            return SnowflakeError(its_code, its_state, head + text.format(found[1]))
     return SnowflakeError(code if code > 0 else 1003, state, message)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 _PLUS, _MINUS, _SMALL = "_firnflow_plus", "_firnflow_minus", "_firnflow_small"
+_DIVISOR = "_firnflow_divisor"
 _NANOSECONDS = range(7, 10)
 _COUNTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Round", ("decimals",)),
@@ -39,16 +40,18 @@ _COUNTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 MACROS = (
     f"CREATE TEMP MACRO {_SMALL}(count) AS count::INTEGER",
+    f"CREATE TEMP MACRO {_DIVISOR}(b) AS CASE WHEN b = 0 THEN error('Division by zero') ELSE b END",
     *(
         f"CREATE TEMP MACRO {name}(a, b) AS a {sign} b, (a DATE, b HUGEINT) AS a {sign} b::INTEGER"
         for name, sign in ((_PLUS, "+"), (_MINUS, "-"))
     ),
 )
-"""A count as DuckDB's ROUND takes it, and sums of dates and days."""
+"""A count as DuckDB's ROUND takes it, what something can be divided by, and sums of dates and days."""
 
 
 def as_duckdb(tree: Any) -> None:
     """Give types and arguments of a tree the sizes that DuckDB has for them."""
+    _quotients(tree)
     _sums(tree)
     _counts(tree)
     _moments(tree)
@@ -113,6 +116,15 @@ def _counted(node: Any, key: str, *, small: bool) -> None:
         node.set(key, exp.Anonymous(this=_SMALL, expressions=[whole]) if small else whole)
         if key == "decimals":
             node.set("this", exp.cast(node.this, "double", copy=False))  # DuckDB has to know a decimal's digits
+
+
+def _quotients(tree: Any) -> None:
+    """Let a division by zero fail: https://docs.snowflake.com/en/sql-reference/operators-arithmetic."""
+    from sqlglot import exp
+
+    for node in reversed(list(tree.find_all(exp.Div, exp.Mod))):
+        if not isinstance(node.expression, exp.Literal) or not node.expression.to_py():
+            node.set("expression", exp.Anonymous(this=_DIVISOR, expressions=[node.expression]))
 
 
 def _sums(tree: Any) -> None:

@@ -141,6 +141,10 @@ def _truncate(session: Session, given: Statement) -> Result:
 
 @statement("BEGIN", "sql-reference/sql/begin")
 def _begin(session: Session, given: Statement) -> Result:
+    from firnflow.emulator.programs import scripting  # whose blocks have statements of all kinds
+
+    if scripting.block_of(given.text) is not None:
+        return scripting.run(session, given.text)
     given.reader.take("TRANSACTION") or given.reader.take("WORK")
     if given.reader.take("NAME"):
         given.reader.part()

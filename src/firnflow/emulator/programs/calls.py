@@ -5,7 +5,7 @@ https://docs.snowflake.com/en/sql-reference/sql/call
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.jobs import services
@@ -40,15 +40,19 @@ def _method(session: Session, asked: Method) -> Result:
     return rows([(method, "text")], [(services.called(session, name, method, arguments),)])
 
 
-@statement("EXECUTE IMMEDIATE", "sql-reference/sql/execute-immediate", partly="blocks of statements only")
+@statement("EXECUTE IMMEDIATE", "sql-reference/sql/execute-immediate", partly="no files of stages")
 def _execute_immediate(session: Session, given: Statement) -> Result:
     asked = parsed(given)
-    if asked.using:
-        raise errors.unknown("EXECUTE IMMEDIATE … USING", ["EXECUTE IMMEDIATE"])
-    return scripting.run(session, _text(asked.what))
+    if not isinstance(asked.what, Constant) or not isinstance(asked.what.value, str):
+        raise errors.unknown("EXECUTE IMMEDIATE of what is no text", ["EXECUTE IMMEDIATE 'text'"])
+    return scripting.run(session, asked.what.value, [_value(session, each) for each in asked.using])
 
 
-def _text(what: Expression) -> str:
-    if isinstance(what, Constant) and isinstance(what.value, str):
-        return what.value
-    raise errors.unknown("EXECUTE IMMEDIATE of what is no text", ["EXECUTE IMMEDIATE 'text'"])
+def _value(session: Session, given: Expression) -> Any:
+    """Return the value of a `?`."""
+    return session.execute(f"SELECT {render_expression(given)} AS V").table[0][0].as_py()
+
+
+@statement("DECLARE", "sql-reference/snowflake-scripting/declare", partly="no procedures in blocks, no ASYNC and AWAIT")
+def _declare(session: Session, given: Statement) -> Result:
+    return scripting.run(session, given.text)

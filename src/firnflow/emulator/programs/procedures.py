@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from firnflow.targets.snowflake.grammar.values import Call
 
 _PARTLY = (
-    "handlers in Python, and blocks of statements without arguments; one procedure of a name; no tables as results, "
-    "secrets and external access; all run on the emulator's Python, in a session of their own"
+    "handlers in Python, and blocks; one procedure of a name; no tables as results of handlers, no secrets and "
+    "external access; handlers run on the emulator's Python, in a session of their own"
 )
 _REFUSED = ("SECRETS", "EXTERNAL_ACCESS_INTEGRATIONS", "TAG")
 _REPOSITORIES = tuple(("SNOWFLAKE", "SNOWPARK", f"{each}_SHARED_REPOSITORY") for each in ("ANACONDA", "PYPI"))
@@ -42,6 +42,12 @@ _SORTS = {
     **{each: each.lower() for each in ("VARIANT", "OBJECT", "ARRAY")},
 }
 """Types that arguments and results have here, and what the protocol calls them."""
+_OF_BLOCKS = {
+    **_SORTS,
+    **{each: each.lower() for each in ("DATE", "TIME", "BINARY", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ")},
+    "TIMESTAMP": "timestamp_ntz",
+}
+"""Those that they have in procedures that are blocks."""
 
 
 def definition(made: Any) -> dict[str, Any]:
@@ -55,9 +61,12 @@ def definition(made: Any) -> dict[str, Any]:
         if key in body:
             raise errors.unknown(f"CREATE PROCEDURE … {key}", ["CREATE PROCEDURE … IMPORTS"])
     arguments = [[each.name, each.type, _default(each)] for each in made.columns or ()]
-    for kind in (body.get("RETURNS", "VARCHAR"), *(each[1] for each in arguments)):
-        if _base(kind) not in _SORTS:
-            raise errors.unknown(f"PROCEDURE with type {kind}", _SORTS)
+    is_block = body.get("LANGUAGE", "SQL") == "SQL"
+    known = _OF_BLOCKS if is_block else _SORTS
+    returns = body.get("RETURNS", "VARCHAR")
+    for kind in (*(() if is_block and _base(returns) == "TABLE" else (returns,)), *(each[1] for each in arguments)):
+        if _base(kind) not in known:
+            raise errors.unknown(f"PROCEDURE with type {kind}", known)
     if body.get("LANGUAGE", "SQL") == "PYTHON":
         for key in ("HANDLER", "RUNTIME_VERSION", "PACKAGES"):
             if key not in body:
@@ -67,10 +76,6 @@ def definition(made: Any) -> dict[str, Any]:
         if repository not in _REPOSITORIES:
             raise errors.missing("ARTIFACT REPOSITORY", full(repository))
     else:
-        if arguments:
-            raise errors.unknown(
-                "CREATE PROCEDURE … LANGUAGE SQL with arguments", ["CREATE PROCEDURE … LANGUAGE PYTHON"]
-            )
         scripting.check_known(body["AS"])
     return {**body, "arguments": arguments, "name": made.name.last}
 
@@ -195,13 +200,35 @@ def result(
     if nulls and ("STRICT" in body or "RETURNS NULL ON NULL INPUT" in body):
         value = None
     elif body.get("LANGUAGE", "SQL") == "SQL":
-        scripting.run(session, body["AS"])
-        value = None
+        return _scripted(session, body, values, role, where)
     else:
         value = handlers.run(session, body, values, role, tuple(where))
     sort = _SORTS[_base(body.get("RETURNS", "VARCHAR"))]
     python = {"fixed": int, "real": float, "boolean": bool}.get(sort, str)
     return rows([(body["name"], sort)], [(None if value is None else python(value),)])
+
+
+def _scripted(
+    session: Session, body: dict[str, Any], values: list[Any], role: str, where: tuple[str | None, ...] | FullName
+) -> Result:
+    """Run a procedure that is a block: in the caller's session, with the rights and names of its owner.
+
+    https://docs.snowflake.com/en/developer-guide/stored-procedure/stored-procedures-rights
+    """
+    variables = {
+        name: scripting.Variable(_held(value), _OF_BLOCKS[_base(kind)], kind)
+        for (name, kind, _), value in zip(body["arguments"], values, strict=True)
+    }
+    returns = body.get("RETURNS", "VARCHAR")
+    kind = None if _base(returns) == "TABLE" else returns
+    with session.acting(role, where):
+        return scripting.run(session, body["AS"], head=body["name"], returns=kind, variables=variables)
+
+
+def _held(value: Any) -> Any:
+    import json
+
+    return json.dumps(value) if isinstance(value, dict | list) else value
 
 
 def _values(session: Session, body: dict[str, Any], call: Call) -> list[Any]:
@@ -235,7 +262,7 @@ def _plain(value: Any, kind: str) -> Any:
 
     if value is None:
         return None
-    sort = _SORTS[_base(kind)]
+    sort = _OF_BLOCKS[_base(kind)]
     if sort in ("variant", "object", "array"):
         return json.loads(value) if isinstance(value, str) else value
     if sort == "fixed":

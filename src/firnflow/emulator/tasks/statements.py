@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from firnflow.emulator.statement import Statement
 
 _PARTLY = (
-    "blocks of statements only, no variables and branches; no ERROR_INTEGRATION, SUCCESS_INTEGRATION, CLONE, "
-    "EXECUTE AS USER; sizes of serverless tasks, and how often streams may start one, are written down"
+    "no ERROR_INTEGRATION, SUCCESS_INTEGRATION, CLONE, EXECUTE AS USER; sizes of serverless tasks, and how often "
+    "streams may start one, are written down"
 )
 
 

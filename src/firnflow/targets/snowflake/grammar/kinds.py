@@ -292,7 +292,7 @@ PROCEDURE = Kind(
     "arguments",
     settings={
         "COPY GRANTS": FLAG,
-        "RETURNS": Rule(rules.data_type, ""),
+        "RETURNS": Rule(rules.returned, ""),
         "NOT NULL": FLAG,
         "LANGUAGE": Rule(choice("PYTHON", "SQL"), ""),
         "RUNTIME_VERSION": Rule(rules.number_as_text),

@@ -126,6 +126,14 @@ def data_type(cursor: Cursor) -> Value:
     return Word(type_of(cursor))
 
 
+def returned(cursor: Cursor) -> Value:
+    """Read what a procedure returns: a type, or TABLE with columns and their types."""
+    if not cursor.accept("TABLE"):
+        return data_type(cursor)
+    columns = cursor.in_parentheses(lambda each: f"{identifier(each.part())} {type_of(each)}")
+    return Word(f"TABLE({', '.join(columns)})")
+
+
 def flag(_: Cursor) -> Value:
     """Read nothing: that the clause is there says all."""
     return True

@@ -1,0 +1,123 @@
+"""Snowflake Scripting: blocks by themselves, in procedures and in tasks."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+WRONG = "DECLARE wrong EXCEPTION (-20005, 'it is wrong');"
+BLOCKS = {
+    "DECLARE n INT DEFAULT 2; s VARCHAR := 'a'; BEGIN RETURN s || n; END": "a2",
+    "BEGIN LET n := 1; n := n + 1; LET v VARIANT := PARSE_JSON('{\"k\": [1, 2]}'); RETURN v:k[1]::INT + n; END": 4,
+    "BEGIN LET d DATE := '2026-01-31'; RETURN DATEADD(MONTH, 1, d); END": dt.date(2026, 2, 28),
+    "BEGIN LET x NUMBER(10, 2) := 1.005; RETURN x::VARCHAR; END": "1.01",
+    "DECLARE x INT; BEGIN x := 5; DECLARE x INT DEFAULT 7; BEGIN x := x + 1; END; RETURN x; END": 5,
+    "BEGIN LET n := 3; IF (n > 4) THEN RETURN 'a'; ELSEIF (n = 3) THEN RETURN 'b'; ELSE RETURN 'c'; END IF; END": "b",
+    "BEGIN LET n := 3; CASE (n) WHEN 1 THEN RETURN 'a'; WHEN 3 THEN RETURN 'b'; END CASE; END": "b",
+    "BEGIN LET n := 9; CASE WHEN n = 3 THEN RETURN 'b'; ELSE RETURN CASE n WHEN 9 THEN 'd' END; END; END": "d",
+    "BEGIN LET s := 0; FOR i IN 1 TO 200 DO s := s + i; END FOR; RETURN s; END": 20100,
+    "BEGIN LET s := ''; FOR i IN REVERSE 1 TO 3 LOOP s := s || i; END LOOP; RETURN s; END": "321",
+    "BEGIN LET i := 0; WHILE (1) DO i := i + 1; IF (i < 4) THEN CONTINUE; END IF; EXIT; END WHILE; RETURN i; END": 4,
+    "BEGIN LET i := 0; REPEAT i := i + 1; UNTIL (i >= 4) END REPEAT; RETURN i; END": 4,
+    "BEGIN LET i := 0; LOOP LOOP i := i + 1; BREAK o; END LOOP; i := 9; END LOOP o; RETURN i; END": 1,
+    "BEGIN LET a INT; LET b VARCHAR; SELECT COUNT(*), MAX(b) INTO :a, :b FROM t WHERE a < 3; RETURN a || b; END": "2y",
+    "BEGIN LET s := 0; LET c CURSOR FOR SELECT a FROM t; FOR r IN c DO s := s + r.a; END FOR; RETURN s; END": 6,
+    """DECLARE c CURSOR FOR SELECT a, b FROM t WHERE a > ? ORDER BY a; x INT; y VARCHAR;
+    BEGIN OPEN c USING (1); FETCH c INTO x, y; FETCH c INTO x, y; CLOSE c; RETURN x || y; END""": "3z",
+    "BEGIN LET r RESULTSET := (SELECT a FROM t); LET s := 0; FOR x IN r DO s := s + x.a; END FOR; RETURN s; END": 6,
+    """BEGIN LET q := 'SELECT COUNT(*) FROM t WHERE a > ?'; LET n := 1;
+    LET r RESULTSET := (EXECUTE IMMEDIATE :q USING (n)); RETURN TABLE(r); END""": 2,
+    "BEGIN LET name := 't'; LET n INT; SELECT COUNT(*) INTO :n FROM IDENTIFIER(:name); RETURN n; END": 3,
+    "BEGIN UPDATE t SET b = 'q' WHERE a > 1; RETURN SQLROWCOUNT || ' ' || SQLFOUND || ' ' || SQLNOTFOUND; END": (
+        "2 true false"
+    ),
+    f"{WRONG} BEGIN RAISE wrong; EXCEPTION WHEN wrong THEN RETURN SQLCODE || SQLSTATE || SQLERRM; END": (
+        "-20005P0001it is wrong"
+    ),
+    "BEGIN LET x := 1 / 0; EXCEPTION WHEN STATEMENT_ERROR THEN RETURN 1; WHEN EXPRESSION_ERROR THEN RETURN 2; END": 2,
+    "BEGIN SELECT * FROM nowhere; EXCEPTION WHEN OTHER THEN RETURN SQLCODE; END": 2003,
+    f"{WRONG} BEGIN BEGIN RAISE wrong; EXCEPTION WHEN OTHER THEN RAISE; END; EXCEPTION WHEN wrong THEN RETURN 1; END": (
+        1
+    ),
+    """DECLARE n INT DEFAULT 0; BEGIN SELECT * FROM nowhere; n := n + 10; RETURN n;
+    EXCEPTION WHEN OTHER CONTINUE THEN n := n + 1; END""": 11,
+    "BEGIN LET n INT; SELECT a INTO :n FROM t; EXCEPTION WHEN OTHER THEN RETURN SQLERRM; END": (
+        "SELECT INTO statement expects exactly 1 returned row, but got 3."
+    ),
+    "BEGIN NULL; END": None,
+}
+"""Block → what it returns."""
+
+
+@pytest.fixture
+def tables(sql):
+    sql("CREATE TABLE t (a INT, b VARCHAR) AS SELECT * FROM VALUES (1, 'x'), (2, 'y'), (3, 'z')")
+    return sql
+
+
+def test_blocks_return_what_the_language_says(tables):
+    found = {}
+    for block in BLOCKS:
+        tables("BEGIN TRANSACTION")
+        found[block] = tables(f"EXECUTE IMMEDIATE $${block}$$")[0][0]
+        tables("ROLLBACK")
+    assert found == BLOCKS
+    assert tables("BEGIN RETURN 1; END;") == [(1,)]
+    assert tables.columns == ["anonymous block"]
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        (
+            f"{WRONG} BEGIN RAISE wrong; END",
+            "Uncaught exception of type 'WRONG' on line 1 at position 55 : it is wrong",
+        ),
+        ("BEGIN\n  SELECT * FROM nowhere; END", "'STATEMENT_ERROR' on line 2 at position 2 : SQL compilation error"),
+        ("BEGIN RETURN :y; END", "Bind variable :Y not set."),
+        ("BEGIN x := 1; END", "invalid identifier 'X'"),
+        ("BEGIN ASYNC (SELECT 1); END", "Unsupported feature 'ASYNC'"),
+        ("BEGIN BOGUS statement; END", "Unsupported feature 'BOGUS STATEMENT'"),
+        ("BEGIN IF (TRUE) THEN RETURN 1; END; END", "unexpected ';'"),
+        ("BEGIN SELECT 1; END x", "unexpected 'x'"),
+        ("DECLARE x INT DEFAULT; BEGIN RETURN 1; END", "unexpected ';'"),
+        ("BEGIN LET c CURSOR FOR SELECT 1; LET x INT; FETCH c INTO x; END", "Cursor 'C' is not open."),
+    ],
+)
+def test_what_is_wrong_in_a_block_is_said_with_its_place(sql, block, said):
+    assert said in str(sql.refused(f"EXECUTE IMMEDIATE $${block}$$"))
+
+
+def test_a_procedure_in_sql_takes_arguments_and_has_the_rights_of_its_owner(tables, server, speak):
+    database = tables("SELECT CURRENT_DATABASE()")[0][0]
+    tables("""
+        CREATE PROCEDURE add_one(n INT, s VARCHAR DEFAULT 'q', d DATE DEFAULT '2024-01-01') RETURNS VARCHAR LANGUAGE SQL
+        AS $$ BEGIN INSERT INTO t VALUES (:n, :s); RETURN s || n || DATEADD(DAY, 1, d); END $$
+    """)
+    tables("""
+        CREATE PROCEDURE below(n INT) RETURNS TABLE (a INT, b VARCHAR) LANGUAGE SQL
+        AS $$ DECLARE r RESULTSET DEFAULT (SELECT a, b FROM t WHERE a < :n ORDER BY a); BEGIN RETURN TABLE(r); END $$
+    """)
+    assert tables("CALL add_one(7)") == [("q72024-01-02",)]
+    assert tables("CALL add_one(8, s => 'it''s')") == [("it's82024-01-02",)]
+    assert tables("CALL below(3)") == [(1, "x"), (2, "y")]
+    assert tables("BEGIN LET x VARCHAR; CALL add_one(9) INTO :x; RETURN x; END") == [("q92024-01-02",)]
+    role = f"R_{database}"
+    for statement in (
+        f"CREATE ROLE {role}",
+        f"GRANT ROLE {role} TO USER EMULATOR",
+        f"GRANT USAGE ON DATABASE {database} TO ROLE {role}",
+        f"GRANT USAGE ON SCHEMA {database}.PUBLIC TO ROLE {role}",
+        f"GRANT USAGE ON WAREHOUSE COMPUTE_WH TO ROLE {role}",
+        f"GRANT USAGE ON PROCEDURE {database}.PUBLIC.below(INT) TO ROLE {role}",
+    ):
+        tables(statement)
+    with server.connect(role=role, warehouse="COMPUTE_WH") as connection:
+        guest = speak(connection)
+        assert "not authorized" in str(guest.refused(f"SELECT * FROM {database}.PUBLIC.t"))
+        assert guest(f"CALL {database}.PUBLIC.below(2)") == [(1, "x")]
+        assert guest("SELECT CURRENT_ROLE(), CURRENT_DATABASE()") == [(role, None)]
+    tables(f"DROP ROLE {role}")
