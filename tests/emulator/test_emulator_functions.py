@@ -37,7 +37,7 @@ def test_what_a_handler_does_wrongly_is_told_and_what_is_not_emulated_refused(sq
     assert sql("SELECT inverse(2)") == [(0.5,)]
     assert "in a view" in sql.refused("CREATE VIEW w AS SELECT inverse(1)").msg
     assert "Invalid argument types" in sql.refused("SELECT inverse(1, 2)").msg
-    assert sql.refused("CREATE FUNCTION f() RETURNS TABLE (a INT) AS 'SELECT 1'").errno == 1003
+    assert "returns no table" in sql.refused("SELECT * FROM TABLE(inverse(1))").msg
     sql("DROP FUNCTION inverse(INT)")
     assert sql.refused("SELECT inverse(1)").errno == 2140
 
@@ -61,3 +61,153 @@ def test_snowpark_registers_functions_of_rows_and_of_frames(snow, tmp_path):
     half = f.pandas_udf(lambda xs: xs / 2, **types, packages=["pandas"], session=snow)
     assert [row[0] for row in frame.select(half(f.col("n").cast("float"))).collect()] == [0.5, 1.0]
     assert isinstance(frame.select(plus("n")).to_pandas(), pd.DataFrame)
+
+
+RUNNING = """class go:
+    def __init__(self):
+        self.total = 0
+
+    def process(self, x):
+        self.total += x
+        yield from [(x * 10, "row"), (self.total, "so far")]
+
+    def end_partition(self):
+        return [(self.total, "end")]
+"""
+GROUPED = """class go:
+    def __init__(self):
+        self.total = 0
+
+    @property
+    def aggregate_state(self):
+        return self.total
+
+    def accumulate(self, x, factor):
+        self.total += (x or 0) * factor
+
+    def merge(self, other):
+        self.total += other
+
+    def finish(self):
+        return self.total
+"""
+
+
+def test_a_function_returns_rows_for_each_row_and_each_partition(sql):
+    sql("CREATE TABLE t AS SELECT column1 AS k, column2 AS x FROM VALUES ('p', 1), ('q', 2), ('p', 3)")
+    sql(f"CREATE FUNCTION run(x INT) RETURNS TABLE (n INT, what VARCHAR) {PYTHON} $${RUNNING}$$")
+    assert sql("SELECT * FROM TABLE(run(?))", 3) == [(30, "row"), (3, "so far"), (3, "end")]
+    over = "TABLE(run(t.x) OVER (PARTITION BY t.k ORDER BY t.x DESC))"
+    assert [row for row in sql(f"SELECT * FROM t, {over}") if row[0] == "p"] == [
+        *[("p", 3, 30, "row"), ("p", 3, 3, "so far"), ("p", 1, 10, "row"), ("p", 1, 4, "so far")],
+        ("p", None, 4, "end"),  # what is of no row stands beside what its partition is made by
+    ]
+    joined = f"SELECT r.a, t.k FROM t JOIN {over} AS r(a, b) ON r.b = 'end' JOIN t u ON u.k = t.k WHERE u.x <> 3"
+    assert sorted(sql(joined)) == [(2, "q"), (4, "p")]
+    both = "SELECT SUM(n) FROM t AS a, t AS b, TABLE(run(a.x + b.x) OVER (PARTITION BY a.k)) WHERE what = 'end'"
+    assert sql(both) == [(36,)]
+    twice = "WITH c AS (SELECT n FROM TABLE(run(1)) WHERE what = 'row') SELECT c.n, r.n FROM c, TABLE(run(c.n)) AS r"
+    assert sql(twice) == [(10, 100), (10, 10), (None, 10)]
+    assert sql(f"SELECT COUNT(*) FROM t, {over} WHERE t.x > 99") == [(0,)]
+    assert sql(f"SELECT COUNT(*) FROM (SELECT * FROM t WHERE x > 99) AS t, {over}") == [(0,)]
+    sql("CREATE FUNCTION above(p INT) RETURNS TABLE (k VARCHAR, x INT) AS 'SELECT k, x FROM t WHERE x > p'")
+    assert sorted(sql("SELECT t.x, a.x FROM t, TABLE(above(t.x)) AS a")) == [(1, 2), (1, 3), (2, 3)]
+    assert "LEFT JOIN TABLE" in sql.refused("SELECT * FROM t LEFT JOIN TABLE(run(t.x)) ON TRUE").msg
+    assert "where a value is" in sql.refused("SELECT run(1)").msg
+    sql(f"CREATE FUNCTION few() RETURNS TABLE (a INT, b INT) {PYTHON} $$class go:\n  def process(self): yield 1,$$")
+    assert "but the function has 2 columns" in sql.refused("SELECT * FROM TABLE(few())").msg
+    (row,) = sql.maps("SHOW USER FUNCTIONS LIKE 'run'")
+    assert (row["is_table_function"], row["arguments"]) == ("Y", "RUN(INT) RETURN TABLE (N INT, WHAT VARCHAR)")
+
+
+def test_a_function_returns_a_value_for_each_group(sql):
+    sql("CREATE TABLE t AS SELECT column1 AS k, column2 AS x FROM VALUES ('p', 1), ('q', 2), ('p', 3), ('q', NULL)")
+    sql(f"CREATE AGGREGATE FUNCTION total(x INT, factor INT) RETURNS INT {PYTHON} $${GROUPED}$$")
+    assert sql("SELECT k, total(x, 2), COUNT(*) FROM t GROUP BY k ORDER BY k") == [("p", 8, 2), ("q", 4, 2)]
+    assert sql("SELECT total(x, 1) FROM t WHERE x > 9") == [(0,)]
+    assert sql("SELECT k FROM t GROUP BY k HAVING total(x, 1) = 2") == [("q",)]
+    assert "OVER" in sql.refused("SELECT total(x, 1) OVER (PARTITION BY k) FROM t").msg
+
+
+def test_functions_of_one_name_are_told_apart_by_their_arguments(sql):
+    sql("CREATE TABLE t AS SELECT 1 AS n, 'a' AS s, 1.5::FLOAT AS x")
+    for kind in ("INT", "VARCHAR", "FLOAT"):
+        sql(f"CREATE FUNCTION kind(a {kind}) RETURNS VARCHAR AS $$'{kind}'$$")
+    sql("CREATE FUNCTION kind(a INT, b INT, c INT DEFAULT 5) RETURNS VARCHAR AS 'a || b || c'")
+    told = sql("SELECT kind(n), kind(s), kind(x), kind(?), kind(n, 2) FROM t", "it")
+    assert told == [("INT", "VARCHAR", "FLOAT", "VARCHAR", "125")]
+    assert sql("SELECT kind(a => 1, c => 3, b => 2)") == [("123",)]
+    assert "it takes (A FLOAT) or (A INT)" in sql.refused("SELECT kind(1, 2, 3, 4)").msg
+    assert "ambiguous" in sql.refused("CREATE FUNCTION kind(a INT, b INT DEFAULT 1) RETURNS INT AS 'a'").msg
+    role = f"R_{sql('SELECT CURRENT_DATABASE()')[0][0]}"
+    sql(f"CREATE ROLE {role}")
+    sql(f"GRANT USAGE ON FUNCTION kind(VARCHAR) TO ROLE {role}")
+    assert [(row["privilege"], row["granted_on"]) for row in sql.maps(f"SHOW GRANTS TO ROLE {role}")] == [
+        ("USAGE", "FUNCTION")
+    ]
+    sql("DROP FUNCTION kind(STRING)")
+    assert sql("SELECT kind(n) FROM t") == [("INT",)]
+    assert sql.refused("DROP FUNCTION kind(VARCHAR)").errno == 2003
+    packages = "PACKAGES = ('snowflake-snowpark-python') HANDLER"
+    made = f"RETURNS VARCHAR {PYTHON.replace('HANDLER', packages)}"
+    sql(f"CREATE PROCEDURE p(a INT) {made} 'def go(s, a): return repr(a)'")
+    sql(f"CREATE PROCEDURE p(a VARCHAR, b INT DEFAULT 4) {made} 'def go(s, a, b): return repr((a, b))'")
+    assert [sql(f"CALL p({each})")[0][0] for each in ("1", "'x'", "'x', b => 3")] == ["1", "('x', 4)", "('x', 3)"]
+
+
+def test_snowpark_registers_functions_of_tables_and_of_groups(snow):
+    import pandas as pd
+    from snowflake.snowpark import functions as f
+    from snowflake.snowpark.types import (
+        FloatType,
+        IntegerType,
+        PandasDataFrameType,
+        StringType,
+        StructField,
+        StructType,
+    )
+
+    class Twice:
+        def process(self, n: int):
+            yield (n,)
+            yield (n * 2,)
+
+    class Summary:
+        def end_partition(self, df):
+            return pd.DataFrame({"k": [df.iloc[0, 0]], "mean": [df.iloc[:, 1].mean()]})
+
+    class Total:
+        def __init__(self):
+            self.total = 0
+
+        @property
+        def aggregate_state(self):
+            return self.total
+
+        def accumulate(self, x):
+            self.total += x
+
+        def merge(self, other):
+            self.total += other
+
+        def finish(self):
+            return self.total
+
+    frame = snow.create_dataframe([["a", 1], ["a", 2], ["b", 5]], schema=["k", "n"])
+    column = StructType([StructField("m", IntegerType())])
+    twice = f.udtf(Twice, output_schema=column, input_types=[IntegerType()], session=snow)
+    assert sorted(row[0] for row in snow.table_function(twice(f.lit(3))).collect()) == [3, 6]
+    joined = frame.join_table_function(twice("n").over(partition_by="k", order_by="n")).sort("k", "n", "m").collect()
+    assert [row[1:] for row in joined] == [(1, 1), (1, 2), (2, 2), (2, 4), (5, 5), (5, 10)]
+    schema = PandasDataFrameType([StringType(), FloatType()], ["k2", "mean"])
+    given = [PandasDataFrameType([StringType(), IntegerType()])]
+    summary = f.pandas_udtf(Summary, output_schema=schema, input_types=given, session=snow, packages=["pandas"])
+    found = frame.select("k", summary("k", "n").over(partition_by="k")).sort("k").collect()
+    assert [row[:] for row in found] == [("a", "a", 1.5), ("b", "b", 5.0)]
+    total = f.udaf(Total, return_type=IntegerType(), input_types=[IntegerType()], session=snow)
+    assert [row[:] for row in frame.group_by("k").agg(total("n")).sort("k").collect()] == [("a", 3), ("b", 5)]
+    halves = StructType([StructField("k", StringType()), StructField("half", FloatType())])
+    applied = frame.group_by("k").apply_in_pandas(
+        lambda df: pd.DataFrame({"k": df.iloc[:, 0], "half": df.iloc[:, 1] / 2}), output_schema=halves
+    )
+    assert sorted(row[1] for row in applied.collect()) == [0.5, 1.0, 2.5]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,62 @@ def test_a_model_is_logged_versioned_and_loaded(snow):
     assert list(logged.show_versions()["name"]) == ["V2"]
     registry.delete_model("M")
     assert len(registry.show_models()) == 0
+
+
+def test_a_model_runs_in_sql_with_its_own_code(snow):
+    from sklearn.linear_model import LogisticRegression
+    from snowflake.ml.model import custom_model
+    from snowflake.ml.model.model_signature import infer_signature
+    from snowflake.ml.registry import Registry
+    from snowflake.snowpark.exceptions import SnowparkSQLException
+
+    def predict(self, df):
+        return pd.DataFrame({"MEAN": [df["A"].mean()]})
+
+    predict.__annotations__ = {"df": pd.DataFrame, "return": pd.DataFrame}  # the client compares them with types
+    own = type("Mean", (custom_model.CustomModel,), {"predict": custom_model.partitioned_api(predict)})
+    rows = pd.DataFrame({"A": np.arange(20.0), "B": np.arange(20.0) % 3})
+    model = LogisticRegression().fit(rows, (rows["A"] > 10).astype(int))
+    registry = Registry(snow, database_name=snow.get_current_database().strip('"'), schema_name="PUBLIC")
+    how = {"target_platforms": ["WAREHOUSE"]}
+    needs = {**how, "conda_dependencies": ["scikit-learn"]}
+    logged = registry.log_model(model, model_name="RUN", version_name="V1", sample_input_data=rows, **needs)
+    found = logged.run(rows, function_name="predict_proba")
+    np.testing.assert_allclose(found, model.predict_proba(rows), rtol=1e-12)
+    snow.write_pandas(rows, "ROWS", auto_create_table=True)
+    wanted = list(model.predict(rows))
+    made = snow.sql("SELECT MODEL(run, LAST)!predict(a, b):output_feature_0::INT AS p FROM rows ORDER BY a").collect()
+    assert [row[0] for row in made] == wanted
+    snow.sql("CREATE TABLE said AS WITH m AS MODEL run VERSION v1 SELECT a, m!predict(a, b) AS p FROM rows").collect()
+    assert snow.sql("SELECT SUM(p:output_feature_0::INT) FROM said").collect()[0][0] == sum(wanted)
+    signatures = {"predict": infer_signature(rows, pd.DataFrame({"MEAN": [1.0]}))}
+    options = {"function_type": "TABLE_FUNCTION"}
+    mean = registry.log_model(
+        own(custom_model.ModelContext()),
+        model_name="MEAN",
+        version_name="V1",
+        signatures=signatures,
+        options=options,
+        **how,
+    )
+    means = mean.run(snow.table("rows"), function_name="predict", partition_column="B").sort("B").collect()
+    assert [(row["B"], row["MEAN"]) for row in means] == [(0, 9), (1, 10), (2, 9.5)]
+    for query, said in (
+        ("SELECT MODEL(run, v9)!predict(1, 2)", "Version 'V9' of model"),
+        ("SELECT MODEL(run)!guess(1, 2)", "it has DECISION_FUNCTION, PREDICT"),
+        ("SELECT MODEL(run)!predict(1)", "it takes (A DOUBLE, B DOUBLE)"),
+        ("SELECT MODEL(nosuch)!predict(1)", "does not exist or not authorized"),
+    ):
+        with pytest.raises(SnowparkSQLException, match=re.escape(said)):
+            snow.sql(query).collect()
+    with pytest.raises(SnowparkSQLException, match="no service is run for a model"):
+        logged.run(rows, function_name="predict", service_name="served")
+    elsewhere = {"target_platforms": ["SNOWPARK_CONTAINER_SERVICES"], "pip_requirements": ["scikit-learn"]}
+    registry.log_model(model, model_name="POD", version_name="V1", sample_input_data=rows, **elsewhere)
+    with pytest.raises(SnowparkSQLException, match="does not run in a warehouse"):
+        snow.sql("SELECT MODEL(pod)!predict(1, 2)").collect()
+    for each in registry.models():
+        registry.delete_model(each.name)
 
 
 def test_what_is_wrong_with_a_version_is_said(sql):

@@ -52,8 +52,8 @@ class Object:
 
     @property
     def name(self) -> str:
-        """The name without those of database and schema."""
-        return self.path[-1]
+        """The name without those of database and schema; of a function, without the types that tell it from others."""
+        return str(self.body["name"]) if self.kind in ("FUNCTION", "PROCEDURE") else self.path[-1]
 
     def changed(self, **body: Any) -> Object:
         """Return the object with other values in its body; None takes one away."""

@@ -48,6 +48,14 @@ class Result:
             for name, kind in zip(self.table.column_names, self.types, strict=True)
         ]
 
+    def families(self) -> list[str]:
+        """Return the types of the columns as statements name them; a column of nothing but NULL has the type NULL."""
+        import pyarrow as pa
+
+        known = {"fixed": "NUMBER", "real": "FLOAT", "text": "VARCHAR"}
+        columns = zip(self.table.columns, self.types, strict=True)
+        return ["NULL" if pa.types.is_null(each.type) else known.get(sort, sort.upper()) for each, sort in columns]
+
     def relation(self) -> pa.Table:
         """Return the rows as a table that DuckDB can read."""
         return self.table if self.table.num_columns else rows([("status", "text")], []).table

@@ -94,7 +94,11 @@ class Session:
             self.transaction.end("ROLLBACK")
             for kind in KINDS.values():
                 for thing in self.account.catalog.all(kind.word):
-                    if thing.body.get("session") == self.token:
+                    if thing.body.get("session") != self.token:
+                        continue
+                    if kind.word in ("FUNCTION", "PROCEDURE"):
+                        self.account.catalog.drop(kind.word, thing.path)
+                    else:
                         dispatch.run(self, f"DROP {kind.word} IF EXISTS {full(thing.path)}", ())
             self.engine.close()
 

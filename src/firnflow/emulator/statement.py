@@ -23,7 +23,7 @@ _SAME = {
 }
 """Words that begin the same statement as another: https://docs.snowflake.com/en/sql-reference/sql-all"""
 _MODIFIERS = frozenset({"OR", "REPLACE", "ALTER", "TEMPORARY", "TEMP", "TRANSIENT", "VOLATILE", "LOCAL", "GLOBAL"}) | {
-    *("SCOPED", "SECURE", "RECURSIVE", "TERSE"),
+    *("SCOPED", "SECURE", "RECURSIVE", "TERSE", "AGGREGATE"),
 }
 _LONGEST_KEY = 4
 _PLACE = re.compile(r"(?i)(\bFROM\s+)(snow://[^\s()']+)")

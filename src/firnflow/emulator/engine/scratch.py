@@ -25,20 +25,24 @@ class Scratch:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._made: list[str] = []
-        self._functions: list[tuple[str, Callable[[], None]]] = []
+        self._functions: list[str] = []
+        self._ended: list[Callable[[], None]] = []
 
-    def function(self, call: Callable[..., Any], kinds: list[str], result: str, ended: Callable[[], None]) -> str:
+    def ends(self, ended: Callable[[], None]) -> None:
+        """Have something called when the statement has ended."""
+        self._ended.append(ended)
+
+    def function(self, call: Callable[..., Any], kinds: list[str], result: str) -> str:
         """Let the statement call a function; return its name.
 
         Args:
             call: gets a column for each argument, as Arrow, and returns one.
             kinds: DuckDB's types of the arguments.
             result: of the result.
-            ended: is called when the statement has ended.
         """
         name = f"__function_{next(_NUMBERS)}"
         self._connection.add_function(name, call, kinds, result)
-        self._functions.append((name, ended))
+        self._functions.append(name)
         return name
 
     def table(self, table: Any) -> Any:
@@ -60,10 +64,10 @@ class Scratch:
 
     def clear(self) -> None:
         """Forget all of it."""
+        while self._ended:
+            self._ended.pop()()
         while self._functions:
-            name, ended = self._functions.pop()
-            ended()
-            self._connection.remove_function(name)
+            self._connection.remove_function(self._functions.pop())
         while self._made:
             self._connection.raw(f"DROP VIEW IF EXISTS temp.main.{identifier(self._made.pop())}")
 

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
+from firnflow.emulator.engine import aliases
 from firnflow.emulator.engine.scratch import is_scratch
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def parsed(text: str) -> Any:
 
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what is refused below
     try:
-        found = [tree for tree in sqlglot.parse(text, read="snowflake") if tree is not None]
+        found = [tree for tree in sqlglot.parse(aliases.inlined(text), read="snowflake") if tree is not None]
     except SqlglotError as error:
         first = getattr(error, "errors", None) or [{}]
         near, line, column = first[0].get("highlight"), first[0].get("line"), first[0].get("col")
@@ -49,6 +50,10 @@ def parsed(text: str) -> Any:
     for name in found[0].find_all(exp.Identifier):
         if not name.args.get("quoted") and str(name.this).upper() in _TAKEN:
             change(name, this=str(name.this).upper(), quoted=True)
+    for call in list(found[0].find_all(exp.ModelAttribute)):
+        if isinstance(window := call.expression, exp.Window):  # `m!f(…) OVER (…)`: the window is of the whole
+            call.replace(window)
+            window.set("this", exp.ModelAttribute(this=call.this, expression=window.this))
     return found[0]
 
 
@@ -88,3 +93,35 @@ def tables(tree: Any) -> Iterator[Any]:
             and not (table.args.get("db") is None and name_of(table)[0] in known)
         ):
             yield table
+
+
+def bind(tree: Any, binds: list[Any]) -> None:
+    """Put the values of its `?` into a tree; they are taken out of `binds`."""
+    from sqlglot import exp
+
+    for node in list(tree.find_all(exp.Placeholder, bfs=False)):
+        node.replace(exp.convert(binds.pop(0)))
+
+
+def read_as(query: Any, around: Any) -> None:
+    """Let a query read what another one reads: its tables, with the common table expressions that they may name."""
+    from sqlglot import exp
+
+    query.set("from_", around.args["from_"].copy())
+    query.set("joins", [each.copy() for each in around.args.get("joins") or []])
+    if known := _visible(around):
+        query.set("with_", exp.With(expressions=[each.copy() for each in known]))
+
+
+def _visible(node: Any) -> list[Any]:
+    """Return the common table expressions that a query can name: those around it, but none that it stands in."""
+    from sqlglot import exp
+
+    groups, inside = [], None
+    while node is not None:
+        inside = node if isinstance(node, exp.CTE) else inside
+        if (above := node.args.get("with_")) is not None:
+            places = [at for at, each in enumerate(above.expressions) if each is inside]
+            groups.append(above.expressions[: places[0]] if places else above.expressions)
+        node = node.parent
+    return [each for group in reversed(groups) for each in group]

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from firnflow.emulator.session import Session
     from firnflow.emulator.statement import Statement
 
-_PARTLY = "no live versions, no services; functions are not run in SQL"
-_RUNNABLE = '["WAREHOUSE","SNOWPARK_CONTAINER_SERVICES"]'
+_PARTLY = "no live versions, no services"
 
 
 @statement("CREATE MODEL", "sql-reference/sql/create-model", partly=_PARTLY)
@@ -176,7 +175,8 @@ def _show_versions(session: Session, given: Statement) -> Result:
                 json.dumps(held["metadata"]),
                 json.dumps(versions.manifest(account, model, version).get("user_data", {})),
             ),
-            *(versions.spec(account, model, version), _RUNNABLE, "[]"),
+            versions.spec(account, model, version),
+            *(json.dumps(versions.platforms(account, model, version)), "[]"),
             json.dumps({"task": versions.task_of(account, model, version)}),
         )
         for version, held in model.body["versions"].items()

@@ -150,3 +150,16 @@ URI_PLACES["model"] = _of_uri
 def functions(account: Account, model: Object, version: str) -> list[dict[str, Any]]:
     """Return the functions of a version."""
     return list(manifest(account, model, version).get("methods", []))
+
+
+def platforms(account: Account, model: Object, version: str) -> list[str]:
+    """Return where a version runs: where it was logged for, or else in a warehouse, too, if it needs nothing of pip.
+
+    https://docs.snowflake.com/en/developer-guide/snowflake-ml/model-registry/packaging-dependencies
+    """
+    said = manifest(account, model, version)
+    if said.get("target_platforms"):
+        return [str(each) for each in said["target_platforms"]]
+    needs = [each.get("dependencies") or {} for each in (said.get("runtimes") or {}).values()]
+    from_pip = any("pip" in each and not each.get("artifact_repository_map") for each in needs)
+    return ["SNOWPARK_CONTAINER_SERVICES"] if from_pip else ["WAREHOUSE", "SNOWPARK_CONTAINER_SERVICES"]

@@ -14,8 +14,11 @@ from firnflow.emulator.access import grantable
 from firnflow.emulator.catalog import full
 from firnflow.emulator.kinds import KINDS, PLURALS, RELATIONS
 from firnflow.emulator.objects import relations
+from firnflow.emulator.programs.overloads import signed
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, done, rows
+from firnflow.targets.snowflake.grammar.cursor import Cursor
+from firnflow.targets.snowflake.grammar.expressions import type_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,8 +101,8 @@ def _on(session: Session, reader: Reader) -> tuple[str, list[tuple[str, FullName
             return kind, [(kind, thing.path) for thing in session.account.catalog.all(kind, container)]
     kind = _word(reader, {**KINDS, "NOTIFICATION INTEGRATION": KINDS["INTEGRATION"]}).word
     path = session.path(kind, reader.name())
-    if kind in ("PROCEDURE", "FUNCTION") and reader.is_next("("):
-        reader.value()
+    if kind in ("PROCEDURE", "FUNCTION"):
+        path = signed(path, Cursor(reader.enclosed()).in_parentheses(type_of))
     thing = relations.find(session, path) if kind in RELATIONS else session.account.catalog.get(kind, path)
     if thing is None:
         raise errors.missing(kind, full(path))

@@ -35,7 +35,10 @@ def columns(session: Session, given: Statement) -> Result:
 
     tree, binds = trees.parsed(given.text), list(given.binds)
     headed(tree)
-    return session.engine.run(exp.select("*").from_(exp.Subquery(this=prepared(session, tree, binds))).limit(0), binds)
+    made = prepared(session, tree, binds, asks=True)
+    if not isinstance(made, exp.Select) or made.args.get("limit") is not None:  # a limit may be one of the binds
+        made = exp.select("*").from_(exp.Subquery(this=made))
+    return session.engine.run(made.limit(0), binds)
 
 
 def prepared(
@@ -45,6 +48,7 @@ def prepared(
     writes: Mapping[int, Sequence[str]] | None = None,
     *,
     runs: bool = True,
+    asks: bool = False,
 ) -> Any:
     """Return a statement as the engine can run it.
 
@@ -54,6 +58,7 @@ def prepared(
         binds: the values of its `?`; those that are not needed any more are taken out.
         writes: as of `relations.checked`.
         runs: whether it is going to be run: if not, it needs no warehouse, and calls no function that does something.
+        asks: whether only its columns are asked for.
 
     Raises:
         SnowflakeError: it names what is not there or not allowed.
@@ -61,7 +66,7 @@ def prepared(
     relations.named(tree, binds)
     history.travelled(session, tree)
     reading.staged(session, tree)
-    _of_users(session, tree)
+    _of_users(session, tree, binds, is_empty=asks or not runs)
     sequences.put(session, tree)
     streams.put(session, tree)
     positions.named(tree)
@@ -71,11 +76,12 @@ def prepared(
     return calls.answered(session, tree, binds, runs=runs)
 
 
-def _of_users(session: Session, tree: Any) -> None:
+def _of_users(session: Session, tree: Any, binds: list[Any], *, is_empty: bool) -> None:
     """Put what runs them in the places of users' functions."""
-    from firnflow.emulator.programs import functions  # whose statements read queries themselves
+    from firnflow.emulator.programs import calling, tables  # whose statements read queries themselves
 
-    functions.put(session, tree)
+    tables.put(session, tree, binds, is_empty=is_empty)
+    calling.put(session, tree, binds)
 
 
 def headed(tree: Any) -> None:

@@ -26,6 +26,8 @@ def _call(session: Session, given: Statement) -> Result:
     asked = parsed(given).call
     if isinstance(asked, Call) and len(asked.name.parts) == 1 and asked.name.last in FUNCTIONS:
         return session.execute(f"SELECT {render_expression(asked)} AS {asked.name.last}")
+    if isinstance(asked, Call) and asked.name.last.startswith("SYSTEM$"):
+        raise errors.unknown(asked.name.last, FUNCTIONS)
     if isinstance(asked, Method):
         return _method(session, asked)
     if isinstance(asked, Call):

@@ -9,7 +9,9 @@ from firnflow.emulator.catalog import full
 from firnflow.emulator.objects import making
 from firnflow.emulator.objects.given import parsed, settings
 from firnflow.emulator.objects.show import comment, constant, created, name, part, shown
-from firnflow.emulator.programs import handlers, scripting
+from firnflow.emulator.programs import handlers, overloads, scripting
+from firnflow.emulator.programs.forms import DOCUMENTS
+from firnflow.emulator.programs.kinds import family
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, rows, status
 from firnflow.targets.snowflake.grammar import render_expression
@@ -24,28 +26,23 @@ if TYPE_CHECKING:
     from firnflow.targets.snowflake.grammar.values import Call
 
 _PARTLY = (
-    "handlers in Python, and blocks; one procedure of a name; no tables as results of handlers, no secrets and "
-    "external access; handlers run on the emulator's Python, in a session of their own"
+    "handlers in Python, and blocks; no tables as results of handlers, no secrets and external access; handlers run on "
+    "the emulator's Python, in a session of their own"
 )
 _REFUSED = ("SECRETS", "EXTERNAL_ACCESS_INTEGRATIONS", "TAG")
 _REPOSITORIES = tuple(("SNOWFLAKE", "SNOWPARK", f"{each}_SHARED_REPOSITORY") for each in ("ANACONDA", "PYPI"))
 """Where packages come from; both are what is installed beside the emulator."""
 _SORTS = {
     "NUMBER": "fixed",
-    "INT": "fixed",
-    "INTEGER": "fixed",
-    "BIGINT": "fixed",
     "FLOAT": "real",
-    "DOUBLE": "real",
     "BOOLEAN": "boolean",
-    **dict.fromkeys(("VARCHAR", "STRING", "TEXT", "CHAR"), "text"),
-    **{each: each.lower() for each in ("VARIANT", "OBJECT", "ARRAY")},
+    "VARCHAR": "text",
+    **{each: each.lower() for each in DOCUMENTS},
 }
 """Types that arguments and results have here, and what the protocol calls them."""
 _OF_BLOCKS = {
     **_SORTS,
     **{each: each.lower() for each in ("DATE", "TIME", "BINARY", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ")},
-    "TIMESTAMP": "timestamp_ntz",
 }
 """Those that they have in procedures that are blocks."""
 
@@ -60,13 +57,12 @@ def definition(made: Any) -> dict[str, Any]:
     for key in _REFUSED:
         if key in body:
             raise errors.unknown(f"CREATE PROCEDURE … {key}", ["CREATE PROCEDURE … IMPORTS"])
-    arguments = [[each.name, each.type, _default(each)] for each in made.columns or ()]
+    arguments = [[each.name, each.type, default_of(each)] for each in made.columns or ()]
     is_block = body.get("LANGUAGE", "SQL") == "SQL"
     known = _OF_BLOCKS if is_block else _SORTS
     returns = body.get("RETURNS", "VARCHAR")
-    for kind in (*(() if is_block and _base(returns) == "TABLE" else (returns,)), *(each[1] for each in arguments)):
-        if _base(kind) not in known:
-            raise errors.unknown(f"PROCEDURE with type {kind}", known)
+    for kind in (*(() if is_block and is_table(returns) else (returns,)), *(each[1] for each in arguments)):
+        _sort(kind, known)
     if body.get("LANGUAGE", "SQL") == "PYTHON":
         for key in ("HANDLER", "RUNTIME_VERSION", "PACKAGES"):
             if key not in body:
@@ -80,48 +76,57 @@ def definition(made: Any) -> dict[str, Any]:
     return {**body, "arguments": arguments, "name": made.name.last}
 
 
-def _default(column: Any) -> str | None:
+def default_of(column: Any) -> str | None:
+    """Return what an argument is where a call leaves it out, as text; None: it has to be given."""
     return None if column.default is None else render_expression(column.default)
 
 
-def _base(kind: str) -> str:
-    return kind.partition("(")[0].strip()
+def _sort(kind: str, known: dict[str, str] = _SORTS) -> str:
+    """Return what the protocol calls a type. Raises SnowflakeError: there is none such among those that are known."""
+    if (found := known.get(family(kind))) is None:
+        raise errors.unknown(f"PROCEDURE with type {kind}", known)
+    return found
+
+
+def is_table(returns: str) -> bool:
+    """Return whether a function or procedure returns a table, by what stands behind RETURNS."""
+    return returns.partition("(")[0].strip() == "TABLE"
 
 
 @statement("CREATE PROCEDURE", "sql-reference/sql/create-procedure", partly=_PARTLY)
 def _create(session: Session, given: Statement) -> Result:
     made = parsed(given)
-    path = session.path("PROCEDURE", made.name.parts)
     body = definition(made)
+    overloads.check_distinct(session, "PROCEDURE", session.path("PROCEDURE", made.name.parts), body["arguments"])
+    path = overloads.path_of(session, "PROCEDURE", made.name.parts, [each[1] for each in body["arguments"]])
     there = session.account.catalog.get("PROCEDURE", path)
-    if there is not None and _types(there.body) != _types(body):
-        raise errors.unknown(f"a second procedure {full(path)} with other arguments", ["DROP PROCEDURE"])
     replaces = "OR REPLACE" in made.variants or ("OR ALTER" in made.variants and there is not None)
     if found := making.begin(session, "PROCEDURE", path, replaces=replaces, optional=made.if_not_exists):
         return found
     if any("TEMP" in each for each in made.variants):
         body["session"] = session.token
     making.made(session, "PROCEDURE", path, body)
-    return status(f"Function {path[-1]} successfully created.")
-
-
-def _types(body: dict[str, Any]) -> list[str]:
-    return [_base(kind) for _, kind, _ in body["arguments"]]
+    return status(f"Function {body['name']} successfully created.")
 
 
 @statement("DROP PROCEDURE", "sql-reference/sql/drop-procedure")
 def _drop(session: Session, given: Statement) -> Result:
     asked = parsed(given)
-    path = session.path("PROCEDURE", asked.name.parts)
-    there = making.droppable(session, "PROCEDURE", path, optional=asked.if_exists)
-    if there is not None and [_base(each) for each in asked.arguments or ()] != _types(there.body):
-        if not asked.if_exists:
-            raise errors.missing("PROCEDURE", f"{full(path)}({', '.join(asked.arguments or ())})")
-        there = None
-    if there is None:
-        return making.gone(path[-1])
-    session.account.catalog.drop("PROCEDURE", path)
-    return status(f"{path[-1]} successfully dropped.")
+    thing = the_one(session, "PROCEDURE", asked)
+    if thing is None:
+        return making.gone(asked.name.last)
+    session.account.catalog.drop("PROCEDURE", thing.path)
+    return status(f"{asked.name.last} successfully dropped.")
+
+
+def the_one(session: Session, kind: str, asked: Any) -> Object | None:
+    """Return the function or procedure that a DROP names, or None if it is not there and need not be.
+
+    Raises:
+        SnowflakeError: it is not there, or the role does not own it.
+    """
+    path = overloads.path_of(session, kind, asked.name.parts, asked.arguments or ())
+    return making.droppable(session, kind, path, optional=asked.if_exists)
 
 
 def _arguments(_: Session, thing: Object) -> str:
@@ -147,6 +152,11 @@ COLUMNS: Columns = (
 )
 
 
+def flag(key: str) -> Any:
+    """Return what says Y of those that have something, N of others."""
+    return lambda _, thing: "Y" if thing.body.get(key) else "N"
+
+
 @statement("SHOW PROCEDURES", "sql-reference/sql/show-procedures")
 def _show(session: Session, given: Statement) -> Result:
     return shown(session, given, "PROCEDURE", COLUMNS)
@@ -154,7 +164,9 @@ def _show(session: Session, given: Statement) -> Result:
 
 @statement("DESCRIBE PROCEDURE", "sql-reference/sql/desc-procedure")
 def _describe(session: Session, given: Statement) -> Result:
-    thing = session.find("PROCEDURE", session.path("PROCEDURE", parsed(given).name.parts))
+    asked = parsed(given)
+    path = overloads.path_of(session, "PROCEDURE", asked.name.parts, asked.arguments or ())
+    thing = session.find("PROCEDURE", path)
     arguments = ", ".join(f"{each} {kind}" for each, kind, _ in thing.body["arguments"])
     told = {"signature": f"({arguments})", **{key.lower(): thing.body.get(key) for key in _DESCRIBED}}
     return rows([("property", "text"), ("value", "text")], [(key, _said(value)) for key, value in told.items()])
@@ -174,13 +186,20 @@ def called(session: Session, call: Call) -> Result:
         SnowflakeError: there is none that the role may use, or it has failed.
     """
     path = session.path("PROCEDURE", call.name.parts)
-    thing = session.account.catalog.get("PROCEDURE", path)
-    if thing is None or thing.body.get("session") not in (None, session.token):
+    found = overloads.named(session, "PROCEDURE", path)
+    if not found:
         raise errors.missing("FUNCTION", full(path))
-    session.need("PROCEDURE", path, "USAGE")
+    names = [name for name, _ in call.named]
+    thing = overloads.chosen(session, path, found, len(call.arguments), names, lambda: _types(session, call))
     if thing.body.get("EXECUTE AS") == "CALLER":
         return result(session, thing.body, call, session.role, (session.database, session.schema))
     return result(session, thing.body, call, thing.owner, path[:2])
+
+
+def _types(session: Session, call: Call) -> list[str]:
+    """Return the types of the arguments that are given by their places."""
+    texts = ", ".join(f"{render_expression(each)} AS A{at}" for at, each in enumerate(call.arguments))
+    return session.execute(f"SELECT {texts}").families()
 
 
 def result(
@@ -203,7 +222,7 @@ def result(
         return _scripted(session, body, values, role, where)
     else:
         value = handlers.run(session, body, values, role, tuple(where))
-    sort = _SORTS[_base(body.get("RETURNS", "VARCHAR"))]
+    sort = _sort(body.get("RETURNS", "VARCHAR"))
     python = {"fixed": int, "real": float, "boolean": bool}.get(sort, str)
     return rows([(body["name"], sort)], [(None if value is None else python(value),)])
 
@@ -216,11 +235,11 @@ def _scripted(
     https://docs.snowflake.com/en/developer-guide/stored-procedure/stored-procedures-rights
     """
     variables = {
-        name: scripting.Variable(_held(value), _OF_BLOCKS[_base(kind)], kind)
+        name: scripting.Variable(_held(value), _sort(kind, _OF_BLOCKS), kind)
         for (name, kind, _), value in zip(body["arguments"], values, strict=True)
     }
     returns = body.get("RETURNS", "VARCHAR")
-    kind = None if _base(returns) == "TABLE" else returns
+    kind = None if is_table(returns) else returns
     with session.acting(role, where):
         return scripting.run(session, body["AS"], head=body["name"], returns=kind, variables=variables)
 
@@ -262,7 +281,7 @@ def _plain(value: Any, kind: str) -> Any:
 
     if value is None:
         return None
-    sort = _OF_BLOCKS[_base(kind)]
+    sort = _sort(kind, _OF_BLOCKS)
     if sort in ("variant", "object", "array"):
         return json.loads(value) if isinstance(value, str) else value
     if sort == "fixed":

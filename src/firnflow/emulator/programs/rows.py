@@ -1,13 +1,11 @@
-"""Applies a function's handler to rows: in the process that the function's code runs in.
+"""Brings rows to the process that a function's code runs in, and what it answers back.
 
-Over a socket come the arguments as Arrow, a table for each batch; back goes a table with one column, or an error as
-text. Each message is a letter, four bytes with its length, and itself.
-https://docs.snowflake.com/en/developer-guide/udf/python/udf-python-introduction
+Over a socket come the arguments as Arrow, a table for each batch; back goes a table, or an error as text. Each message
+is a letter, four bytes with its length, and itself.
 """
 
 from __future__ import annotations
 
-import json
 import socket
 import struct
 import sys
@@ -16,30 +14,25 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 SOCKET = "_rows.sock"
 _HEAD = struct.Struct("!cI")
 ROWS, ERROR = b"r", b"e"
-DOCUMENTS = ("VARIANT", "OBJECT", "ARRAY")
-"""Types whose values travel as JSON."""
 
 
-def serve(handler: Callable[..., Any], path: str, kinds: Sequence[str], result: str, *, strict: bool) -> None:
-    """Apply a handler to what comes, until the other side hangs up.
+def serve(path: str, answer: Callable[[Any], Any]) -> None:
+    """Answer what comes, until the other side hangs up.
 
     Args:
-        handler: of one row, or of a frame of them where it was made so.
         path: of the socket.
-        kinds: the types of its arguments, without their sizes.
-        result: the type of what it returns.
-        strict: whether a NULL among the arguments makes a NULL.
+        answer: makes a table of results of a table of arguments.
     """
     with socket.socket(socket.AF_UNIX) as control:
         control.connect(path)
         while (found := received(control)) is not None:
             try:
-                made = _column(_applied(handler, table_of(found[1]), kinds, strict=strict), result)
+                made = answer(table_of(found[1]))
                 send(control, ROWS, packed(made))
             except BaseException:  # noqa: BLE001 - whoever asks is told
                 send(control, ERROR, traceback.format_exc().encode())
@@ -61,31 +54,6 @@ def provide() -> None:
     module: Any = types.ModuleType("_snowflake")
     module.vectorized = vectorized
     sys.modules["_snowflake"] = module
-
-
-def _applied(handler: Callable[..., Any], table: Any, kinds: Sequence[str], *, strict: bool) -> list[Any]:
-    if getattr(handler, "_sf_vectorized_input", None) is not None:
-        frame = table.drop_columns(["0"]).to_pandas()
-        frame.columns = range(frame.shape[1])
-        return list(handler(frame))
-    columns = [_values(column, kind) for column, kind in zip(table.columns[1:], kinds, strict=True)]
-    rows = zip(*columns, strict=True) if columns else [()] * table.num_rows
-    return [None if strict and None in row else handler(*row) for row in rows]
-
-
-def _values(column: Any, kind: str) -> list[Any]:
-    found: list[Any] = column.to_pylist()
-    return [None if each is None else json.loads(each) for each in found] if kind in DOCUMENTS else found
-
-
-def _column(values: list[Any], kind: str) -> Any:
-    import pyarrow as pa
-
-    if kind in DOCUMENTS:
-        values = [None if each is None else json.dumps(each) for each in values]
-    elif kind == "VARCHAR":
-        values = [None if each is None else str(each) for each in values]
-    return pa.table({"value": pa.array(values, from_pandas=True)})
 
 
 def packed(table: Any) -> bytes:

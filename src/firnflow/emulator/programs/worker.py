@@ -79,7 +79,7 @@ def main(call: dict[str, Any], folder: Path) -> dict[str, Any]:
     sys._xoptions["snowflake_import_directory"] = f"{folder}{os.sep}"  # noqa: SLF001 - where handlers look for imports
     session = None
     try:
-        if "kinds" in call:
+        if "form" in call:
             return _function(call, folder)
         session = _session()
         value = _handler(call)(session, *call["arguments"])
@@ -100,11 +100,10 @@ def _handler(call: dict[str, Any]) -> Any:
 
 def _function(call: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Apply a function's handler to the rows that come, until no more do."""
-    from firnflow.emulator.programs import rows
+    from firnflow.emulator.programs import forms, rows
 
     rows.provide()
-    path = str(folder / rows.SOCKET)
-    rows.serve(_handler(call), path, call["kinds"], call["result"], strict=call["strict"])
+    rows.serve(str(folder / rows.SOCKET), forms.applied(_handler(call), call))
     return {"value": None}
 
 

@@ -84,7 +84,7 @@ class Workers:
         if self._control is None or (self._process is not None and self._process.popen.poll() is not None):
             self._ended()
             self._control, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            words = [sys.executable, str(_PROGRAM), str(its.fileno())]
+            words = [sys.executable, "-P", str(_PROGRAM), str(its.fileno())]  # handlers may have modules of any name
             self._process = Process(words, _PROGRAM.parent, {}, pass_fds=[its.fileno()])
             its.close()
         return self._control

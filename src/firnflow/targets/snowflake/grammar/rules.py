@@ -121,17 +121,17 @@ def condition(cursor: Cursor) -> Value:
     return expression(cursor)
 
 
-def data_type(cursor: Cursor) -> Value:
-    """Read a type of data."""
-    return Word(type_of(cursor))
-
-
 def returned(cursor: Cursor) -> Value:
-    """Read what a procedure returns: a type, or TABLE with columns and their types."""
-    if not cursor.accept("TABLE"):
-        return data_type(cursor)
-    columns = cursor.in_parentheses(lambda each: f"{identifier(each.part())} {type_of(each)}")
-    return Word(f"TABLE({', '.join(columns)})")
+    """Read what a procedure or function returns: a type, or `TABLE (name type, …)`."""
+    if (cursor.peek().sort, cursor.peek().value) != (Sort.WORD, "TABLE"):
+        return Word(type_of(cursor))
+    return Word(f"TABLE ({', '.join(f'{identifier(each.name)} {each.type}' for each in table_columns(cursor))})")
+
+
+def table_columns(cursor: Cursor) -> tuple[Column, ...]:
+    """Read `TABLE (name type, …)`."""
+    cursor.expect("TABLE")
+    return cursor.in_parentheses(argument)
 
 
 def flag(_: Cursor) -> Value:
