@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import psutil
@@ -50,6 +51,49 @@ def test_what_a_handler_raises_is_told_and_what_is_not_there_is_refused(sql):
     assert "does not know it" in str(sql.refused(secret))
     no_package = MADE.replace("snowflake-snowpark-python", "no-such-package")
     assert "pip install" in str(sql.refused(no_package.format(name="Q()", returns="VARCHAR", more="", body="")))
+
+
+def test_a_handler_may_do_no_more_than_a_procedure_may(sql, tmp_path):
+    sql("CREATE STAGE S")
+    body = f"""
+import importlib
+def tried(work, *arguments):
+    try:
+        work(*arguments)
+    except Exception as error:
+        return str(error).partition("\\n")[0]
+    return "done"
+def main(session, what):
+    import snowflake.connector
+    path = {str(tmp_path / "a.txt")!r}
+    open(path, "w").write("x")
+    cursor = session.connection.cursor()
+    return {{
+        "put": tried(session.sql, f"PUT file://{{path}} @S"),
+        "get": tried(cursor.execute, "GET @S/a.txt file:///tmp"),
+        "autocommit": tried(cursor.execute, "ALTER SESSION SET AUTOCOMMIT = FALSE"),
+        "connect": tried(snowflake.connector.connect),
+        "files": session.file.put(path, "@S", auto_compress=False)[0].status,
+        "listed": tried(importlib.import_module, "duckdb"),
+        "needed": tried(importlib.import_module, "tzlocal"),
+        "not listed": tried(importlib.import_module, "sklearn"),
+    }}
+"""
+    kind = MADE.replace("'snowflake-snowpark-python'", "'snowflake-snowpark-python', 'duckdb'")
+    sql(kind.format(name="P(WHAT VARCHAR)", returns="VARIANT", more="", body=body))
+    (found,) = sql("CALL P('')")[0]
+    said = json.loads(found)
+    for each in ("put", "get", "autocommit"):
+        assert "Unsupported statement in a stored procedure: " in said.pop(each)
+    assert said == {
+        "connect": "a stored procedure reaches no network, and has the session that it was given",
+        "files": "UPLOADED",
+        "listed": "done",
+        "needed": "done",
+        "not listed": "No module named 'sklearn': PACKAGES does not name it",
+    }
+    repository = MADE.format(name="Q()", returns="VARCHAR", more="ARTIFACT_REPOSITORY = OURS.PYPI", body="")
+    assert "does not exist" in str(sql.refused(repository))
 
 
 def test_a_procedure_has_the_rights_of_its_owner_or_of_its_caller(sql):

@@ -71,7 +71,7 @@ def run(session: Session, body: dict[str, Any], arguments: list[Any], role: str,
         put_code(session, body, folder)
         module, handler = named(body)
         login = login_of(session, role, where, session.task)
-        call = {"module": module, "handler": handler, "arguments": arguments}
+        call = {"module": module, "handler": handler, "arguments": arguments, "packages": body["PACKAGES"]}
         try:
             _wait(session, session.account.workers.call(folder, call, login))
         finally:

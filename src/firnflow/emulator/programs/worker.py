@@ -17,9 +17,16 @@ import socket
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from firnflow.emulator.programs.restricted import modules, restrict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ANSWER, PRINTED = "_answer.json", "_printed.txt"
+_known: dict[str, Sequence[str]] = {}
+"""Module → the distributions that have it."""
 
 
 def serve(control: socket.socket) -> None:
@@ -27,6 +34,7 @@ def serve(control: socket.socket) -> None:
     for name in ("snowflake.snowpark", "snowflake.ml.jobs"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    _known.update(modules())
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that end leave nothing behind
     while True:
@@ -82,6 +90,7 @@ def main(call: dict[str, Any], folder: Path) -> dict[str, Any]:
         if "form" in call:
             return _function(call, folder)
         session = _session()
+        restrict(session, call["packages"], _known)
         value = _handler(call)(session, *call["arguments"])
         return {"value": value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)}
     except BaseException:  # noqa: BLE001 - whoever calls is told

@@ -26,6 +26,7 @@ from firnflow.targets.snowflake.grammar.values import Call, Constant, Name, Prop
 from firnflow.targets.snowflake.graphs import Graphs
 from firnflow.targets.snowflake.history import BY_SCHEDULE, EXECUTING, SCHEDULED, History
 from firnflow.targets.snowflake.runs import PARTITION, RUN, START, GraphRun, places_in, runs_of, tasks_of
+from firnflow.targets.snowflake.said import lines as logs_here
 from firnflow.targets.snowflake.shown import PAUSED, STARTED
 
 if TYPE_CHECKING:
@@ -152,6 +153,9 @@ class SnowflakeOperator:
             if task.task in job.tasks and job.element == task.element and (row.began or 0.0) <= job.made < until
         ]
         said = [line for job in jobs for line in containers.lines(self._account, job)]
+        if not jobs:  # it was executed in the warehouse, or came to no container
+            there = logs_here(self._account, self._place, run.id, task.task, task.element)
+            said = [line for line in there if (row.began or 0.0) <= line.at < until]
         if not said and row.error:
             return [LogLine(row.ended or row.due, "error", "snowflake", line) for line in row.error.splitlines()]
         return said

@@ -124,7 +124,7 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
 
 def _keep_logs(session: Any, job: dict[str, Any], project: Path) -> None:
     """Write the logs of a task's attempts to the stage: there is no container that keeps them."""
-    folder = f"{job['payload'].rpartition('/')[0]}/{launcher.LOGS}/{job['run']}"
+    folder = f"{job['payload'].rpartition('/')[0]}/{launcher.LOGS}"
     with contextlib.suppress(Exception):  # what is committed is committed
         for path in sorted(logs_folder(project).glob("*/*.jsonl")):
-            session.file.put(str(path), folder, auto_compress=False, overwrite=True)
+            session.file.put(str(path), f"{folder}/{path.parent.name}", auto_compress=False, overwrite=True)

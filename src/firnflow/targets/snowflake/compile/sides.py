@@ -105,7 +105,7 @@ class Sides:
             yield "it asks for resources"
         if node.mapping is not None and (node.options.concurrency or 1) > 1:
             yield "it is dealt among containers"
-        if node.key == SOURCE_KEY and not self._is_shipped(node):
+        if node.key == SOURCE_KEY and not self._is_at_hand(node):
             yield "its source is outside of Snowflake"
         parts = [part for wanted in node.inputs.values() for part in walk(wanted) if isinstance(part, FromTask)]
         if any(self._is_file(graph, part) for part in parts):
@@ -128,14 +128,16 @@ class Sides:
         """Return whether what a task reads of another one is a table that was made elsewhere, of any size."""
         node, task = graph.tasks[part.task], self._task(graph, part.task)
         if _is_of_tables(node, task):
-            return node.key == SOURCE_KEY and not self._is_shipped(node)
+            return node.key == SOURCE_KEY and not self._is_at_hand(node)
         output = task.signature.outputs.get(part.output or "result") if task is not None else None
         return _kinds(output) != {"plain"}
 
-    def _is_shipped(self, node: TaskNode) -> bool:
-        """Return whether a source is a file that goes to the stage with the code."""
+    def _is_at_hand(self, node: TaskNode) -> bool:
+        """Return whether a source is in Snowflake, or a file that goes to the stage with the code."""
         name = node.inputs["name"]
         source = self._project.catalog.get(str(name.value)) if isinstance(name, FromConstant) else None
+        if source is not None and source.in_snowflake:
+            return True
         return (
             source is not None and source.path is not None and not (source.revision or Path(source.path).is_absolute())
         )

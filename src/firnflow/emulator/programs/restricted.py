@@ -1,0 +1,127 @@
+"""What the Python of a procedure may not do, in the process that executes its handler.
+
+https://docs.snowflake.com/en/developer-guide/stored-procedure/python/procedure-python-limitations: no PUT and GET, for
+which Snowpark's `session.file` is there. https://docs.snowflake.com/en/sql-reference/transactions: AUTOCOMMIT is not
+changed. https://docs.snowflake.com/en/developer-guide/udf/python/udf-python-packages: what can be imported is what
+PACKAGES names, with what that needs. There is no way to another session, as there is none to the network.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib import metadata
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from packaging.requirements import Requirement
+
+_REFUSED = re.compile(r"\s*(PUT|GET)\s|\s*ALTER\s+SESSION\s.*\bAUTOCOMMIT\b", re.IGNORECASE | re.DOTALL)
+_ALWAYS = ("packaging", "setuptools", "wheel")
+"""What comes with any of Snowflake's Pythons."""
+
+
+def modules() -> Mapping[str, Sequence[str]]:
+    """Return top-level module → the distributions that have it, of all that are installed; this takes a moment."""
+    return metadata.packages_distributions()
+
+
+def restrict(session: Any, packages: Sequence[str], known: Mapping[str, Sequence[str]]) -> None:
+    """Let this process do no more than a procedure may.
+
+    Args:
+        session: Snowpark's, of the procedure.
+        packages: what its PACKAGES says.
+        known: what `modules` has returned.
+    """
+    sys.meta_path.insert(0, _Listed(packages, known))
+    _guard(session, "sql")
+    own = session.connection.cursor
+
+    def cursor(*kinds: Any) -> Any:
+        made = own(*kinds)
+        _guard(made, "execute")
+        return made
+
+    session.connection.cursor = cursor
+    import snowflake.connector
+
+    snowflake.connector.connect = _no_session
+
+
+def _guard(thing: Any, name: str) -> None:
+    """Have a method refuse statements that a procedure may not send."""
+    own: Callable[..., Any] = getattr(thing, name)
+
+    def send(text: str, *arguments: Any, **options: Any) -> Any:
+        if _REFUSED.match(text):
+            from snowflake.connector.errors import ProgrammingError
+
+            raise ProgrammingError(msg=f"Unsupported statement in a stored procedure: {text[:80]}", errno=2141)
+        return own(text, *arguments, **options)
+
+    setattr(thing, name, send)
+
+
+def _no_session(*_: object, **__: object) -> Any:
+    from snowflake.connector.errors import OperationalError
+
+    raise OperationalError(msg="a stored procedure reaches no network, and has the session that it was given")
+
+
+class _Listed:
+    """Finds no module of a distribution that is installed here and that PACKAGES does not bring."""
+
+    def __init__(self, packages: Sequence[str], known: Mapping[str, Sequence[str]]) -> None:
+        self._packages, self._known = packages, known
+        self._there: set[str] | None = None
+
+    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
+        if "." in name or name not in self._known:
+            return None
+        if self._there is None:
+            self._there = _brought(self._packages)
+        if not self._there.isdisjoint(map(_plain, self._known[name])) or _is_own(PathFinder.find_spec(name)):
+            return None
+        raise ModuleNotFoundError(f"No module named {name!r}: PACKAGES does not name it", name=name)
+
+
+def _is_own(spec: ModuleSpec | None) -> bool:
+    """Return whether a module comes with the handler: from a folder that it has put on the path itself."""
+    origin = Path(spec.origin) if spec is not None and spec.origin else None
+    return origin is not None and not any(origin.is_relative_to(each) for each in (sys.prefix, sys.base_prefix))
+
+
+def _brought(packages: Iterable[str]) -> set[str]:
+    """Return the distributions that packages are, with all that they need."""
+    from packaging.requirements import Requirement
+
+    found, queue = set[str](), [Requirement(each) for each in (*packages, *_ALWAYS)]
+    asked = set[tuple[str, frozenset[str]]]()
+    while queue:
+        wanted = queue.pop()
+        key = (_plain(wanted.name), frozenset(wanted.extras))
+        if key in asked:
+            continue
+        asked.add(key)
+        found.add(key[0])
+        try:
+            needs = metadata.requires(wanted.name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        queue += [each for each in map(Requirement, needs) if _is_needed(each, wanted.extras)]
+    return found
+
+
+def _is_needed(requirement: Requirement, extras: Iterable[str]) -> bool:
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
+
+
+def _plain(name: str) -> str:
+    """Return the name of a distribution as all its ways of writing have it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
