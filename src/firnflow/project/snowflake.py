@@ -51,6 +51,8 @@ class Snowflake(BaseModel):
     """Which role deploys, and owns what is made; default: the connection's."""
     stage: SnowflakeName = "FIRNFLOW"
     """Where the project's code goes."""
+    tags: Annotated[bool, Field(strict=True)] = True
+    """Whether what is made gets tags, of project and environment: accounts of the Standard Edition have none."""
     procedures: Annotated[bool, Field(strict=True)] = True
     """Whether tasks of tables are executed in the warehouse, by a procedure; else they are jobs like all others."""
     pool: PoolName = "default"

@@ -18,7 +18,7 @@ from firnflow.project import Project, load_settings
 from firnflow.targets.snowflake.compile.jobs import Jobs
 from firnflow.targets.snowflake.compile.place import place_of
 from firnflow.targets.snowflake.compile.tasks import compile_graph
-from firnflow.targets.snowflake.grammar import parse, render_name
+from firnflow.targets.snowflake.grammar import parse, read_name, render_name
 from firnflow.targets.snowflake.grammar import statements as st
 from firnflow.targets.snowflake.grammar import values as v
 from firnflow.targets.snowflake.shown import LIMITS
@@ -84,6 +84,7 @@ GRANTED = [
     ("CREATE STAGE", "SCHEMA", "ML.PROD"),
     ("CREATE PROCEDURE", "SCHEMA", "ML.PROD"),
     ("CREATE SERVICE", "SCHEMA", "ML.PROD"),
+    ("CREATE TAG", "SCHEMA", "ML.PROD"),
     ("USAGE", "WAREHOUSE", "WH"),
     ("EXECUTE TASK", "ACCOUNT", "XY12345"),
     ("CREATE COMPUTE POOL", "ACCOUNT", "XY12345"),
@@ -97,6 +98,7 @@ class Told:
     def __init__(self) -> None:
         self.tasks: dict[str, dict[str, Any]] = {}
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.tags: dict[tuple[str, str], dict[str, str]] = {}
         self.files: dict[str, str] = {}
         self.grants = [{"privilege": one, "granted_on": kind, "name": name} for one, kind, name in GRANTED]
         self.said: list[str] = []
@@ -119,6 +121,9 @@ class Told:
             row |= {name.lower(): said.get(name) for name in ("MIN_NODES", "MAX_NODES", "AUTO_SUSPEND_SECS")}
             if not (made.if_not_exists and (made.kind, made.name.last) in self.objects):
                 self.objects[made.kind, made.name.last] = row
+                self.tags.pop((made.kind, made.name.last), None)
+            if made.kind == "TAG":
+                self.grants.append({"privilege": "OWNERSHIP", "granted_on": "TAG", "name": render_name(made.name)})
             return
         root = said.get("FINALIZE") or made.name
         for name in [*(each.last for each in said.get("AFTER", ())), *([root.last] if "FINALIZE" in said else [])]:
@@ -143,7 +148,10 @@ class Told:
         }
 
     def on_alter(self, alter: st.Alter) -> None:
-        if alter.kind == "TASK" and alter.name.last in self.tasks:
+        if alter.action == "SET TAG":
+            found = self.tags.setdefault((alter.kind, alter.name.last), {})
+            found |= {name.last: value for name, value in alter.value.entries}
+        elif alter.kind == "TASK" and alter.name.last in self.tasks:
             states = {"RESUME": "started", "SUSPEND": "suspended"}
             self.tasks[alter.name.last]["state"] = states[alter.action]
         elif alter.action == "SET":
@@ -151,6 +159,7 @@ class Told:
             self.objects[alter.kind, alter.name.last] |= said
 
     def on_drop(self, drop: st.Drop) -> None:
+        self.tags.pop((drop.kind, drop.name.last), None)
         self.objects.pop((drop.kind, drop.name.last), None)
         gone = self.tasks.get(drop.name.last) if drop.kind == "TASK" else None
         if gone is None:
@@ -163,11 +172,18 @@ class Told:
             above = [name for name in json.loads(row["predecessors"]) if not name.endswith(f".{drop.name.last}")]
             row["predecessors"] = json.dumps(above)
 
-    def on_select(self, select: st.Select) -> None:
+    def on_select(self, select: st.Select) -> list[dict[str, Any]] | None:
+        if select.items[0].name.last == "SYSTEM$GET_TAG":
+            return [{str(at): self.tag(*each.arguments) for at, each in enumerate(select.items)}]
         root = select.items[0].arguments[0].value.rpartition(".")[2].strip('"')
         for name, row in self.tasks.items():
             if name == root or name.startswith(f"{root}$"):
                 row["state"] = "started"
+        return None
+
+    def tag(self, tag: v.Constant, name: v.Constant, kind: v.Constant) -> str | None:
+        found = read_name(name.value.partition("(")[0])
+        return self.tags.get((kind.value, found.last), {}).get(read_name(tag.value).last)
 
     def on_show(self, show: st.Show) -> list[dict[str, Any]]:
         if show.what == "GRANTS":
@@ -177,8 +193,8 @@ class Told:
             return [{"key": key, "value": str(value), "level": "TASK"} for key, value in own.items()]
         if show.what == "TASKS":
             return [row for name, row in sorted(self.tasks.items()) if name.startswith(show.starts_with or "")]
-        kind = next(kind for kind in ("STAGE", "COMPUTE POOL", "PROCEDURE") if show.what == f"{kind}S")
-        like = re.escape(show.like).replace("%", ".*").replace("_", ".")
+        kind = next(kind for kind in ("STAGE", "COMPUTE POOL", "PROCEDURE", "TAG") if show.what == f"{kind}S")
+        like = re.escape(show.like or "%").replace("%", ".*").replace("_", ".")
         return [row for (of, name), row in self.objects.items() if of == kind and re.fullmatch(like, name)]
 
     def on_put(self, put: st.Put) -> None:

@@ -15,8 +15,22 @@ def test_where_runs_and_models_are_told_their_objects_may_be_made(project, monke
         return {need.privilege for need in needs_of(made, place_of(made))}
 
     assert asked("snowflake") - asked("none") == {"CREATE EXPERIMENT", "CREATE MODEL"}
-    featured = {f"CREATE {kind}" for kind in ("DYNAMIC TABLE", "TABLE", "TAG", "VIEW")}
+    featured = {f"CREATE {kind}" for kind in ("DYNAMIC TABLE", "TABLE", "VIEW")}  # and tags, as always
     assert asked("none", "snowflake") - asked("none") == featured
+
+
+def test_monitors_and_tags_are_asked_for_where_there_are_some(project, monkeypatch):
+    monkeypatch.delenv("FIRNFLOW_TRACKING")
+    watched = '[monitors.credit]\ntable = "scores"\ntime = "at"\nscore = "probability"\n'
+
+    def asked(more):
+        made = project(more=more)
+        return {need.privilege for need in needs_of(made, place_of(made))}
+
+    tracked = '[environments.prod.tracking]\nbackend = "snowflake"\n'
+    assert asked(tracked + watched) - asked(tracked) == {"CREATE MODEL MONITOR"}
+    assert asked(watched) == asked(""), "another tracker makes none"
+    assert asked("") - asked("tags = false\n") == {"CREATE TAG"}
 
 
 def test_what_is_kept_there_may_be_made_there(project, monkeypatch):

@@ -228,6 +228,14 @@ def test_a_pipeline_of_tables_needs_neither_pool_nor_service(told, tmp_path):
         {"privilege": f"CREATE {kind}", "granted_on": "SCHEMA", "name": "ML.PROD"} for kind in ("TABLE", "VIEW")
     ]
     found = target.wanted()
-    assert [each.address.kind for each in found] == ["stage", "code", "procedure", "procedure", "task graph"]
+    assert [each.address.kind for each in found] == [
+        "tag",
+        "tag",
+        "stage",
+        "code",
+        "procedure",
+        "procedure",
+        "task graph",
+    ]
     assert found[-1].facts["task kept"].endswith("; in the warehouse")
     assert "cost: warehouse wh runs while tasks run in it" in target.warnings

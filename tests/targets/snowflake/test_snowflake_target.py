@@ -72,8 +72,10 @@ def shown(plan):
 
 def test_apply_makes_all_and_a_second_plan_says_no_changes(project, told, deployments):
     plan = applied(project, deployments, sales())
-    assert summary(plan) == "5 to add; 0 resources unchanged."
+    assert summary(plan) == "7 to add; 0 resources unchanged."
     assert [str(action.address) for action in plan.actions] == [
+        "tag FIRNFLOW_PROJECT",
+        "tag FIRNFLOW_ENVIRONMENT",
         "stage ML.PROD.FIRNFLOW",
         "compute pool SMALL",
         "code shop-prod",
@@ -91,8 +93,8 @@ def test_apply_makes_all_and_a_second_plan_says_no_changes(project, told, deploy
         "sales.graph.json",
     }
     told.said.clear()
-    assert summary(planned(project, deployments, sales())[1]) == "No changes: 5 resources unchanged."
-    assert all(text.startswith(("SHOW", "LIST", "SELECT CURRENT_ROLE")) for text in told.said)
+    assert summary(planned(project, deployments, sales())[1]) == "No changes: 7 resources unchanged."
+    assert all(text.startswith(("SHOW", "LIST", "SELECT CURRENT_ROLE", "SELECT SYSTEM$GET_TAG")) for text in told.said)
 
 
 def test_a_plan_shows_just_what_differs(project, told, deployments):
@@ -103,7 +105,7 @@ def test_a_plan_shows_just_what_differs(project, told, deployments):
     assert "task second" in text
     assert "timeout 2h" in text
     assert "task first" not in text
-    assert summary(plan) == "2 to change; 3 resources unchanged."  # the code: its graph has changed
+    assert summary(plan) == "2 to change; 5 resources unchanged."  # the code: its graph has changed
     assert "Note: cost: pool small: 1 to 1 × CPU_X64_S runs while there are jobs, and 300 s after the last" in text
 
 
@@ -111,7 +113,8 @@ def test_only_what_differs_is_told_while_the_root_is_suspended(project, told, de
     applied(project, deployments, sales(with_third=True, schedule=None))
     told.said.clear()
     applied(project, deployments, sales(schedule=None))
-    changes = [text for text in told.said if not text.startswith(("SHOW", "LIST", "SELECT CURRENT", "PUT"))]
+    looks = ("SHOW", "LIST", "SELECT CURRENT", "SELECT SYSTEM$GET_TAG", "PUT")
+    changes = [text for text in told.said if not text.startswith(looks)]
     assert [text.partition(" COMMENT")[0] for text in changes] == [
         "ALTER TASK IF EXISTS ML.PROD.SALES SUSPEND",
         "CREATE OR ALTER TASK ML.PROD.SALES$FIRST",

@@ -14,11 +14,12 @@ from firnflow.emulator.kinds import KINDS, RELATIONS
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.registry import function, relation
 from firnflow.emulator.result import Result, rows
+from firnflow.targets.snowflake.grammar import ParseError, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from firnflow.emulator.catalog import Object
+    from firnflow.emulator.catalog import FullName, Object
     from firnflow.emulator.session import Session
 
 _LONGEST = 256
@@ -108,7 +109,7 @@ def references(session: Session, tag: Sequence[str]) -> list[dict[str, Any]]:
 def _tag_references(session: Session, name: str, domain: str) -> Result:
     """https://docs.snowflake.com/en/sql-reference/functions/tag_references: the tags of one object."""
     kinds = _kinds(domain)
-    path = session.path(kinds[0], Reader(name).name())
+    path = _path(session, kinds[0], name)
     things = [thing for kind in kinds if (thing := session.account.catalog.get(kind, path))]
     if not things:
         raise errors.missing(domain, full(path))
@@ -125,8 +126,8 @@ def _tag_references(session: Session, name: str, domain: str) -> Result:
 def _get_tag(session: Session, tag: str, name: str, domain: str) -> str | None:
     """https://docs.snowflake.com/en/sql-reference/functions/system_get_tag: the value of a tag on an object."""
     kinds = _kinds(domain)
-    path = session.path(kinds[0], Reader(name).name())
-    place = _place(session.path("TAG", Reader(tag).name()), "")
+    path = _path(session, kinds[0], name)
+    place = _place(session.find("TAG", session.path("TAG", Reader(tag).name())).path, "")
     found: list[str | None] = [
         thing.body.get("tags", {}).get(place) for kind in kinds if (thing := session.account.catalog.get(kind, path))
     ]
@@ -159,6 +160,19 @@ def _entity_detail(session: Session, domain: str, name: str, asked: str) -> str:
         held = found[0].body.get("tags", {}).items()
         return json.dumps({"tagReferencesInfo": {"tagReferenceList": [_detail(found[0], *each) for each in held]}})
     raise errors.unknown(f"ENTITY_DETAIL {domain} {asked}", ["ENTITY_DETAIL TAG", "ENTITY_DETAIL TABLE"])
+
+
+def _path(session: Session, kind: str, name: str) -> FullName:
+    """Return the full name of an object that a text names; that of a procedure has its types in parentheses."""
+    if kind not in ("PROCEDURE", "FUNCTION"):
+        return session.path(kind, Reader(name).name())
+    from firnflow.emulator.programs import overloads  # which lies above
+
+    try:
+        asked: Any = parse(f"DESCRIBE PROCEDURE {name}")
+    except ParseError:
+        raise errors.missing(kind, name) from None
+    return overloads.path_of(session, kind, asked.name.parts, asked.arguments or ())
 
 
 def _kinds(domain: str) -> tuple[str, ...]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from firnflow.emulator import errors
 from firnflow.emulator.catalog import full
 from firnflow.emulator.objects import making
-from firnflow.emulator.objects.given import parsed, settings
+from firnflow.emulator.objects.given import parsed, plain, settings
 from firnflow.emulator.objects.show import comment, constant, created, name, part, shown
+from firnflow.emulator.objects.tags import set_tags, unset_tags
 from firnflow.emulator.programs import handlers, overloads, scripting
 from firnflow.emulator.programs.forms import DOCUMENTS
 from firnflow.emulator.programs.kinds import family
 from firnflow.emulator.registry import statement
-from firnflow.emulator.result import Result, rows, status
+from firnflow.emulator.result import Result, done, rows, status
 from firnflow.targets.snowflake.grammar import render_expression
 
 if TYPE_CHECKING:
@@ -117,6 +118,27 @@ def _drop(session: Session, given: Statement) -> Result:
         return making.gone(asked.name.last)
     session.account.catalog.drop("PROCEDURE", thing.path)
     return status(f"{asked.name.last} successfully dropped.")
+
+
+@statement("ALTER PROCEDURE", "sql-reference/sql/alter-procedure", partly="COMMENT, EXECUTE AS and tags: no RENAME")
+def _alter(session: Session, given: Statement) -> Result:
+    asked = parsed(given)
+    thing = the_one(session, "PROCEDURE", asked)
+    if thing is not None:
+        session.account.catalog.put(_altered(session, thing, asked))
+    return done()
+
+
+def _altered(session: Session, thing: Object, asked: Any) -> Object:
+    """Return a procedure as an ALTER makes it."""
+    if asked.action == "EXECUTE AS":
+        return thing.changed(**{"EXECUTE AS": plain(asked.value)})
+    if asked.action in ("SET TAG", "UNSET TAG"):
+        return (set_tags if asked.action == "SET TAG" else unset_tags)(session, thing, plain(asked.value))
+    given = settings(asked.properties) if asked.action == "SET" else dict.fromkeys(asked.unset)
+    if asked.action in ("SET", "UNSET") and set(given) == {"COMMENT"}:
+        return thing.changed(**given)
+    raise errors.unknown(f"ALTER PROCEDURE {asked.action}", ["ALTER PROCEDURE SET COMMENT", "ALTER PROCEDURE SET TAG"])
 
 
 def the_one(session: Session, kind: str, asked: Any) -> Object | None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from firnflow.errors import ConfigError, UsageError
 from firnflow.graph.model import FromConstant
 from firnflow.graph.source import SOURCE_KEY
+from firnflow.models.tracking import backend_of
+from firnflow.models.tracking.snowflake import monitors
 from firnflow.targets.snowflake.compile.place import pool_name, where
 from firnflow.targets.snowflake.grammar import render_name
 
@@ -23,7 +25,7 @@ def check(project: Project) -> None:
     """Check that containers reach what a run shares, and that pipelines do not share names.
 
     Raises:
-        ConfigError: the state or the artifacts are on this machine.
+        ConfigError: the state or the artifacts are on this machine, or Snowflake cannot keep a model monitor.
         UsageError: two pipelines differ in small and capital letters only.
     """
     settings, section = project.settings, project.settings.snowflake
@@ -47,6 +49,8 @@ def check(project: Project) -> None:
         name = render_name(pool_name(project, key, pool))
         if pools.setdefault(name, key) != key:
             raise ConfigError(f"{start}and pools {pools[name]!r} and {key!r} are both {name}. Mend: leave one out")
+    if backend_of(settings) == "snowflake":
+        monitors.check(settings, project.root)
     known: dict[str, str] = {}
     for name in project.pipelines:
         other = known.setdefault(name.upper(), name)
@@ -96,4 +100,15 @@ def costs(project: Project, used: set[str]) -> list[str]:
         pool = section.pools[key]
         size = f"{pool.min_nodes} to {pool.max_nodes} × {pool.family}" if pool.family else "which is there already,"
         found.append(f"cost: pool {key}: {size} runs while there are jobs, and {pool.suspend} s after the last")
-    return found
+    return [*found, *_of_monitors(project.settings)]
+
+
+def _of_monitors(settings: Settings) -> list[str]:
+    """Return what model monitors cost, or why there are none."""
+    names, backend = ", ".join(settings.monitors), backend_of(settings)
+    if not names:
+        return []
+    if backend != "snowflake":
+        return [f"monitors: {names}: no model monitor is made, as tracking is {backend!r} and not 'snowflake'"]
+    often = min(each.every for each in settings.monitors.values())
+    return [f"cost: warehouse {settings.snowflake.warehouse} runs every {often:g} s for monitors of {names}"]

@@ -74,6 +74,8 @@ def _held(account: Account, role: str, seen: set[str]) -> set[tuple[str, str, st
 
 def _is_met(need: Need, held: set[tuple[str, str, str]]) -> bool:
     name = render_name(need.name) if need.name is not None else ""
+    if need.on == "TAG" and ("APPLY TAG", "ACCOUNT", "") in held:
+        return True
     return any((privilege, need.on, name) in held for privilege in (need.privilege, *_ENOUGH))
 
 

@@ -25,6 +25,7 @@ from firnflow.targets.snowflake.shown import (
     shown_text,
     wanted_task,
 )
+from firnflow.targets.snowflake.tags import set_tags, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +61,7 @@ class Graphs:
 
     def text(self, pipeline: str, rows: Mapping[str, Row]) -> str:
         """Return what is there of a pipeline, in the form of `wanted_text`."""
-        return self._text(pipeline, rows, self._limits(rows))
+        return self._text(pipeline, self._with_tags(rows), self._limits(rows))
 
     def _text(self, pipeline: str, rows: Mapping[str, Row], limits: Mapping[str, Limits]) -> str:
         root = self._place.root(pipeline)
@@ -71,6 +72,12 @@ class Graphs:
         asked = [Show("PARAMETERS", None, ("IN TASK", self._place.named(name))) for name in rows]
         found = self._account.looked_at_once(asked)
         return {name: own_limits(each) for name, each in zip(rows, found, strict=True)}
+
+    def _with_tags(self, rows: Mapping[str, Row]) -> dict[str, Row]:
+        """Return tasks with their tags, which SHOW does not tell."""
+        names = [render_name(self._place.named(name)) for name in rows]
+        tags = told(self._account, self._place, "TASK", names)
+        return {name: {**row, "tags": each} for (name, row), each in zip(rows.items(), tags, strict=True)}
 
     def put(self, graph: TaskGraph, before: str | None) -> None:
         """Make a pipeline's tasks what they should be.
@@ -84,7 +91,7 @@ class Graphs:
             StoreError: Snowflake refuses.
         """
         rows = self.rows(graph.pipeline)
-        own = self.own(rows)
+        own = self._with_tags(self.own(rows))
         foreign = next((each.name for each in graph.tasks if each.name in rows and each.name not in own), None)
         if foreign is not None:
             raise self._conflict(f"there is a task {foreign} that this deployment has not made")
@@ -120,6 +127,7 @@ class Graphs:
         """Make the tasks that are not there, and alter those that are not as they should be."""
         for each in graph.tasks:
             if each.name in own and _is_as_wanted(each, own[each.name], limits[each.name], self._place):
+                self._tag(each, own)
                 continue
             statement = each.statement(self._place)
             if each.name == graph.root and is_paused:
@@ -127,6 +135,11 @@ class Graphs:
                 statement = replace(statement, properties=tuple(marked))
             self._account.do(statement)
             crash_point("snowflake.made")
+            self._tag(each, own)
+
+    def _tag(self, task: Task, own: Mapping[str, Row]) -> None:
+        if task.name not in own or own[task.name]["tags"] != self._place.tag_text():
+            set_tags(self._account, self._place, "TASK", self._place.named(task.name))
 
     def _start(self, graph: TaskGraph, own: Mapping[str, Row], *, is_paused: bool) -> None:
         """Resume the tasks, the root last: all by one call, where the root has to run too."""
@@ -156,7 +169,8 @@ def leaves_first(rows: Mapping[str, Row], root: str) -> list[str]:
 
 
 def _is_as_wanted(task: Task, row: Row, limits: Limits, place: Place) -> bool:
-    """Whether a task is there as it should be, whether it is started or not."""
+    """Whether a task is there as it should be, whether it is started and tagged or not."""
+    row = {**row, "tags": place.tag_text()}
     return shown_task(row, limits, has_state=False) == wanted_task(task, place, is_started=False)
 
 

@@ -33,8 +33,7 @@ def needs_of(project: Project, place: Place) -> list[Need]:
     return [
         *(Need("USAGE", "DATABASE", Name((database,))) for database in dict.fromkeys(each[0] for each in schemas)),
         *(Need("USAGE", "SCHEMA", Name(each)) for each in schemas),
-        *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in ("TASK", "STAGE", "PROCEDURE", *jobs)),
-        *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in _shown(project.settings)),
+        *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in dict.fromkeys(_made(project.settings, jobs))),
         *([Need("CREATE SCHEMA", "DATABASE", Name((place.database,)))] if _has_state(project.settings) else []),
         Need("USAGE", "WAREHOUSE", place.warehouse),
         Need("EXECUTE TASK", "ACCOUNT", None),
@@ -46,9 +45,17 @@ def needs_of(project: Project, place: Place) -> list[Need]:
     ]
 
 
+def _made(settings: Settings, jobs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the kinds of objects that are made there: by apply, and by runs."""
+    tags = ("TAG",) if settings.snowflake.tags else ()
+    return ("TASK", "STAGE", "PROCEDURE", *jobs, *tags, *_shown(settings))
+
+
 def _shown(settings: Settings) -> tuple[str, ...]:
     """Return the kinds of objects that runs make there: values, named tables, and what shows runs, models, features."""
-    told = ("EXPERIMENT", "MODEL") if backend_of(settings) == "snowflake" else ()
+    told: tuple[str, ...] = ()
+    if backend_of(settings) == "snowflake":
+        told = ("EXPERIMENT", "MODEL", *(("MODEL MONITOR",) if settings.monitors else ()))
     made = ("DYNAMIC TABLE", "TABLE", "TAG", "VIEW") if settings.features == "snowflake" else ()
     tables = ("TABLE", "VIEW") if settings.warehouse == "snowflake" else ()
     return (*told, *dict.fromkeys([*made, *tables]))

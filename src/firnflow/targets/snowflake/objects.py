@@ -15,6 +15,7 @@ from firnflow.targets.snowflake.compile.payload import MANIFEST
 from firnflow.targets.snowflake.grammar import render, render_name
 from firnflow.targets.snowflake.grammar.statements import Alter, Create, Drop, RemoveFiles
 from firnflow.targets.snowflake.grammar.values import Code, Column, Location, Name, Options, Property, Word
+from firnflow.targets.snowflake.tags import set_tags, told
 
 if TYPE_CHECKING:
     from firnflow.project.snowflake import Pool
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 PYTHON = "3.11"
 """Of the procedure: https://docs.snowflake.com/en/developer-guide/stored-procedure/python/procedures-python-overview"""
+
+_TAKES = "VARCHAR"
+"""What the procedure is called with."""
 
 KEPT = dt.timedelta(days=8)
 """How long a payload stays that no task names any more."""
@@ -37,29 +41,29 @@ class Stage:
 
     def __init__(self, account: Account, place: Place) -> None:
         self._account, self._place = account, place
-        self.text = f"stage {render_name(place.stage)}\n  comment {place.mark}"
+        self.text = self._text(place.mark, place.tag_text())
 
     def found(self) -> tuple[str, bool] | None:
         """Return what is there, and whether it is ours."""
         row = _row(self._account, "STAGES", self._place.stage)
-        return (
-            None
-            if row is None
-            else (f"stage {render_name(self._place.stage)}\n  comment {row['comment']}", self._ours(row))
-        )
+        if row is None:
+            return None
+        (tags,) = told(self._account, self._place, "STAGE", [render_name(self._place.stage)])
+        return self._text(row["comment"], tags), self._place.is_marked(row["comment"])
 
     def put(self) -> None:
         """Make it."""
         encryption = Property("ENCRYPTION", Options((("TYPE", "SNOWFLAKE_SSE"),)))
         comment = Property("COMMENT", self._place.mark)
         self._account.do(Create("STAGE", self._place.stage, (encryption, comment), if_not_exists=True))
+        set_tags(self._account, self._place, "STAGE", self._place.stage)
 
     def drop(self) -> None:
         """Drop it, with all that is on it."""
         self._account.do(Drop("STAGE", self._place.stage, if_exists=True))
 
-    def _ours(self, row: dict[str, Any]) -> bool:
-        return self._place.is_marked(row["comment"])
+    def _text(self, comment: object, tags: str) -> str:
+        return f"stage {render_name(self._place.stage)}\n  comment {comment}{_line(tags)}"
 
 
 class Files:
@@ -113,9 +117,8 @@ class ComputePool:
 
     def __init__(self, account: Account, place: Place, name: Name, pool: Pool) -> None:
         self._account, self._place, self._name, self._pool = account, place, name, pool
-        self.text = self._text(
-            [str(pool.family), str(pool.min_nodes), str(pool.max_nodes), str(pool.suspend), place.mark]
-        )
+        values = [str(pool.family), str(pool.min_nodes), str(pool.max_nodes), str(pool.suspend), place.mark]
+        self.text = self._text(values, place.tag_text())
 
     def found(self) -> tuple[str, bool] | None:
         """Return what is there, and whether it is ours."""
@@ -123,7 +126,8 @@ class ComputePool:
         if row is None:
             return None
         names = ("instance_family", "min_nodes", "max_nodes", "auto_suspend_secs", "comment")
-        return self._text([str(row[name]) for name in names]), self._place.is_marked(row["comment"])
+        (tags,) = told(self._account, self._place, "COMPUTE POOL", [render_name(self._name)])
+        return self._text([str(row[name]) for name in names], tags), self._place.is_marked(row["comment"])
 
     def put(self, before: str | None) -> None:
         """Make it, or alter it. Raises UsageError where its family would have to change, which Snowflake cannot."""
@@ -139,16 +143,17 @@ class ComputePool:
             )
         else:
             self._account.do(Alter("COMPUTE POOL", self._name, "SET", properties=tuple(settings)))
+        set_tags(self._account, self._place, "COMPUTE POOL", self._name)
 
     def drop(self) -> None:
         """Drop it; jobs in it are stopped before."""
         self._account.do(Alter("COMPUTE POOL", self._name, "STOP ALL", if_exists=True))
         self._account.do(Drop("COMPUTE POOL", self._name, if_exists=True))
 
-    def _text(self, values: list[str]) -> str:
+    def _text(self, values: list[str], tags: str) -> str:
         names = ("family", "min_nodes", "max_nodes", "suspend", "comment")
         lines = [f"  {name} {value}" for name, value in zip(names, values, strict=True)]
-        return "\n".join([f"compute pool {render_name(self._name)}", *lines])
+        return "\n".join([f"compute pool {render_name(self._name)}", *lines]) + _line(tags)
 
 
 class Procedure:
@@ -176,28 +181,38 @@ class Procedure:
                 Property("AS", Code(source.read_text(encoding="utf-8"))),
             ),
             ("OR REPLACE",),
-            columns=(Column("CALL", "VARCHAR"),),
+            columns=(Column("CALL", _TAKES),),
         )
         self._comment = f"{place.mark} {hashlib.sha256(render(self._made).encode()).hexdigest()[:16]}"
-        self.text = self._text(self._comment)
+        self.text = self._text(self._comment, place.tag_text())
 
     def found(self) -> tuple[str, bool] | None:
         """Return what is there, and whether it is ours."""
         row = _row(self._account, "PROCEDURES", self._made.name)
-        return None if row is None else (self._text(row["description"]), self._place.is_marked(row["description"]))
+        if row is None:
+            return None
+        (tags,) = told(self._account, self._place, "PROCEDURE", [f"{render_name(self._made.name)}({_TAKES})"])
+        return self._text(row["description"], tags), self._place.is_marked(row["description"])
 
     def put(self) -> None:
         """Make it, or replace it: a call that is under way goes on with the one that it began with."""
         comment, (*settings, body) = Property("COMMENT", self._comment), self._made.properties
-        made = self._made
-        self._account.do(Create(made.kind, made.name, (*settings, comment, body), made.variants, columns=made.columns))
+        made, row = self._made, _row(self._account, "PROCEDURES", self._made.name)
+        if row is None or row["description"] != self._comment:
+            whole = (*settings, comment, body)
+            self._account.do(Create(made.kind, made.name, whole, made.variants, columns=made.columns))
+        set_tags(self._account, self._place, "PROCEDURE", made.name, (_TAKES,))  # a new one has none
 
     def drop(self) -> None:
         """Drop it."""
-        self._account.do(Drop("PROCEDURE", self._made.name, if_exists=True, arguments=("VARCHAR",)))
+        self._account.do(Drop("PROCEDURE", self._made.name, if_exists=True, arguments=(_TAKES,)))
 
-    def _text(self, comment: object) -> str:
-        return f"procedure {render_name(self._made.name)}\n  comment {comment}"
+    def _text(self, comment: object, tags: str) -> str:
+        return f"procedure {render_name(self._made.name)}\n  comment {comment}{_line(tags)}"
+
+
+def _line(tags: str) -> str:
+    return f"\n  tags {tags}" if tags else ""
 
 
 def _python(*, has_image: bool) -> list[Property]:

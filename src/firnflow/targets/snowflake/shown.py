@@ -44,6 +44,7 @@ def wanted_task(task: Task, place: Place, *, is_started: bool) -> str:
     return _text(
         {
             "comment": settings["COMMENT"],
+            "tags": place.tag_text(),
             "warehouse": _last(settings["WAREHOUSE"]),
             "schedule": settings.get("SCHEDULE"),
             "config": _canonical(config.text) if isinstance(config, Code) else "",
@@ -80,12 +81,13 @@ def shown_text(
 
 
 def shown_task(row: Mapping[str, Any], limits: Limits, *, has_state: bool) -> str:
-    """Return a row of SHOW TASKS as text. A root that was paused counts as started: it is as it should be."""
+    """Return a row of SHOW TASKS, with its tags, as text. A root that was paused counts as started, as it should be."""
     comment = str(row.get("comment") or "")
     state = STARTED if comment.endswith(PAUSED) else str(row.get("state") or "").lower()
     return _text(
         {
             "comment": comment.removesuffix(PAUSED),
+            "tags": row.get("tags"),
             "warehouse": row.get("warehouse"),
             "schedule": row.get("schedule"),
             "config": _canonical(str(row.get("config") or "")),

@@ -25,6 +25,7 @@ from firnflow.targets.snowflake.graphs import Graphs
 from firnflow.targets.snowflake.needs import needs_of
 from firnflow.targets.snowflake.objects import ComputePool, Files, Procedure, Stage
 from firnflow.targets.snowflake.shown import wanted_text
+from firnflow.targets.snowflake.tags import Tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from firnflow.targets.snowflake.compile.tasks import TaskGraph, Waiting
     from firnflow.targets.snowflake.grammar.values import Name
 
-STAGE, POOL, CODE, PROCEDURE = "stage", "compute pool", "code", "procedure"
+STAGE, POOL, CODE, PROCEDURE, TAG = "stage", "compute pool", "code", "procedure", "tag"
 
 
 class SnowflakeTarget:
@@ -135,6 +136,7 @@ class SnowflakeTarget:
         self.warnings += checks.costs(project, self._used_pools(graphs, sides))
         code = {"digest": self._payload.digest, "files of the project": str(len(self._payload.own))}
         before = [
+            *(Resource(Address(TAG, tag), self._tag(tag).text, {"value": value}) for tag, value in place.tags.items()),
             Resource(Address(STAGE, render_name(place.stage)), self._stage().text),
             *self._pools(),
             Resource(Address(CODE, place.folder), self._files().text, code),
@@ -198,13 +200,18 @@ class SnowflakeTarget:
         text = self._graphs.text(address.name, own)
         return Found(Resource(address, text), ours=True, where=render_name(self._place.named(min(own))))
 
-    def _object(self, address: Address) -> Files | ComputePool | Stage | Procedure:
+    def _object(self, address: Address) -> Files | ComputePool | Tag | Stage | Procedure:
         if address.kind == CODE:
             return self._files()
         return self._pool(address) if address.kind == POOL else self._plain(address)
 
-    def _plain(self, address: Address) -> Stage | Procedure:
+    def _plain(self, address: Address) -> Tag | Stage | Procedure:
+        if address.kind == TAG:
+            return self._tag(address.name)
         return self._stage() if address.kind == STAGE else self._procedure(address.name)
+
+    def _tag(self, name: str) -> Tag:
+        return Tag(self._account, self._place, name)
 
     def _stage(self) -> Stage:
         return Stage(self._account, self._place)
@@ -235,13 +242,20 @@ class SnowflakeTarget:
 
     def _check_grants(self) -> None:
         """Raise UsageError where the role lacks a privilege, before anything is changed."""
-        lacking = grants.missing(self._account, needs_of(self._project, self._place))
+        made = [name for name in self._place.tags if self._tag(name).found() is not None]  # by us, or another one
+        needs = needs_of(self._project, self._place)
+        if len(made) == len(self._place.tags) and self._project.settings.features != "snowflake":  # which makes others
+            needs = [each for each in needs if each.privilege != "CREATE TAG"]
+        applied = [grants.Need("APPLY", "TAG", self._place.named(name)) for name in made]
+        lacking = grants.missing(self._account, [*needs, *applied])
         if lacking:
             lines = "\n".join(f"  {need}" for need in lacking)
             environment = self._place.environment
+            untagged = f", or tags = false in [environments.{environment}.snowflake]: nothing is tagged then"
+            is_tags = all("TAG" in (each.privilege.split()[-1], each.on) for each in lacking)
             raise UsageError(
                 f"The role of {self.place} lacks:\n{lines}\nMend: somebody who may runs what `firnflow plan --env "
-                f"{environment} --grants` prints"
+                f"{environment} --grants` prints{untagged if is_tags else ''}"
             )
 
     def _conflict(self, address: Address) -> DeployConflictError:

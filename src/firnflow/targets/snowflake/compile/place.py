@@ -13,6 +13,8 @@ from firnflow.targets.snowflake.grammar import ParseError, read_name
 from firnflow.targets.snowflake.grammar.values import Location, Name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from firnflow.project import Project
     from firnflow.project.snowflake import Pool
 
@@ -33,6 +35,7 @@ class Place:
         prefix: of the names of tasks, in capitals.
         project: whose it is.
         environment: likewise.
+        has_tags: whether what is made is tagged.
     """
 
     database: str
@@ -42,6 +45,7 @@ class Place:
     prefix: str
     project: str
     environment: str
+    has_tags: bool = True
 
     def named(self, name: str) -> Name:
         """Return the full name of something in the schema."""
@@ -75,6 +79,20 @@ class Place:
         """Whether a comment is of something of ours."""
         found = _MARK.match(comment or "")
         return found is not None and found.groups() == (self.project, self.environment)
+
+    def is_marked_by_another(self, comment: str | None) -> bool:
+        """Whether a comment is of something of another deployment."""
+        return _MARK.match(comment or "") is not None and not self.is_marked(comment)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of what is made, and their values."""
+        found = {"FIRNFLOW_PROJECT": self.project, "FIRNFLOW_ENVIRONMENT": self.environment}
+        return found if self.has_tags else {}
+
+    def tag_text(self, tags: Mapping[str, str] | None = None) -> str:
+        """Return tags as text; of what should be tagged, where none are given."""
+        return ", ".join(f"{name}={value}" for name, value in (self.tags if tags is None else tags).items())
 
     def root(self, pipeline: str) -> str:
         """Return the name of a pipeline's root task."""
@@ -121,6 +139,7 @@ def place_of(project: Project) -> Place:
         prefix=section.prefix.upper(),
         project=project.settings.project,
         environment=project.settings.environment,
+        has_tags=section.tags,
     )
 
 
