@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,7 @@ from outcome import Outcome, outcome
 from small_examples import EXAMPLES, SMALL
 
 from firnflow.project import load_settings
+from firnflow.stores.snowflake.connection import connect
 from firnflow.targets.operate import Order, TargetRun
 from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.operator import SnowflakeOperator
@@ -27,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ACCOUNT = "FIRNFLOW_TEST_SNOWFLAKE"
-"""The variable with the section of an account, as FIRNFLOW_SNOWFLAKE has it: `{ connection = "…", … }`."""
+"""The variable with the section `snowflake` of an account, as TOML: `{ connection = "…", database = "…", … }`. The role
+makes schemas in the database, as the suite runs in one of its own."""
+SECTION = os.environ.pop(ACCOUNT, None)  # else settings would refuse a variable that they do not know
 FLOWS = Path(__file__).parent / "project" / "flows.py"
 SETTINGS = """
 [project]
@@ -103,7 +109,7 @@ class Bench:
         return firnflow(self.root, *arguments, "--env", "prod", code=code, variables=self.variables)
 
     def start(self, case: Any) -> None:
-        folder = self.marks / case.pipeline
+        folder = self.marks / case.pipeline if self.account is not None else self.marks  # a container has it to itself
         if any("FOLDER" in value for value in case.params.values()):
             folder.mkdir(parents=True, exist_ok=True)
         given = {name: value.replace("FOLDER", str(folder)) for name, value in case.params.items()}
@@ -155,21 +161,35 @@ def emulated(folder: Path, pipelines: list[str]) -> Iterator[Bench]:
 
 @contextlib.contextmanager
 def real(folder: Path, pipelines: list[str]) -> Iterator[Bench]:
-    """Give a bench on the account that the environment names; what it makes there is taken away again."""
-    section = os.environ.get(ACCOUNT)
-    if not section:
+    """Give a bench on the account that the environment names, in a schema of its own, which is dropped again.
+
+    The history of an account knows runs for days, and a table that is published again has no new version.
+    """
+    if not SECTION:
         pytest.skip(f"{ACCOUNT} names no account of Snowflake")
-    root = _project(folder, pipelines, 'state = "snowflake"\nartifacts = "snowflake"\n')
-    variables = {"FIRNFLOW_SNOWFLAKE": section}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRNFLOW_SNOWFLAKE", section)
-        state = load_settings(root, "prod").state.reveal()
-        bench = Bench(root, variables, state, Path("/tmp"))  # of a container, which has it to itself
+    schema = f"FIRNFLOW_SUITE_{uuid.uuid4().hex[:8].upper()}"
+    given = {**tomllib.loads(f"section = {SECTION}")["section"], "schema": schema}
+    stores = 'warehouse = "duckdb"\nstate = "snowflake"\nartifacts = "snowflake"'
+    root = _project(folder, pipelines, f"{stores}\nsnowflake = {_inline(given)}\n")  # a variable reaches no container
+    settings = load_settings(root, "prod")
+    admin = Account(lambda: connect(settings, root)[0])
+    admin.query(f"CREATE SCHEMA {given['database']}.{schema}")
+    bench = Bench(root, {}, settings.state.reveal(), Path("/tmp"))
+    try:
         bench.call("apply", "--yes")
-        try:
-            yield bench
-        finally:
-            bench.call("destroy", "--yes")
+        yield bench
+    finally:
+        bench.call("destroy", "--yes")
+        for each in (schema, f"{schema}_FIRNFLOW"):
+            admin.query(f"DROP SCHEMA IF EXISTS {given['database']}.{each}")
+        admin.close()
+
+
+def _inline(value: Any) -> str:
+    """Return a value as TOML on one line."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{json.dumps(name)} = {_inline(each)}' for name, each in value.items())} }}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def example(bench: Bench, name: str) -> Bench:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import cases
 import pytest
@@ -46,8 +47,11 @@ def test_snowflake_does_what_the_local_engine_does(case, bench, local):
 
 def test_a_table_that_is_published_starts_who_waits_for_it(bench):
     bench.ended("a table")
-    (run,) = bench.operator.runs(["reading"], 10)
-    bench.runs["reading"] = run
+    until = time.monotonic() + 60
+    while not (found := bench.operator.runs(["reading"], 10)):
+        assert time.monotonic() < until
+        time.sleep(1)
+    (bench.runs["reading"],) = found
     assert bench.ended("reading").status == "succeeded"
     assert bench.outcome("reading").states["count"] == "succeeded"
 

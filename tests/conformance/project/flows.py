@@ -172,8 +172,10 @@ def broken(x: int) -> int:
 
 @ff.pipeline(finalizer=note)
 def failing():
-    """A task that fails: what is below it does not run, the finalizer does, the run has failed."""
-    below(broken(left()))
+    """A task that fails: what is below it does not run, what is beside it and the finalizer do, the run has failed."""
+    first = left.options(group="g")()
+    below(broken.options(group="g")(first))
+    double.options(name="after")(double.options(name="beside", group="g")(first))
     right()
 
 

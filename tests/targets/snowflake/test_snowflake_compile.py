@@ -286,25 +286,38 @@ def test_a_group_is_one_task_that_says_how_each_of_its_steps_is_run(compiled):
     assert tasks["FUSED$SCORE"].after == ("FUSED$FIRST",)
     assert tasks["FUSED$AFTER"].after == ("FUSED$SCORE",)
     assert render_expression(tasks["FUSED$AFTER"].condition) == (
-        "SYSTEM$GET_PREDECESSOR_RETURN_VALUE('FUSED$SCORE') = 'true'"
+        "SYSTEM$PREDECESSORS_STATE('ALL_DONE') AND SYSTEM$GET_PREDECESSOR_RETURN_VALUE('FUSED$SCORE') = 'true'"
     )
     job = called(tasks["FUSED$SCORE"])
     assert (job["task"], job["retries"], job["memory"]) == ("score+good+apart", 2, 2**30)
     assert job["steps"] == [
         {"task": "score", "retries": 2, "retry_delay": 1.0, "backoff": 2.0, "memory": 2**30},
-        {"task": "good", "timeout": 3600.0, "decides": "result"},
-        {"task": "apart"},
+        {"task": "good", "timeout": 3600.0, "decides": "result", "needs": ["score"]},
+        {"task": "apart", "needs": ["score"]},
     ]
 
 
-def test_a_job_whose_tasks_come_after_different_ones_starts_where_none_has_failed(compiled):
+def test_a_job_of_which_a_task_does_without_what_others_need_starts_whatever_has_become_of_that(compiled):
     @ff.pipeline
     def mixed():
         one, two = passing.options(name="one")(1), passing.options(name="two")(2)
         first = passing.options(name="first", group="g")(one)
         add.options(name="both", group="g")(first, two)
 
-    condition = by_name(compiled(mixed))["MIXED$FIRST"].condition
+        passing.options(name="last")(first)
+        add.options(name="whole")(first, two)
+
+    tasks = by_name(compiled(mixed))
+    assert render_expression(tasks["MIXED$FIRST"].condition) == "SYSTEM$PREDECESSORS_STATE('ALL_DONE')"
+    assert render_expression(tasks["MIXED$LAST"].condition) == "SYSTEM$PREDECESSORS_STATE('ALL_DONE')"
+
+    @ff.pipeline
+    def alike():
+        one, two = perhaps.options(name="one")(1), passing.options(name="two")(2)
+        first = add.options(name="first", group="g")(one, two)
+        add.options(name="both", group="g")(first, two)
+
+    condition = by_name(compiled(alike))["ALIKE$FIRST"].condition
     assert render_expression(condition) == "SYSTEM$PREDECESSORS_STATE('NONE_FAILED')"
 
 

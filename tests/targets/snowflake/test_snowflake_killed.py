@@ -1,4 +1,7 @@
-"""An apply that dies at any of its actions is gone on with; of two at once one wins; what is foreign stays."""
+"""An apply that dies at any of its actions is gone on with; of two at once one wins; what is foreign stays.
+
+Nor is anything doubled or overwritten where another tool has changed the same objects since the plan was made.
+"""
 
 from __future__ import annotations
 
@@ -113,3 +116,67 @@ def test_of_two_applies_at_once_one_wins_and_the_other_is_told(ground):
     assert here.there() == calm
     actions = [each["action"] for each in here.deployments.history()]
     assert actions == ["create"] * 5 + ["remove"] * 5 + ["create"] * 5
+
+
+MADE_BY_OTHERS = {
+    "STAGE {}.FIRNFLOW": "",
+    "COMPUTE POOL SMALL": " MIN_NODES = 1 MAX_NODES = 1 INSTANCE_FAMILY = CPU_X64_XS",
+    "PROCEDURE {}.FIRNFLOW_EXEC_V1(CALL VARCHAR)": " RETURNS VARCHAR LANGUAGE SQL AS 'BEGIN RETURN 1; END'",
+    "TASK {}.SUMS": " SCHEDULE = '60 MINUTES' AS SELECT 1",
+    "TASK {}.SUMS$A": " SCHEDULE = '60 MINUTES' AS SELECT 1",
+}
+CHANGED_BY_OTHERS = (
+    ("ALTER TASK {}.SUMS SUSPEND",),
+    ("ALTER TASK {}.SUMS SUSPEND", "ALTER TASK {}.SUMS SET SCHEDULE = '60 MINUTES'"),
+    ("ALTER TASK {}.SUMS SUSPEND", "ALTER TASK {}.SUMS$B SUSPEND"),
+    ("ALTER TASK {}.SUMS SUSPEND", "ALTER TASK {}.SUMS$A MODIFY AS SELECT 2"),
+    ("ALTER TASK {}.SUMS SUSPEND", "DROP TASK {}.SUMS$A"),
+    ("ALTER TASK {}.SUMS SUSPEND", "DROP TASK {}.SUMS"),
+)
+
+
+def test_what_another_tool_does_between_plan_and_apply_and_between_two_actions_is_told_and_stays(ground):
+    here = ground()
+    here.apply(FIRST)
+    calm = here.there()
+    here.apply()
+
+    def others(*said):
+        for text in said:
+            here.admin.execute(text.format(here.schema))
+
+    def refused(plan, target, tell=lambda _: None):
+        with pytest.raises(DeployConflictError, match=r"by somebody else|that this deployment has not made"):
+            apply_plan(plan, target, here.deployments, "me@here", tell)
+
+    for name, rest in MADE_BY_OTHERS.items():
+        target = here.target(FIRST)
+        plan = plan_apply(target, here.deployments)
+        others(f"CREATE {name}{rest}")
+        refused(plan, target)
+        others(f"DROP {name.replace('CALL VARCHAR', 'VARCHAR')}")  # theirs was not altered, so it is dropped like that
+        here.apply(FIRST)
+        assert here.there() == calm
+        here.apply()
+    target = here.target(FIRST)
+    left = ["CREATE TASK {}.SUMS$A AS SELECT 1"]
+    refused(plan_apply(target, here.deployments), target, lambda _: others(*left) or left.clear())
+    others("DROP TASK {}.SUMS$A")
+    here.apply(FIRST)
+    assert here.there() == calm
+    for said in CHANGED_BY_OTHERS:
+        target = here.target(SECOND)
+        plan = plan_apply(target, here.deployments)
+        others(*said)
+        refused(plan, target)
+        here.apply(FIRST)
+        assert {**here.there(), "files": calm["files"]} == calm  # beside it is the code of what was refused
+    target, same = here.target(SECOND), here.target(SECOND)
+    plan = plan_apply(target, here.deployments)
+    state = State(f"sqlite:///{here.root}/other.db")
+    other = Deployments(state, "shop", "prod", "snowflake")
+    apply_plan(plan_apply(same, other), same, other, "them@there")
+    state.close()
+    refused(plan, target)
+    assert here.apply(SECOND).actions
+    assert here.apply(SECOND).actions == ()

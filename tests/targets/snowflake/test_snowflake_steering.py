@@ -14,15 +14,17 @@ import pytest
 from firnflow.cli._elsewhere import pause, unpause
 from firnflow.cli._elsewhere._follow import Follower
 from firnflow.cli._elsewhere._site import Site
+from firnflow.cli._elsewhere.logs import fresh
 from firnflow.errors import NotFoundError, RunConflictError, TargetError, UsageError
 from firnflow.project import load_project, load_settings
 from firnflow.status import TaskStatus
 from firnflow.stores.state import Attempt, State
 from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
-from firnflow.targets.operate import QUEUED, Order, TargetTask
+from firnflow.targets.operate import QUEUED, LogLine, Order, TargetTask
 from firnflow.targets.plan import plan_apply
 from firnflow.targets.snowflake.account import Account
+from firnflow.targets.snowflake.containers import timed
 from firnflow.targets.snowflake.history import GraphRan, Ran
 from firnflow.targets.snowflake.operator import SnowflakeOperator
 from firnflow.targets.snowflake.runs import places_in, runs_of, tasks_of
@@ -104,6 +106,8 @@ RuntimeError: a of run p.g has failed: ValueError: no (luck) (job ML.S.J)
     ("error", "why"),
     [
         (RAISED, "ValueError: no (luck)"),
+        (RAISED.replace("ML.S.J", "ML.S.J, ML.S.K"), "ValueError: no (luck)"),
+        (RAISED.replace(" (job ML.S.J)", ""), "ValueError: no (luck)"),
         ("\nStatement reached its timeout\nmore", "Statement reached its timeout"),
         ("", None),
     ],
@@ -132,6 +136,19 @@ def test_a_job_of_several_tasks_stands_for_each_and_what_is_done_of_it_the_state
     Follower(site, run, SimpleNamespace(finalizer=None), [events.append])._compare(found)
     told = {each.task: each.data["state"] for each in events if each.kind == "task_finished"}
     assert told == {"a": "succeeded", "b": "failed", "c": "upstream_failed"}
+
+
+def test_a_line_of_a_log_has_its_own_moment_and_is_shown_once_also_where_the_log_forgets_its_beginning():
+    second, moment = "2026-01-02T03:04", 1767323045.678
+    log = f"starting\n{second}:05.678+00:00 first\n\ncontinued\n{second}:06.000+00:00  x\nfirnflow-answer: {{}}"
+    assert timed(log, 5.0) == [(5.0, "starting"), (moment, "first"), (moment, "continued"), (1767323046.0, " x")]
+    lines = [LogLine(at, "info", source, f"{source}{at}") for at in range(4) for source in "ab"]
+    assert list(fresh([], lines)) == lines
+    assert list(fresh(lines, lines)) == []
+    known = lines[:3]  # of a two, of b one
+    assert list(fresh(known, [*lines[::2], *lines[1::2]])) == [*lines[4::2], *lines[3::2]]
+    assert list(fresh(lines[:6:2], lines[2::2])) == [lines[6]]
+    assert list(fresh(lines[:2:2], lines[4::2])) == lines[4::2]  # some were forgotten before they could be shown
 
 
 # -- on the emulator --------------------------------------------------------------------------------------------------
@@ -283,6 +300,7 @@ def test_two_runs_at_once_are_told_apart_stopped_and_repeated(there, tmp_path):
     }
     said = until(lambda: operator.log(runs, tasks(operator, runs)["wait"], 1))
     assert [line.message for line in said] == [f"waits in {folders[first]}"]
+    assert said[0].at > runs.began_at + 1  # Firnflow had to be loaded before
     operator.cancel(runs)
     ended = until(lambda: over(operator, first))
     assert ended.status in {"failed", "cancelled"}

@@ -12,8 +12,10 @@ from firnflow.errors import NotFoundError
 from firnflow.status import TaskStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from firnflow.cli._elsewhere._site import Row, Site
-    from firnflow.targets.operate import TargetRun, TargetTask
+    from firnflow.targets.operate import LogLine, TargetRun, TargetTask
 
 _PACE = 1.0  # seconds
 _WAITING = {TaskStatus.WAITING, TaskStatus.RUNNING}
@@ -71,7 +73,7 @@ class _Reader:
 
     def __init__(self, site: Site, run: TargetRun, task: str | None, number: int | None) -> None:
         self._site, self._run, self._task, self._number = site, run, task, number
-        self._read: dict[tuple[str, int, int], int] = {}
+        self._read: dict[tuple[str, int, int], list[LogLine]] = {}
         self._whole: set[tuple[str, int, int]] = set()
 
     def new(self) -> list[dict[str, Any]]:
@@ -92,10 +94,28 @@ class _Reader:
         if attempt < task.attempt or task.status not in _WAITING:
             self._whole.add(which)
         lines = self._site.operator.log(self._run, task, attempt)
-        known, self._read[which] = self._read.get(which, 0), len(lines)
+        known, self._read[which] = self._read.get(which, []), lines
         element = (task.label or str(task.element)) if task.element >= 0 else None
         about = {"run": self._run.id, "task": task.task, "element": element, "attempt": attempt}
         return [
             {**about, "at": each.at, "level": each.level, "source": each.source, "message": each.message}
-            for each in lines[known:]
+            for each in fresh(known, lines)
         ]
+
+
+def fresh(known: list[LogLine], lines: list[LogLine]) -> Iterator[LogLine]:
+    """Yield the lines that are new, in order: of each source, as several may be at work at once."""
+    passed = {}
+    for source in {each.source for each in lines}:
+        mine = [[each for each in some if each.source == source] for some in (known, lines)]
+        passed[source] = _overlap(*mine)
+    for each in lines:
+        if passed[each.source] <= 0:
+            yield each
+        passed[each.source] -= 1
+
+
+def _overlap(known: list[LogLine], lines: list[LogLine]) -> int:
+    """Return how many lines are known already: of a long log a target may keep the last ones only."""
+    starts = (at for at in range(len(known)) if known[at] == lines[0]) if lines else iter(())
+    return next((len(known) - at for at in starts if known[at:] == lines[: len(known) - at]), 0)

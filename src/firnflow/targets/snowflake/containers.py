@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ LINES = 10_000
 """Of a log; Snowflake gives the last 100 kB: https://docs.snowflake.com/en/sql-reference/functions/
 system_get_service_logs"""
 _ABOUT = re.compile(r"firnflow run=(\S+) task=(\S+?)(?: element=(\d+))?")
+_SAID = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00) (.*)")
 _ENDED = ("DONE", "FAILED", "CANCELLED", "CANCELLING", "INTERNAL_ERROR", "DELETED")
 
 
@@ -78,6 +80,23 @@ def _lines(account: Account, container: Container, instance: int) -> list[LogLin
             raise
         return []
     text = next(iter(rows[0].values())) if rows else ""
-    said = [line for line in str(text or "").splitlines() if line.strip() and not line.startswith(MARK)]
     source = container.name.last if container.instances == 1 else f"{container.name.last}/{instance}"
-    return [LogLine(container.made, "info", source, line) for line in said]
+    return [LogLine(at, "info", source, line) for at, line in timed(str(text or ""), container.made)]
+
+
+def timed(log: str, began: float) -> list[tuple[float, str]]:
+    """Return the lines of a log, each with when it was said, in seconds since 1970.
+
+    Args:
+        log: as it is; a line that was not said by way of the launcher has no moment, and gets that of the one before.
+        began: when it begins.
+    """
+    found, at = [], began
+    for line in log.splitlines():
+        if line.startswith(MARK):
+            continue
+        if (said := _SAID.fullmatch(line)) is not None:
+            at, line = dt.datetime.fromisoformat(said[1]).timestamp(), said[2]  # noqa: PLW2901 - the same line
+        if line.strip():
+            found.append((at, line))
+    return found

@@ -38,8 +38,10 @@ RUN, START, PARTITION = "run", "start", "partition"
 """In a run's config: its name, which start it is, both below `firnflow`; and what it is for."""
 REMEMBERED = 3600.0
 """Seconds for which COMPLETE_TASK_GRAPHS tells of a run."""
-_RAISED = re.compile(r"RuntimeError: \S+ of run \S+ has failed: (.*?) \(job \S+\)", re.DOTALL)
-"""What the procedure says of a task that has failed."""
+_RAISED = re.compile(
+    r"RuntimeError: \S+ of run \S+ has failed: (.*?)(?: \(job [^()]+\)|\s+in function |\s*\Z)", re.DOTALL
+)
+"""What the procedure says of a task that has failed: with its job, its jobs, or none."""
 _RUN_STATUS: dict[str, RunStatus] = {SUCCEEDED: RunStatus.SUCCEEDED, CANCELLED: RunStatus.CANCELLED}
 _TASK_STATUS = {
     SCHEDULED: TaskStatus.WAITING,

@@ -7,6 +7,7 @@ the standard library only: it is started before Firnflow is there. Where there i
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import re
@@ -28,7 +29,7 @@ INDEX = "SNOWFLAKE_JOB_INDEX"
 """Which instance of a job this is, from 0; https://docs.snowflake.com/en/sql-reference/sql/execute-job-service ."""
 CONFIG = "firnflow"
 """In a run's config: what Firnflow itself says there, beside the parameters."""
-OF_A_TASK = ("steps", "retries", "retry_delay", "backoff", "timeout", "memory")
+OF_A_TASK = ("steps", "needs", "retries", "retry_delay", "backoff", "timeout", "memory")
 WRONG_CALL = 2
 ERROR = "Error: "
 """How the line begins that says why a call was refused."""
@@ -53,18 +54,25 @@ def main(words: list[str]) -> int:
 def work(job: dict[str, Any], place: Path, attempt: Attempt) -> dict[str, Any]:
     """Execute a task, or several one after the other; return what the procedure is to know.
 
+    One that has failed holds back those that need it, and speaks for all. What is committed is not done again when the
+    job is.
+
     Args:
         job: what is to be executed.
         place: what `unpack` has made.
         attempt: executes a task once.
     """
-    found = dict[str, Any]()
+    found, held = dict[str, Any](), set[str]()
     for step in steps(job):
+        if not held.isdisjoint(step.get("needs", ())):
+            held.add(step["task"])
+            continue
         code, answer = _tries(step, place, attempt)
+        held |= {step["task"]} if code != 0 else set()
         begun = [*found.get("begins", ()), *begins(step, answer)]
-        found |= {**summary(step, answer, code), **({"begins": begun} if begun else {})}
-        if code != 0:  # what is committed is not done again when the job is
-            break
+        said = summary(step, answer, code)
+        found = {**said, **found} if found.get("code") else {**found, **said}
+        found |= {"begins": begun} if begun else {}
     return found
 
 
@@ -90,13 +98,21 @@ def _tries(job: dict[str, Any], folder: Path, attempt: Attempt) -> tuple[int, di
     for count in range(retries + 1):
         code, answer = attempt(job, folder)
         if code != 0 and (said := why(answer)):
-            print(said, file=sys.stderr)  # noqa: T201 - who reads the container's log wants to know
+            tell(said)
         if code in {0, WRONG_CALL} or count == retries:
             break
         wait = job.get("retry_delay", 1.0) * job.get("backoff", 2.0) ** count
-        print(f"Try {count + 1} of {retries + 1} has failed; the next in {wait:g} s", file=sys.stderr)  # noqa: T201
+        tell(f"Try {count + 1} of {retries + 1} has failed; the next in {wait:g} s")
         time.sleep(wait)
     return code, answer
+
+
+def tell(text: str) -> None:
+    """Say something to who reads the container's log, each line with its moment: the log itself has none."""
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+    for line in text.splitlines():
+        sys.stderr.write(f"{now} {line}\n")
+    sys.stderr.flush()
 
 
 def why(answer: dict[str, Any]) -> str:
@@ -188,8 +204,7 @@ def _echo(reads: int, errors: list[str]) -> None:
     """Pass on what a program says, as it comes, and keep its errors."""
     with os.fdopen(reads, encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            sys.stderr.write(line)
-            sys.stderr.flush()
+            tell(line)
             errors += errors_in(line)
 
 

@@ -47,6 +47,29 @@ def jobs_of(graph: Graph) -> list[Job]:
         ) from None
 
 
+def may_go_on(graph: Graph, job: Job, members: Mapping[str, Job]) -> bool:
+    """Return whether a task of a job may run although one before the job has failed: as it does not need that one.
+
+    Args:
+        graph: the graph.
+        job: the job.
+        members: task → its job.
+    """
+    before = {each for path in job for other in reads(graph.tasks[path]) for each in members[other]} - {*job}
+    return any(not before <= _needed(graph, path, before.union(job)) for path in job)
+
+
+def _needed(graph: Graph, path: str, among: set[str]) -> set[str]:
+    """Return which of some tasks a task needs, itself or through others of them."""
+    found: set[str] = set()
+    left = [path]
+    while left:
+        new = among.intersection(reads(graph.tasks[left.pop()])) - found
+        found |= new
+        left += new
+    return found
+
+
 def _joined(graph: Graph) -> Mapping[str, Job]:
     """Return task → its job: tasks of a group that are connected by what they read."""
     found: dict[str, Job] = {}

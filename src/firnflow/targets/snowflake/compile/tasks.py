@@ -4,8 +4,9 @@ A root task has the schedule and the parameters, and does nothing. Each task of 
 procedure, which runs `firnflow exec` in a container; it comes after the tasks that it reads. Where one skipped input
 always skips a task, Snowflake skips it too, as it starts a task only where all before it have succeeded. Elsewhere the
 task starts where none has failed (https://docs.snowflake.com/en/sql-reference/functions/system_predecessors_state), and
-`firnflow exec` says by the rules of `graph/joins.py` whether it is skipped. The finalizer always runs, and fails if the
-run has failed.
+`firnflow exec` says by the rules of `graph/joins.py` whether it is skipped. What comes after a job of several tasks
+without needing all of them starts whatever has become of it: what it needs may be there. The finalizer always runs, and
+fails if the run has failed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from firnflow.errors import UsageError
 from firnflow.graph.joins import reads
 from firnflow.graph.model import FromConstant, FromList, FromTask, Options
 from firnflow.graph.table import PUBLISH_KEY
-from firnflow.targets.snowflake.compile.groups import jobs_of, together
+from firnflow.targets.snowflake.compile.groups import jobs_of, may_go_on, together
 from firnflow.targets.snowflake.compile.limits import check_limits
 from firnflow.targets.snowflake.compile.schedule import compile_schedule, is_overlapping
 from firnflow.targets.snowflake.grammar import render, render_name
@@ -121,10 +122,12 @@ def compile_graph(
         UsageError: Snowflake cannot do what the pipeline asks for; says what, and what to do instead.
         ConfigError: the environment lacks a pool, or has too small a one.
     """
-    found = [_root(graph, place, defaults)]
+    found, groups = [_root(graph, place, defaults)], jobs_of(graph)
     names: dict[str, tuple[str, ...]] = {}
-    for job in jobs_of(graph):
-        made = list(_tasks(graph, job, place, jobs, names, waiting or {}))
+    members = {path: job for job in groups for path in job}
+    for job in groups:
+        state = "ALL_DONE" if may_go_on(graph, job, members) else "NONE_FAILED"
+        made = list(_tasks(graph, job, place, jobs, names, waiting or {}, state))
         names |= dict.fromkeys(job, tuple(each.name for each in made))
         found += made
     found.append(_finalizer(graph, place, jobs))
@@ -147,13 +150,14 @@ def _root(graph: Graph, place: Place, defaults: dict[str, Any]) -> Task:
 
 
 def _tasks(
-    graph: Graph, job: Job, place: Place, jobs: Jobs, names: Mapping[str, tuple[str, ...]], waiting: Waiting
+    graph: Graph, job: Job, place: Place, jobs: Jobs, names: Mapping[str, tuple[str, ...]], waiting: Waiting, state: str
 ) -> Iterator[Task]:
     """Yield the task of a job, or of a map that is written down one for each element."""
     path, nodes = job[0], [graph.tasks[each] for each in job]
     node, above = nodes[0], [_names_above(each, job, names) for each in nodes]
     after = tuple(dict.fromkeys(name for each in above for name in each)) or (place.root(graph.pipeline),)
-    condition = _condition(nodes, names, is_mixed=len({*map(frozenset, above)} - {frozenset()}) > 1)
+    is_mixed = len({*map(frozenset, above)} - {frozenset()}) > 1
+    condition = _condition(nodes, names, state if is_mixed or state == "ALL_DONE" or any(map(_is_join, nodes)) else "")
     elements = mapping.written(path, node)
     one_by_one = elements is not None and 0 < len(elements) <= MOST_ELEMENTS and node.options.concurrency is None
     one_by_one = one_by_one and len(job) == 1
@@ -164,7 +168,10 @@ def _tasks(
             more |= {**_of_task(graph, path, place, waiting), "instances": None if one_by_one else _instances(node)}
             call = jobs.call(graph, path, node.options, **more)
         else:
-            steps = [jobs.step(graph, each, **_of_task(graph, each, place, waiting)) for each in job]
+            steps = [
+                jobs.step(graph, each, needs=_inside(graph, each, job), **_of_task(graph, each, place, waiting))
+                for each in job
+            ]
             call = jobs.call(graph, "+".join(job), together(nodes), steps=steps)
         times = [1 if one_by_one or each.mapping is None else None for each in nodes]
         longest = sum(_longest(each.options, count) for each, count in zip(nodes, times, strict=True))
@@ -181,6 +188,11 @@ def _tasks(
 def _names_above(node: TaskNode, job: Job, names: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Return the tasks of the graph that a task of a job comes after."""
     return [name for each in reads(node) if each not in job for name in names[each]]
+
+
+def _inside(graph: Graph, path: str, job: Job) -> list[str]:
+    """Return the tasks of its own job that a task needs."""
+    return [each for each in reads(graph.tasks[path]) if each in job]
 
 
 def _of_task(graph: Graph, path: str, place: Place, waiting: Waiting) -> dict[str, Any]:
@@ -206,17 +218,17 @@ def _finalizer(graph: Graph, place: Place, jobs: Jobs) -> Task:
     return Task(place.task(graph.pipeline, FINALIZER), FINALIZER, body=body, settings=_properties(settings))
 
 
-def _condition(nodes: Sequence[TaskNode], names: Mapping[str, tuple[str, ...]], *, is_mixed: bool) -> Expression | None:
-    """Return when a job starts, beside that all before it have succeeded, which Snowflake asks by itself.
+def _condition(nodes: Sequence[TaskNode], names: Mapping[str, tuple[str, ...]], state: str) -> Expression | None:
+    """Return when a job starts, where that is not once all before it have succeeded, which Snowflake asks by itself.
 
     Args:
         nodes: its tasks, which are all in the same case of a branch.
         names: task → the tasks of the graph that it is.
-        is_mixed: whether its tasks come after different ones, so that some may be skipped and others not.
+        state: what must have become of all before it, in Snowflake's word; empty: they must have succeeded.
     """
     parts: list[Expression] = []
-    if is_mixed or any(map(_is_join, nodes)):
-        parts.append(_asks("SYSTEM$PREDECESSORS_STATE", "NONE_FAILED"))
+    if state:
+        parts.append(_asks("SYSTEM$PREDECESSORS_STATE", state))
     for each in nodes[0].when:
         said = _asks("SYSTEM$GET_PREDECESSOR_RETURN_VALUE", names[each.task][0])
         parts.append(Operation("=", (said, Constant(case_as_text(each.case)))))
