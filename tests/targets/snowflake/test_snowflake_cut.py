@@ -61,7 +61,7 @@ def test_each_request_of_an_apply_is_cut_in_each_way_and_nothing_is_lost_or_doub
     here.apply(connect=lambda: here.connect(cutter.port))
     assert here.there() == {}
     done = [each["action"] for each in here.deployments.history()]
-    assert done == 2 * (["remove"] * 5 + ["create"] * 5)
+    assert done == 2 * (["remove"] * 7 + ["create"] * 7)
 
 
 def test_an_apply_whose_connection_is_gone_for_good_is_told_and_gone_on_with(ground, cutter):
