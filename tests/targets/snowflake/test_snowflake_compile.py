@@ -9,11 +9,13 @@ import pytest
 
 import firnflow as ff
 from firnflow.errors import ConfigError, UsageError
+from firnflow.project import Project, Source
 from firnflow.targets.snowflake.compile.jobs import Jobs
 from firnflow.targets.snowflake.compile.place import place_of
-from firnflow.targets.snowflake.compile.schedule import as_waiting, told
+from firnflow.targets.snowflake.compile.schedule import as_waiting, told, waits_for
 from firnflow.targets.snowflake.compile.tasks import as_config, compile_graph
-from firnflow.targets.snowflake.grammar import parse, render, render_expression
+from firnflow.targets.snowflake.compile.triggers import compile_triggers
+from firnflow.targets.snowflake.grammar import parse, render, render_expression, render_name
 from firnflow.targets.snowflake.grammar import values as v
 
 
@@ -197,11 +199,6 @@ def updated():
     listed()
 
 
-@ff.pipeline(schedule=ff.OnUpdate(source="feed"))
-def filed():
-    listed()
-
-
 @ff.pipeline(schedule=ff.Every("90s"))
 def often():
     listed()
@@ -216,7 +213,6 @@ def both_days():
     ("pipeline", "message"),
     [
         (alike, r"'Train' and 'train' would both be ALIKE\$TRAIN in Snowflake. Mend: rename one"),
-        (filed, r"to wait for files of source 'feed' is not there yet on Snowflake.*Mend: schedule=ff.Cron"),
         (often, r"every 1 to 11520 whole minutes, not every 1m30s. Mend: another interval"),
         (both_days, "names days of the month and of the week.*Mend: name the one or the other"),
         (chain_of(101), "101 tasks would stand behind 'the start' in Snowflake, which takes 100. Mend: gather"),
@@ -392,3 +388,41 @@ def add(x: int, y: int) -> int:
 @ff.task
 def passes(x: list[int]) -> list[int]:
     return x
+
+
+def test_a_pipeline_that_waits_for_tables_of_others_is_started_by_streams_on_them(project):
+    a, b, c = (ff.OnUpdate(source=name) for name in "abc")
+
+    def made(schedule):
+        @ff.pipeline(schedule=schedule)
+        def late():
+            listed()
+
+        bare = project(late)
+        whole = Project(bare.root, bare.settings, bare.pipelines, {n: Source(table=f'"{n}; é".t') for n in "abc"})
+        return compile_triggers(whole, place_of(whole), [late.build()])[0]
+
+    starter = made((a | b) & c)
+    moves, starts = starter.graph.tasks
+    asked = [f"SYSTEM$STREAM_HAS_DATA('ML.PROD.LATE$ON${name}')" for name in "ABC"]
+    assert render_expression(moves.condition) == f"({asked[0]} OR {asked[1]}) AND {asked[2]}"
+    assert [render_name(each.on) for each in starter.streams] == [f'ML."{n}; é".T' for n in "abc"]
+    for each in "ABC":
+        assert f"FROM ML.PROD.LATE$ON${each} WHERE 0 = 1" in moves.body
+    assert (moves.name, starts.after, starts.name) == ("_ON_UPDATE$LATE", (moves.name,), "_ON_UPDATE$LATE$START")
+    assert '"starts": ["ML", "PROD", "LATE"]' in starts.body
+    assert len(made(a | (ff.OnUpdate("t") & ff.OnUpdate("u"))).streams) == 1
+    with pytest.raises(UsageError, match="to wait for a source and a named table together, source a & t, is not there"):
+        made(a & ff.OnUpdate("t"))
+    with pytest.raises(UsageError, match="to wait for files of source 'a' is not there yet on Snowflake"):
+        waits_for(single_wait(a))
+
+
+def single_wait(schedule):
+    """The graph of a pipeline with this schedule."""
+
+    @ff.pipeline(schedule=schedule)
+    def late():
+        listed()
+
+    return late.build()

@@ -302,7 +302,8 @@ def _place(account: Account, spec: Source) -> tuple[str, ...]:
         raise ConfigError(f"{spec.name}: {error}") from None
     if any(len(each) > LONGEST for each in given):
         raise ConfigError(f"{spec.name}: {text[:40]!r}… has a name of more than {LONGEST} characters")
-    return given if len(given) == len(("database", "schema", "name")) else (*account.schema, *given)[len(given) - 1 :]
+    missing = len(("database", "schema", "name")) - len(given)
+    return (*account.schema[:missing], *given) if missing else given
 
 
 def _written(place: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from firnflow.targets.snowflake.grammar.statements import Create, Grant, Show
 from firnflow.targets.snowflake.grammar.values import Name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from firnflow.targets.snowflake.account import Account
     from firnflow.targets.snowflake.grammar.statements import Statement
@@ -39,7 +39,7 @@ def default_role(environment: str) -> str:
     return f'"FIRNFLOW_{environment.upper()}"'
 
 
-def script(needs: Sequence[Need], role: Name) -> list[str]:
+def script(needs: Iterable[Need], role: Name) -> list[str]:
     """Return the statements that make a role which may do just this."""
     statements: list[Statement] = [Create("ROLE", role, if_not_exists=True)]
     statements += [Grant((need.privilege,), need.on, need.name, role) for need in needs]

@@ -23,6 +23,7 @@ from firnflow.targets.snowflake.shown import (
     predecessors,
     shown_task,
     shown_text,
+    starts_itself,
     wanted_task,
 )
 from firnflow.targets.snowflake.tags import set_tags, told
@@ -65,7 +66,7 @@ class Graphs:
 
     def _text(self, pipeline: str, rows: Mapping[str, Row], limits: Mapping[str, Limits]) -> str:
         root = self._place.root(pipeline)
-        return shown_text(rows.values(), limits, bool(rows.get(root, {}).get("schedule")), root)
+        return shown_text(rows.values(), limits, starts_itself(rows.get(root, {})), root)
 
     def _limits(self, rows: Mapping[str, Row]) -> dict[str, Limits]:
         """Return task → what it sets of its limits. Snowflake tells them of one task at a time."""

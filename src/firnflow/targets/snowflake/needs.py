@@ -11,6 +11,7 @@ from firnflow.targets.snowflake.compile.place import Place, parsed, pool_name, w
 from firnflow.targets.snowflake.compile.sides import Sides
 from firnflow.targets.snowflake.grammar.values import Name
 from firnflow.targets.snowflake.grants import Need
+from firnflow.targets.snowflake.outside import kinds_of as outside_kinds
 
 if TYPE_CHECKING:
     from firnflow.project import Project, Settings
@@ -42,6 +43,7 @@ def needs_of(project: Project, place: Place) -> list[Need]:
         *(Need("READ", "IMAGE REPOSITORY", name) for name in repositories),
         *(Need("USAGE", "INTEGRATION", name) for name in outside),
         *(Need("READ", "SECRET", name) for name in secrets),
+        *(Need(f"CREATE {kind}", "SCHEMA", schema) for kind in outside_kinds(project)),
     ]
 
 

@@ -20,6 +20,7 @@ from firnflow.targets.snowflake.account import Account, is_passing
 from firnflow.targets.snowflake.beside.procedure import CONFIG, run_id
 from firnflow.targets.snowflake.compile.place import GRAPH, place_of
 from firnflow.targets.snowflake.compile.tasks import as_config
+from firnflow.targets.snowflake.compile.triggers import name_of
 from firnflow.targets.snowflake.grammar import render_name
 from firnflow.targets.snowflake.grammar.statements import Alter, ExecuteTask, Select
 from firnflow.targets.snowflake.grammar.values import Call, Constant, Name, Property
@@ -27,7 +28,7 @@ from firnflow.targets.snowflake.graphs import Graphs
 from firnflow.targets.snowflake.history import BY_SCHEDULE, EXECUTING, SCHEDULED, History
 from firnflow.targets.snowflake.runs import PARTITION, RUN, START, GraphRun, places_in, runs_of, tasks_of
 from firnflow.targets.snowflake.said import lines as logs_here
-from firnflow.targets.snowflake.shown import PAUSED, STARTED
+from firnflow.targets.snowflake.shown import PAUSED, STARTED, starts_itself
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -223,16 +224,21 @@ class SnowflakeOperator:
     @_understood
     def pause(self, pipeline: str, *, paused: bool) -> bool:
         """Suspend the root task and say so in its comment, or take both back: killed in between, the same goes on."""
+        starter = name_of(pipeline)  # of one that waits for tables of others
+        is_done = self._pause(starter, paused=paused) if self._graphs.own(self._graphs.rows(starter)) else False
+        return self._pause(pipeline, paused=paused) or is_done
+
+    def _pause(self, pipeline: str, *, paused: bool) -> bool:
         root = self._root(pipeline)
         text, is_started = str(root["comment"]).removesuffix(PAUSED), str(root["state"]).lower() == STARTED
-        is_marked = text != str(root["comment"])
-        if (is_marked and not is_started) if paused else (not is_marked and (is_started or not root["schedule"])):
+        is_marked, itself = text != str(root["comment"]), starts_itself(root)
+        if (is_marked and not is_started) if paused else (not is_marked and (is_started or not itself)):
             return False
         name = self._root_name(pipeline)
         self._account.do(Alter("TASK", name, "SUSPEND"))
         marked = Property("COMMENT", text + (PAUSED if paused else ""))
         self._account.do(Alter("TASK", name, "SET", properties=(marked,)))
-        if not paused and root["schedule"]:
+        if not paused and itself:
             self._account.do(Alter("TASK", name, "RESUME"))
         return True
 

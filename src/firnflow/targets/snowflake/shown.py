@@ -102,6 +102,11 @@ def shown_task(row: Mapping[str, Any], limits: Limits, *, has_state: bool) -> st
     )
 
 
+def starts_itself(root: Mapping[str, Any]) -> bool:
+    """Whether a root task starts by a clock, or by streams that its WHEN asks; by the row of SHOW TASKS."""
+    return bool(root.get("schedule") or root.get("condition"))
+
+
 def _is_started(graph: TaskGraph, task: Task) -> bool:
     return task.name != graph.root or graph.has_schedule
 

@@ -11,7 +11,7 @@ from firnflow.stores.snowflake.connection import connect
 from firnflow.stores.state.deployments import Address
 from firnflow.targets.base import Found, Resource
 from firnflow.targets.params import defaults
-from firnflow.targets.snowflake import checks, grants
+from firnflow.targets.snowflake import checks, grants, outside
 from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.compile.jobs import Jobs
 from firnflow.targets.snowflake.compile.payload import payload_of
@@ -19,12 +19,14 @@ from firnflow.targets.snowflake.compile.place import GRAPH, parsed, place_of, po
 from firnflow.targets.snowflake.compile.schedule import as_waiting, weak_points
 from firnflow.targets.snowflake.compile.sides import Sides
 from firnflow.targets.snowflake.compile.tasks import compile_graph
+from firnflow.targets.snowflake.compile.triggers import compile_triggers, streamed
 from firnflow.targets.snowflake.facts import Facts
 from firnflow.targets.snowflake.grammar import render_name
 from firnflow.targets.snowflake.graphs import Graphs
 from firnflow.targets.snowflake.needs import needs_of
 from firnflow.targets.snowflake.objects import ComputePool, Files, Procedure, Stage
 from firnflow.targets.snowflake.shown import wanted_text
+from firnflow.targets.snowflake.streams import Streams, check_tracked
 from firnflow.targets.snowflake.tags import Tag
 
 if TYPE_CHECKING:
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
     from firnflow.project.snowflake import Pool
     from firnflow.targets.snowflake.compile.payload import Payload
     from firnflow.targets.snowflake.compile.tasks import TaskGraph, Waiting
+    from firnflow.targets.snowflake.compile.triggers import Starter, Stream
     from firnflow.targets.snowflake.grammar.values import Name
 
 STAGE, POOL, CODE, PROCEDURE, TAG = "stage", "compute pool", "code", "procedure", "tag"
+STREAM = "stream"
 
 
 class SnowflakeTarget:
@@ -63,6 +67,7 @@ class SnowflakeTarget:
         self._account = account or Account(self._connect)
         self._graphs = Graphs(self._account, self._place)
         self._compiled: dict[Address, TaskGraph] = {}
+        self._streams: dict[str, Stream] = {}
         self._payload: Payload | None = None
         self.warnings: list[str] = []
 
@@ -77,13 +82,16 @@ class SnowflakeTarget:
         """Return what should be there. Raises ConfigError, ParameterError, GraphError or UsageError."""
         found = self._resources()
         self._check_grants()
+        outside.check_readable(self._project, [each.build() for each in self._project.pipelines.values()])
+        check_tracked(self._account, self._streams.values())
         self.warnings += [each for each in self._weak if each not in self.warnings]
         return found
 
     def grants(self) -> list[str]:
         """Return the script that makes a role which may do just what this environment needs."""
         role = self._project.settings.snowflake.role or grants.default_role(self._place.environment)
-        return grants.script(needs_of(self._project, self._place), parsed(self._project, "role", role))
+        needs = [*needs_of(self._project, self._place), *outside.needs_of(self._project, self._place)]
+        return grants.script(dict.fromkeys(needs), parsed(self._project, "role", role))
 
     def found(self, addresses: Collection[Address]) -> dict[Address, Found]:
         """Return what is there of these. Raises StoreError where the account cannot be read."""
@@ -130,9 +138,10 @@ class SnowflakeTarget:
         fingerprints = Fingerprinter((project.root,))
         sides = Sides(project, fingerprints)
         jobs = Jobs(project, place, self._payload.digest, sides)
-        waiting = as_waiting(graphs.values())
+        there = streamed(project)
+        waiting = as_waiting(graphs.values(), there)
         made = [self._graph(pipeline, graphs[name], jobs, fingerprints, waiting) for name, pipeline in pipelines]
-        self.warnings[:] = [note for graph in graphs.values() for note in weak_points(graph)]
+        self.warnings[:] = [note for graph in graphs.values() for note in weak_points(graph, there)]
         self.warnings += checks.costs(project, self._used_pools(graphs, sides))
         code = {"digest": self._payload.digest, "files of the project": str(len(self._payload.own))}
         before = [
@@ -145,7 +154,24 @@ class SnowflakeTarget:
                 for name in (place.procedure, *([place.procedure_here] if sides.has_any(graphs.values()) else []))
             ),
         ]
-        return [*before, *made]
+        starters = compile_triggers(project, place, graphs.values())
+        self._streams = {each.name: each for starter in starters for each in starter.streams}
+        return [*before, *self._of_streams(), *made, *map(self._starter, starters)]
+
+    def _of_streams(self) -> Iterator[Resource]:
+        """Yield the streams by which pipelines know of changes in tables of others."""
+        for name, each in self._streams.items():
+            text, on = Streams(self._account, self._place, name, each).text, render_name(each.on)
+            yield Resource(Address(STREAM, name), text, {"on": f"{each.kind.lower()} {on}"})
+
+    def _starter(self, starter: Starter) -> Resource:
+        address = Address(GRAPH, starter.graph.pipeline)
+        self._compiled[address] = starter.graph
+        facts = {
+            "starts": starter.pipeline,
+            "when there are changes in": ", ".join(each.source for each in starter.streams),
+        }
+        return Resource(address, wanted_text(starter.graph, self._place), facts)
 
     def _graph(
         self, pipeline: Pipeline, graph: Graph, jobs: Jobs, fingerprints: Fingerprinter, waiting: Waiting
@@ -200,12 +226,14 @@ class SnowflakeTarget:
         text = self._graphs.text(address.name, own)
         return Found(Resource(address, text), ours=True, where=render_name(self._place.named(min(own))))
 
-    def _object(self, address: Address) -> Files | ComputePool | Tag | Stage | Procedure:
+    def _object(self, address: Address) -> Files | ComputePool | Tag | Stage | Procedure | Streams:
         if address.kind == CODE:
             return self._files()
         return self._pool(address) if address.kind == POOL else self._plain(address)
 
-    def _plain(self, address: Address) -> Tag | Stage | Procedure:
+    def _plain(self, address: Address) -> Tag | Stage | Procedure | Streams:
+        if address.kind == STREAM:
+            return Streams(self._account, self._place, address.name, self._streams.get(address.name))
         if address.kind == TAG:
             return self._tag(address.name)
         return self._stage() if address.kind == STAGE else self._procedure(address.name)

@@ -52,6 +52,8 @@ def main(session: Any, call: str) -> str:
     job = json.loads(call)
     if job["version"] != VERSION:
         raise ValueError(f"this procedure reads version {VERSION}, not {job['version']}: firnflow apply")
+    if "starts" in job:
+        return start(session, *job["starts"])
     config = json.loads(ask(session, "SYSTEM$GET_TASK_GRAPH_CONFIG") or "{}")
     own = config.get(CONFIG) or {}
     group = own.get("run") or ask(session, "SYSTEM$TASK_RUNTIME_INFO", "CURRENT_TASK_GRAPH_RUN_GROUP_ID")
@@ -72,6 +74,21 @@ def main(session: Any, call: str) -> str:
         where = f" (job {name})" if name else ""
         raise RuntimeError(f"{job['task']} of run {job['run']} has failed: {answer['error']}{where}")
     return json.dumps({**answer, "job": name})
+
+
+def start(session: Any, database: str, schema: str, root: str) -> str:
+    """Start a graph whose streams have told of a change, unless a run of it waits that will read what has changed.
+
+    A run that has a name may be one that goes on, and reads what it has read before.
+    """
+    given = f"ROOT_TASK_NAME => {literal(root)}, RESULT_LIMIT => 1000"
+    graphs = f"TABLE({identifier(database)}.INFORMATION_SCHEMA.CURRENT_TASK_GRAPHS({given}))"
+    there = f"DATABASE_NAME = {literal(database)} AND SCHEMA_NAME = {literal(schema)} AND STATE = 'SCHEDULED'"
+    waiting = session.sql(f"SELECT CONFIG FROM {graphs} WHERE {there}").collect()  # noqa: S608 - quoted
+    if any(CONFIG not in json.loads(row[0] or "{}") for row in waiting):
+        return json.dumps({"waits": root})
+    session.sql(f"EXECUTE TASK {'.'.join(map(identifier, (database, schema, root)))}").collect()
+    return json.dumps({"started": root})
 
 
 def run(session: Any, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -241,6 +258,11 @@ def ask(session: Any, function: str, *arguments: str | int) -> Any:
     """Return what a system function answers."""
     given = ", ".join(str(each) if isinstance(each, int) else literal(each) for each in arguments)
     return session.sql(f"SELECT {function}({given})").collect()[0][0]
+
+
+def identifier(name: str) -> str:
+    """Return a name, as Snowflake keeps it, as an identifier of SQL."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:

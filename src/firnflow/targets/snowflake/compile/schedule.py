@@ -13,7 +13,7 @@ from firnflow.graph.model import AllOf, AnyOf, Cron, Every, OnUpdate, updates_of
 from firnflow.graph.units import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from firnflow.graph.model import Graph, Schedule, Trigger
 
@@ -29,7 +29,7 @@ def compile_schedule(graph: Graph) -> str | None:
         UsageError: Snowflake cannot run it so.
     """
     schedule = graph.schedule
-    if schedule is None or waits_for(graph):
+    if schedule is None or any(updates_of(schedule)):
         return None
     if isinstance(schedule, Cron):
         return f"USING CRON {_cron(graph, schedule.expression)} {schedule.timezone}"
@@ -37,28 +37,32 @@ def compile_schedule(graph: Graph) -> str | None:
     return _every(graph, schedule.seconds)
 
 
-def waits_for(graph: Graph) -> list[str]:
+def waits_for(graph: Graph, streamed: Collection[str] = ()) -> list[str]:
     """Return the named tables whose new versions start a pipeline; none where a clock starts it, or nobody.
 
+    Args:
+        graph: of the pipeline.
+        streamed: the sources that are tables and views in Snowflake, on which there are streams.
+
     Raises:
-        UsageError: it waits for files of a source, which nobody looks at there.
+        UsageError: it waits for another source, which nobody looks at there.
     """
     waits = list(dict.fromkeys(updates_of(graph.schedule)))
-    source = next((each.source for each in waits if each.source is not None), None)
+    source = next((each.source for each in waits if each.source is not None and each.source not in streamed), None)
     if source is None:
-        return [str(each.table) for each in waits]
+        return [each.table for each in waits if each.table is not None]
     raise UsageError(
         f"pipeline {graph.pipeline!r}: to wait for files of source {source!r} is not there yet on Snowflake, where "
-        f"nothing looks at sources. Mend: schedule=ff.Cron(…), or let what brings the files start it: "
-        f"firnflow run {graph.pipeline}"
+        f"only sources that are a table or a view of it are looked at. Mend: schedule=ff.Cron(…), or let what brings "
+        f"the files start it: firnflow run {graph.pipeline}"
     )
 
 
-def as_waiting(graphs: Iterable[Graph]) -> dict[str, list[str]]:
+def as_waiting(graphs: Iterable[Graph], streamed: Collection[str] = ()) -> dict[str, list[str]]:
     """Return named table → the pipelines that wait for it. Raises UsageError as `waits_for`."""
     found: dict[str, list[str]] = {}
     for graph in graphs:
-        for table in waits_for(graph):
+        for table in waits_for(graph, streamed):
             found.setdefault(table, []).append(graph.pipeline)
     return found
 
@@ -67,7 +71,7 @@ def told(schedule: Schedule | None) -> str:
     """Return what a schedule waits for, for people: `a & b | c`."""
     if isinstance(schedule, AllOf | AnyOf):
         return (" & " if isinstance(schedule, AllOf) else " | ").join(_inside(schedule, each) for each in schedule.of)
-    return str(schedule.table) if isinstance(schedule, OnUpdate) else ""
+    return (schedule.table or f"source {schedule.source}") if isinstance(schedule, OnUpdate) else ""
 
 
 def _inside(outer: AllOf | AnyOf, part: Trigger) -> str:
@@ -80,13 +84,13 @@ def is_overlapping(schedule: Schedule | None) -> bool:
     return isinstance(schedule, Cron | Every) and schedule.overlap
 
 
-def weak_points(graph: Graph) -> list[str]:
-    """Return what of a schedule Snowflake does otherwise than `firnflow up`."""
+def weak_points(graph: Graph, streamed: Collection[str] = ()) -> list[str]:
+    """Return what of a schedule Snowflake does otherwise than `firnflow up`; `streamed` as of `waits_for`."""
     schedule = graph.schedule
     found = [
         f"{graph.pipeline}: starts when a task on Snowflake publishes {table!r}; a version that is published elsewhere "
         "starts nothing there"
-        for table in waits_for(graph)
+        for table in waits_for(graph, streamed)
     ]
     if isinstance(schedule, Cron | Every) and schedule.catch_up == "all":
         found.append(f"{graph.pipeline}: catch_up='all' is not Snowflake's: it makes up for no moment that has passed")
