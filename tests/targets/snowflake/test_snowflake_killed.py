@@ -115,7 +115,7 @@ def test_of_two_applies_at_once_one_wins_and_the_other_is_told(ground):
     os.close(opener)
     assert here.there() == calm
     actions = [each["action"] for each in here.deployments.history()]
-    assert actions == ["create"] * 5 + ["remove"] * 5 + ["create"] * 5
+    assert actions == ["create"] * 7 + ["remove"] * 7 + ["create"] * 7
 
 
 MADE_BY_OTHERS = {

@@ -270,8 +270,8 @@ class SnowflakeTarget:
 
     def _check_grants(self) -> None:
         """Raise UsageError where the role lacks a privilege, before anything is changed."""
-        made = [name for name in self._place.tags if self._tag(name).found() is not None]  # by us, or another one
         needs = needs_of(self._project, self._place)
+        made = [name for name in self._place.tags if self._tag(name).found() is not None]  # by us, or another one
         if len(made) == len(self._place.tags) and self._project.settings.features != "snowflake":  # which makes others
             needs = [each for each in needs if each.privilege != "CREATE TAG"]
         applied = [grants.Need("APPLY", "TAG", self._place.named(name)) for name in made]
