@@ -86,6 +86,8 @@ class TaskContext:
     """Called when the outputs are stored, and before they count; what is raised fails the attempt."""
     reusable: bool = True
     """Whether a later run may take the result from the cache."""
+    pipeline: str = ""
+    """The run's pipeline."""
     services: object = None
     """The `engine.services.Services` of the environment: for tasks of ours, such as those that register a model."""
 

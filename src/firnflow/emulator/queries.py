@@ -31,12 +31,14 @@ class Query:
         future: gives its answer, or raises SnowflakeError.
         started, ended: when, in seconds since 1970; 0.0 as long as it runs.
         cancelled: set when somebody asks it to stop; what waits for long looks at it.
+        tag: the QUERY_TAG that it was sent with, or that its session has.
     """
 
-    def __init__(self, session: Session, text: str) -> None:
+    def __init__(self, session: Session, text: str, tag: str | None = None) -> None:
         self.id = str(uuid.uuid4())
         self.session, self.text = session, text
         self.future: Future[Result] = Future()
+        self.tag = str(session.parameters.get("QUERY_TAG") or "") if tag is None else tag
         self.started, self.ended = time.time(), 0.0
         self.cancelled = threading.Event()
 
@@ -64,7 +66,14 @@ class Queries:
         self._lock = threading.Lock()
 
     def start(
-        self, session: Session, text: str, binds: Sequence[Any], request: str = "", *, describe: bool = False
+        self,
+        session: Session,
+        text: str,
+        binds: Sequence[Any],
+        request: str = "",
+        *,
+        describe: bool = False,
+        tag: str | None = None,
     ) -> Query:
         """Begin a statement; one that was sent before under the same request goes on, and is not run again.
 
@@ -74,7 +83,7 @@ class Queries:
         with self._lock:
             if request and request in self._by_request:
                 return self._by_request[request]
-            query = Query(session, text)
+            query = Query(session, text, tag)
             _keep(self._found, query.id, query)
             if request:
                 _keep(self._by_request, request, query)
@@ -113,6 +122,11 @@ class Queries:
         with self._lock, contextlib.suppress(KeyError):
             return self._found[query_id]
         raise SnowflakeError(709, "02000", f"Statement {query_id} not found")
+
+    def of_user(self, user: str) -> list[Query]:
+        """Return the statements of a user, the newest first."""
+        with self._lock:
+            return [query for query in reversed(self._found.values()) if query.session.user == user]
 
     def cancel_all(self, number: int, *, but: str) -> int:
         """Stop what runs in a session, but for one statement; return how many there were."""

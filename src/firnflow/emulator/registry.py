@@ -19,7 +19,7 @@ DOCUMENTATION = "https://docs.snowflake.com/en/"
 _TOPICS = (
     *("use", "selects", "functions", "changes", "containers", "tables", "tags", "grants", "altering", "history"),
     *("account_objects", "schema_objects", "users", "listings", "notifications", "dynamic", "sequences", "streams"),
-    "explain",
+    *("explain", "query_history"),
 )
 _STAGES = ("stages", "moving", "loading", "unloading", "inferring", "signed")
 _TASKS = ("context", "statements", "listings", "history")

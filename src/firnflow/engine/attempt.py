@@ -56,6 +56,7 @@ class Call:
     attempt: int
     arguments: dict[str, Bound]
     resources: Resources
+    pipeline: str
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -131,6 +132,7 @@ def execute_attempt(call: Call, task: Task[...], place: Workplace) -> Outcome:
         call.element,
         call.resources,
         {name: bound for name, bound in call.arguments.items() if isinstance(bound, Ref)},
+        pipeline=call.pipeline,
         services=place.services,
     )
     began = time.perf_counter()

@@ -214,7 +214,7 @@ class Driver:
         self._running[unit.attempt] = unit
         self._job.result(unit.task).attempts += 1
         self._tell("task_started", unit.task, unit, attempt=unit.number)
-        self._pool.send(unit.call(self._job.run), unit.stored)
+        self._pool.send(unit.call(self._job.run, self._job.graph.pipeline), unit.stored)
 
     def _load(self) -> int:
         return sum(self._weight(unit) for unit in self._running.values())

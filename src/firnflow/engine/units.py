@@ -70,8 +70,8 @@ class Unit:
             cached_from=found.id if found is not None else None,
         )
 
-    def call(self, run: str) -> Call:
-        """Return what a process must know to execute the unit's attempt."""
+    def call(self, run: str, pipeline: str) -> Call:
+        """Return what a process must know to execute the unit's attempt, in a run of a pipeline."""
         return Call(
             run=run,
             task=self.task,
@@ -82,6 +82,7 @@ class Unit:
             attempt=self.attempt,
             arguments=self.arguments,
             resources=self.node.options.resources,
+            pipeline=pipeline,
         )
 
 

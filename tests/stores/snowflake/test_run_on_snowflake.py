@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from firnflow.stores.snowflake.session import session_at
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -76,5 +78,14 @@ def test_a_run_that_is_killed_while_it_commits_ends_like_one_that_was_not(snowfl
     there = digests(tmp_path, "sf")
     assert firnflow(tmp_path, "run", "small").returncode == 0
     assert there == digests(tmp_path, "local") != {}
+    tagged = session_at(snowflake_url).send(
+        "SELECT DISTINCT query_tag FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY(RESULT_LIMIT => 2000)) "
+        "WHERE query_tag LIKE '{%'"
+    )
+    said = [json.loads(row["query_tag"])["firnflow"] for row in tagged]
+    assert {(each["pipeline"], each["task"]) for each in said if each["project"] == "small"} >= {
+        ("small", "make"),
+        ("small", "double"),
+    }
     listed = firnflow(tmp_path, "data", "list", "--env", "sf", "--json")
     assert '"numbers"' in listed.stdout

@@ -27,7 +27,7 @@ def connector(monkeypatch):
         made.asked = asked
         if made.fails is not None:
             raise made.fails
-        return SimpleNamespace(_authenticator="SNOWFLAKE_JWT")
+        return SimpleNamespace(_authenticator="SNOWFLAKE_JWT", cursor=None)
 
     made.connect = connect
     made.operational = operational = type("OperationalError", (made.Error,), {})

@@ -33,11 +33,17 @@ async def run(request: Request) -> JSONResponse:
     binds = _binds(field(sent, "bindings", dict))
     described = bool(sent.get("describeOnly"))
     query = account_of(request).queries.start(
-        session, field(sent, "sqlText", str), binds, request_id, describe=described
+        session, field(sent, "sqlText", str), binds, request_id, describe=described, tag=_tag(sent)
     )
     if sent.get("asyncExec"):
         return JSONResponse(_running(query, "333334"))
     return await _answered(query)
+
+
+def _tag(sent: dict[str, Any]) -> str | None:
+    """Return the QUERY_TAG that goes with just this statement; None: it has that of its session."""
+    found = (sent.get("parameters") or {}).get("QUERY_TAG")
+    return None if found is None else str(found)
 
 
 async def result(request: Request) -> JSONResponse:

@@ -248,7 +248,7 @@ class _Execution:
         return self._as_json(TaskStatus.FAILED, unit, Outcome(TaskStatus.FAILED, error=error))
 
     def _execute(self, unit: Unit) -> Outcome:
-        call = unit.call(self._run.id)
+        call = unit.call(self._run.id, self._run.pipeline)
         try:
             with MemoryLimit(self._wish.memory, lambda: self._outgrown(unit)):
                 return execute_attempt(call, self._tasks[call.key], self._place)

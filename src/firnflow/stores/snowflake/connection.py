@@ -16,6 +16,7 @@ from firnflow.errors import ConfigError, MissingExtraError, StoreError
 from firnflow.project.settings import FILE
 from firnflow.stores.snowflake import procedure
 from firnflow.stores.snowflake.patience import waits
+from firnflow.stores.snowflake.query_tag import tagged
 
 if TYPE_CHECKING:
     from firnflow.project.settings import Settings
@@ -70,13 +71,14 @@ def connect_to(section: Snowflake, place: str, **options: Any) -> tuple[Any, lis
     name = ""
     try:
         if (token := _container_token()) is not None:
-            return snowflake.connect(**{**_from_container(token), **_PATIENCE, **_place(section), **options}), []
+            given = {**_from_container(token), **_PATIENCE, **_place(section), **options}
+            return tagged(snowflake.connect(**given)), []
         name = section.connection or _default()
         role = {"role": section.role} if section.role is not None else {}
         connection = snowflake.connect(connection_name=name, **role, **_place(section), **_PATIENCE, **options)
     except (snowflake.Error, OSError, KeyError, ValueError, TypeError) as error:
         raise _told(name, place, error) from error
-    return connection, _warnings(connection, name)
+    return tagged(connection), _warnings(connection, name)
 
 
 def where(settings: Settings, root: Path) -> str:
