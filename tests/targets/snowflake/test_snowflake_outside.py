@@ -13,12 +13,13 @@ import pytest
 
 from firnflow.engine.request import RunRequest
 from firnflow.engine.run import run
+from firnflow.errors import UsageError
 from firnflow.project import load_project
 from firnflow.stores import Stores
 from firnflow.stores.state import State
 from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
-from firnflow.targets.plan import plan_apply
+from firnflow.targets.plan import plan_apply, plan_destroy
 from firnflow.targets.snowflake.operator import SnowflakeOperator
 from firnflow.targets.snowflake.target import SnowflakeTarget
 from firnflow.values import load
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SETTINGS = """
 [project]
@@ -100,15 +101,18 @@ class Shop:
         self(f"DROP SCHEMA {self._outside}")
         self._connection.close()
 
+    def as_role(self, role: str) -> None:
+        path = self.root / "firnflow.toml"
+        path.write_text(f'{path.read_text()}snowflake.role = "{role}"\n')
+
     def project(self, environment: str = "prod") -> Any:
         sys.modules.pop(self.name, None)
         return load_project(self.root, environment)
 
     @contextlib.contextmanager
     def deploying(self) -> Iterator[tuple[SnowflakeTarget, Deployments]]:
-        project = self.project()
-        with contextlib.closing(State(project.settings.state.reveal())) as state:
-            yield SnowflakeTarget(project), Deployments(state, "shop", "prod", "snowflake")
+        with contextlib.closing(State(f"sqlite:///{self.root}/applied.db")) as state:
+            yield SnowflakeTarget(self.project()), Deployments(state, "shop", "prod", "snowflake")
 
     def plan(self, make: Any = plan_apply, *, apply: bool = False) -> list[str]:
         with self.deploying() as (target, deployments):
@@ -119,7 +123,7 @@ class Shop:
 
     def runs(self, count: int) -> list[Any]:
         """Wait until so many runs have ended, and a little longer; return all there are."""
-        operator, until = SnowflakeOperator(self.root, self.project().settings), time.monotonic() + 60
+        operator, until = SnowflakeOperator(self.root, self.project().settings), time.monotonic() + 200
         found = operator.runs(["shop"], 10)
         while sum(each.is_over for each in found) < count:
             assert time.monotonic() < until, found
@@ -160,10 +164,63 @@ def test_a_change_starts_the_graph_once_and_the_rows_are_those_that_runs_here_re
     for number in range(2):  # while that runs: one run more, for both
         shop(f"INSERT INTO OUTSIDE.BOOKED VALUES ({number})")
         time.sleep(0.7)
-    _, first = shop.runs(2)
+    first = shop.runs(1)[-1]
     right = [{"K": "a", "total": 3, "n": 2}, {"K": "b", "total": 7, "n": 2}]
     assert shop.committed(first.id) == right
     for environment in ("here", "there"):
         done = run(shop.project(environment), RunRequest("shop", inline=True))
         assert shop.sums(environment, done.outputs["sums"]) == right
-    assert len(shop.runs(2)) == 2  # nothing has changed since
+    time.sleep(1.2)
+    assert len(shop.runs(1)) == 2  # the second one is under way, and nothing has changed since
+    shop(f"SELECT SYSTEM$USER_TASK_CANCEL_ONGOING_EXECUTIONS('{shop.schema}.SHOP')")
+
+
+def test_a_plan_says_what_the_role_may_not_read_or_follow_and_streams_are_found_changed_and_dropped(shop: Shop) -> None:
+    role = f"R{uuid.uuid4().hex[:12]}".upper()
+    shop.as_role(role)
+    script = [each.removesuffix(";") for each in SnowflakeTarget(shop.project()).grants()]
+    selects = [each for each in script if each.startswith("GRANT SELECT")]
+    assert [each.split(" TO ")[0].split("_")[0] for each in selects] == [
+        *("GRANT SELECT ON TABLE TESTS.OUTSIDE", "GRANT SELECT ON VIEW TESTS.OUTSIDE"),
+    ]
+    database = shop.schema.split(".")[0]
+    shop(*(each for each in script if each not in selects), f"GRANT ROLE {role} TO USER EMULATOR")
+    shop(f"GRANT ROLE {role} TO ROLE ACCOUNTADMIN")
+    with pytest.raises(UsageError) as caught:
+        shop.plan()
+    assert f'GRANT SELECT ON TABLE Outside_{shop.schema.split(".")[1]}."Orders; of é" TO ROLE {role}' in str(
+        caught.value
+    )
+    assert "sales: there is no view" in str(caught.value)
+    shop(*selects)
+    for name, of in (("orders", "TABLE"), ("sales", "VIEW")):
+        with pytest.raises(
+            UsageError, match=f"source '{name}': nobody tracks the changes of {of.lower()} .*CHANGE_TRACKING"
+        ):
+            shop.plan()
+        shop(f"ALTER {of} {ORDERS if of == 'TABLE' else 'OUTSIDE.SALES'} SET CHANGE_TRACKING = TRUE")
+    assert "Create stream SHOP$ON$SALES" in shop.plan(apply=True)
+    assert shop.plan() == []
+    shop(f"DROP STREAM {shop.schema}.SHOP$ON$SALES", f"ALTER TASK {shop.schema}._ON_UPDATE$SHOP SUSPEND")
+    assert shop.plan(apply=True) == ["Create stream SHOP$ON$SALES", "Change task graph _on_update$shop"]
+    catalog = shop.root / "catalog.toml"
+    catalog.write_text(catalog.read_text().replace('"Orders; of é"', "booked"))
+    shop(
+        "ALTER TABLE OUTSIDE.BOOKED SET CHANGE_TRACKING = TRUE", "GRANT SELECT ON TABLE OUTSIDE.BOOKED TO ROLE " + role
+    )
+    assert "Change stream SHOP$ON$ORDERS" in shop.plan(apply=True)
+    operator = SnowflakeOperator(shop.root, shop.project().settings)
+    assert (operator.pause("shop", paused=True), operator.pause("shop", paused=True)) == (True, False)
+    assert shop.plan() == []
+    shop("INSERT INTO OUTSIDE.BOOKED VALUES (1)")
+    time.sleep(1.2)
+    assert operator.runs(["shop"], 10) == []
+    assert [row[1] for row in shop(f"SHOW STREAMS IN SCHEMA {shop.schema}") if row[1].startswith("SHOP$")] == [
+        "SHOP$ON$ORDERS",
+        "SHOP$ON$SALES",
+    ]
+    shop(f"CREATE STREAM {shop.schema}.SHOP$ON$OTHERS ON TABLE OUTSIDE.BOOKED")
+    shop.plan(plan_destroy, apply=True)
+    assert [row[1] for row in shop(f"SHOW STREAMS IN SCHEMA {shop.schema}")] == ["SHOP$ON$OTHERS"]
+    assert shop(f"SHOW TASKS IN SCHEMA {shop.schema}") == []
+    shop(f"DROP ROLE {role}", f"USE DATABASE {database}")

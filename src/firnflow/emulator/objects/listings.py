@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from firnflow.emulator.session import Session
     from firnflow.emulator.statement import Statement
 
+_TRACKING = ("change_tracking", "text", lambda _, thing: "ON" if thing.body.get("CHANGE_TRACKING") else "OFF")
 _RETENTION = ("retention_time", "text", body("DATA_RETENTION_TIME_IN_DAYS", "1"))
 _ROLE = ("owner_role_type", "text", constant("ROLE"))
 
@@ -94,7 +95,7 @@ _TABLES: Columns = (
     ("owner", "text", owner),
     _RETENTION,
     ("automatic_clustering", "text", constant("OFF")),
-    ("change_tracking", "text", lambda _, thing: "ON" if thing.body.get("CHANGE_TRACKING") else "OFF"),
+    _TRACKING,
     ("is_external", "text", constant("N")),
     _ROLE,
     ("is_dynamic", "text", lambda _, thing: "Y" if thing.kind == "DYNAMIC TABLE" else "N"),
@@ -111,6 +112,7 @@ _VIEWS: Columns = (
     ("is_secure", "text", _flag("secure")),
     ("is_materialized", "text", constant("false")),
     _ROLE,
+    _TRACKING,
 )
 _OBJECTS: Columns = tuple(column for column in _TABLES if column[0] not in ("automatic_clustering", "change_tracking"))
 
