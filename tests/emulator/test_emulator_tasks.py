@@ -109,6 +109,15 @@ def test_branches_joins_and_the_finalizer_run_as_they_say(tasks: Tasks) -> None:
     ]
 
 
+def test_what_a_task_sends_has_the_tag_of_the_task(tasks: Tasks) -> None:
+    tasks.task("R", 'QUERY_TAG = \'{"pipeline": "churn"}\' AS SELECT 4711', resumed=False)
+    tasks("EXECUTE TASK R")
+    tasks.ended(1)
+    history = "TABLE(INFORMATION_SCHEMA.QUERY_HISTORY(RESULT_LIMIT => 1000))"
+    (found,) = tasks(f"SELECT query_tag, user_name FROM {history} WHERE query_text = 'SELECT 4711'")
+    assert found == {"QUERY_TAG": '{"pipeline": "churn"}', "USER_NAME": "SYSTEM"}
+
+
 def test_what_has_failed_is_retried_and_nothing_else(tasks: Tasks) -> None:
     tasks.task("R", "AS INSERT INTO T VALUES ('r')", resumed=False)
     tasks.task("A", "AFTER R AS INSERT INTO LATER VALUES ('a')")

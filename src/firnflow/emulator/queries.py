@@ -123,10 +123,10 @@ class Queries:
             return self._found[query_id]
         raise SnowflakeError(709, "02000", f"Statement {query_id} not found")
 
-    def of_user(self, user: str) -> list[Query]:
-        """Return the statements of a user, the newest first."""
+    def all(self) -> list[Query]:
+        """Return the statements, the newest first."""
         with self._lock:
-            return [query for query in reversed(self._found.values()) if query.session.user == user]
+            return list(reversed(self._found.values()))
 
     def cancel_all(self, number: int, *, but: str) -> int:
         """Stop what runs in a session, but for one statement; return how many there were."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import firnflow as ff
@@ -12,6 +14,8 @@ from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
 from firnflow.targets.explain import as_lines, summary
 from firnflow.targets.plan import plan_apply, plan_destroy
+from firnflow.targets.snowflake.compile.place import Place
+from firnflow.targets.snowflake.grammar.values import Name
 from firnflow.targets.snowflake.target import SnowflakeTarget
 
 WANTED = {"FIRNFLOW_PROJECT": "shop", "FIRNFLOW_ENVIRONMENT": "prod"}
@@ -138,6 +142,17 @@ def test_a_role_that_may_make_or_set_no_tags_is_told_before_anything_is_changed(
         deployment.plan()
     told.grants.append({"privilege": "APPLY TAG", "granted_on": "ACCOUNT", "name": "XY12345"})
     assert summary(deployment.plan()).startswith("No changes")
+
+
+def test_what_tasks_send_says_which_pipeline_and_task_it_is_of(compiled):
+    place = Place("ML", "PROD", Name(("WH",)), Name(("ML", "PROD", "FIRNFLOW")), "", "shop", "prod")
+    said = {each.name: json.loads(each.statement(place).get("QUERY_TAG"))["firnflow"] for each in compiled(sales).tasks}
+    whose = {"project": "shop", "environment": "prod", "pipeline": "sales"}
+    assert said == {
+        "SALES": whose,
+        "SALES$FIRST": {**whose, "task": "first"},
+        "SALES$FINALIZER": {**whose, "task": "finalizer"},
+    }
 
 
 @pytest.mark.slow

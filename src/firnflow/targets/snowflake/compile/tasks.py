@@ -23,6 +23,7 @@ from firnflow.errors import UsageError
 from firnflow.graph.joins import reads
 from firnflow.graph.model import FromConstant, FromList, FromTask, Options
 from firnflow.graph.table import PUBLISH_KEY
+from firnflow.stores.snowflake.query_tag import as_text
 from firnflow.targets.snowflake.compile.groups import jobs_of, may_go_on, together
 from firnflow.targets.snowflake.compile.limits import check_limits
 from firnflow.targets.snowflake.compile.schedule import compile_schedule, is_overlapping
@@ -145,6 +146,7 @@ def _root(graph: Graph, place: Place, defaults: dict[str, Any]) -> Task:
         **({"CONFIG": Code(json.dumps(as_config(defaults), sort_keys=True, ensure_ascii=False))} if defaults else {}),
         "OVERLAP_POLICY": Word("ALLOW_ALL_OVERLAP" if is_overlapping(graph.schedule) else "NO_OVERLAP"),
         "SUSPEND_TASK_AFTER_NUM_FAILURES": 0,
+        "QUERY_TAG": _tag(graph, place),
     }
     return Task(place.root(graph.pipeline), "", settings=_properties(settings))
 
@@ -181,8 +183,19 @@ def _tasks(
             after,
             condition,
             render(CallProcedure(call)),
-            _properties({"WAREHOUSE": place.warehouse, "USER_TASK_TIMEOUT_MS": min(longest, LONGEST_RUN)}),
+            _properties(
+                {
+                    "WAREHOUSE": place.warehouse,
+                    "USER_TASK_TIMEOUT_MS": min(longest, LONGEST_RUN),
+                    "QUERY_TAG": _tag(graph, place, "+".join(job)),
+                }
+            ),
         )
+
+
+def _tag(graph: Graph, place: Place, task: str = "") -> str:
+    """Return the tag of what a task sends, by which its cost is asked for; what its job sends has the run's too."""
+    return as_text(project=place.project, environment=place.environment, pipeline=graph.pipeline, task=task)
 
 
 def _names_above(node: TaskNode, job: Job, names: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -213,6 +226,7 @@ def _finalizer(graph: Graph, place: Place, jobs: Jobs) -> Task:
         "WAREHOUSE": place.warehouse,
         "USER_TASK_TIMEOUT_MS": _longest(options, 1),
         "FINALIZE": place.named(place.root(graph.pipeline)),
+        "QUERY_TAG": _tag(graph, place, FINALIZER),
     }
     body = render(CallProcedure(jobs.call(graph, FINALIZER, options)))
     return Task(place.task(graph.pipeline, FINALIZER), FINALIZER, body=body, settings=_properties(settings))
