@@ -124,7 +124,8 @@ def _tenths(con: Any, name: str, value: str, *, times: bool) -> tuple[list[str],
     parts = ", ".join(str(at / _BINS) for at in range(1, _BINS))
     query = f"SELECT quantile_disc({number}, [{parts}]) FROM {name} WHERE {real}"  # noqa: S608 - quoted
     edges = sorted(set(con.execute(query).fetchone()[0] or []))
-    cases = "".join(f" WHEN {number} <= {edge!r} THEN {at}" for at, edge in enumerate(edges))
+    # a number that is written down without quotes is a decimal, which need not be the same double
+    cases = "".join(f" WHEN {number} <= {literal(repr(edge))}::DOUBLE THEN {at}" for at, edge in enumerate(edges))
     last = len(edges)
     days = times and bool(edges) and edges[-1] - edges[0] > len(edges) * _DAY
     shown = [_shown(edge, times=times, days=days) for edge in edges]
