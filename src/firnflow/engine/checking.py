@@ -73,9 +73,14 @@ def check(
     from firnflow import values
 
     here, _ = services.here("check")
-    stores = here.stores.embedded  # the rules are judged by DuckDB
-    given = {each: values.load(ref, ibis.Table, stores) for each, ref in zip(names or (), tables or (), strict=True)}
-    rows: ibis.Table = values.load(data, ibis.Table, stores)
+
+    def load(ref: Ref) -> ibis.Table:
+        """Return a table where its rows are."""
+        rows: ibis.Table = values.load(ref, ibis.Table, here.stores if ref.is_kept else here.stores.embedded)
+        return rows
+
+    given = {each: load(ref) for each, ref in zip(names or (), tables or (), strict=True)}
+    rows = load(data)
     found = settle(judge_table(rows, data, name, checks, moment, given, "nothing was published"))
     if found.result.outcome == "stopped":
         found.refuse()
@@ -104,12 +109,18 @@ def judge_table(
     """
     from firnflow.stores.checks.judge import judge
     from firnflow.stores.checks.subject import of_table
+    from firnflow.stores.warehouse import DuckDBWarehouse
 
     here, _ = services.here("checks")
     meta = (ref.meta if ref is not None else None) or {}
     before = meta.get("version") if meta.get("table") == name else None
     warehouse = here.stores.warehouse
     connection = warehouse.embedded.connection
+    if not isinstance(warehouse, DuckDBWarehouse) and warehouse.is_elsewhere(rows, *given.values()):
+        about = circumstances(name, checks, moment, given, before=before, stores=here.stores)
+        found = warehouse.judge(rows, name, done, checks, about)
+        if found is not None:
+            return found
     about = circumstances(
         name, checks, moment, {each: warehouse.bring(table) for each, table in given.items()}, before=before
     )
@@ -193,6 +204,7 @@ def circumstances(
     given: Mapping[str, ibis.Table] | None = None,
     *,
     before: int | None = None,
+    stores: Stores | None = None,
 ) -> Circumstances:
     """Return what the rules of a table ask for besides its rows, in the run under way.
 
@@ -202,6 +214,7 @@ def circumstances(
         moment: by which freshness is measured; None: the start of the run.
         given: tables that stand for those of `references`; the others are the named tables as they are now.
         before: the version that is checked: it is compared with those before it.
+        stores: by which tables are loaded; None: by DuckDB, which fetches their rows.
 
     Raises:
         NotFoundError: a table that `references` names is not there.
@@ -216,14 +229,14 @@ def circumstances(
     here, running = services.here("checks")
     if checks.timed and moment is None:
         running.reusable = False  # tomorrow the answer may be another one
-    tables = here.stores.tables(here.state)
+    tables, stores = here.stores.tables(here.state), stores or here.stores.embedded
     try:
         there = dict(given or {})
         for each in checks.referenced:
             if each not in there:
                 table = _referenced(tables, each, name)
-                there[each] = values.load(ref_of(table, newest(table)), ibis.Table, here.stores.embedded)
-        past = _past(tables, name, checks, here, before) if checks.looks_back else None
+                there[each] = values.load(ref_of(table, newest(table)), ibis.Table, stores)
+        past = _past(tables, name, checks, stores, before) if checks.looks_back else None
     finally:
         tables.close()
     now = here.state.run(running.run).started_at
@@ -319,7 +332,7 @@ def _referenced(tables: TablesLike, table: str, name: str) -> Any:
         raise NotFoundError(f"The checks of {name!r} reference table {table!r}. {error} {hint}") from error
 
 
-def _past(tables: TablesLike, name: str, checks: Checks, here: Services, before: int | None) -> Past | None:
+def _past(tables: TablesLike, name: str, checks: Checks, stores: Stores, before: int | None) -> Past | None:
     """Return the last versions of a table, with the columns that all of them have; None where there are none."""
     import ibis
 
@@ -334,7 +347,7 @@ def _past(tables: TablesLike, name: str, checks: Checks, here: Services, before:
     last = [each for each in versions(table) if before is None or each.number < before][-checks.versions :]
     if not last:
         return None
-    rows: list[ibis.Table] = [values.load(ref_of(table, each), ibis.Table, here.stores.embedded) for each in last]
+    rows: list[ibis.Table] = [values.load(ref_of(table, each), ibis.Table, stores) for each in last]
     both = [column for column in rows[-1].columns if all(column in each.columns for each in rows)]
     pooled = rows[0].select(*both) if len(rows) == 1 else ibis.union(*(each.select(*both) for each in rows))
     return Past(tuple(each.number for each in last), tuple(each.loaded for each in last), pooled)

@@ -94,7 +94,13 @@ class Judgement:
         raise refused(kind("\n".join(_message(self))), self.result)
 
 
-def judge(connection: Any, subject: Subject, checks: Checks, about: Circumstances) -> Judgement:
+def judge(
+    connection: Any,
+    subject: Subject,
+    checks: Checks,
+    about: Circumstances,
+    known: statement.Measured | None = None,
+) -> Judgement:
     """Check a table.
 
     Args:
@@ -102,6 +108,7 @@ def judge(connection: Any, subject: Subject, checks: Checks, about: Circumstance
         subject: its rows.
         checks: the rules.
         about: what they ask for besides.
+        known: what was found of the rows elsewhere, none of which breaks a rule; None: they are looked at.
 
     Raises:
         ConfigError: a rule does not fit its column, or names another table's column that is not there.
@@ -112,7 +119,10 @@ def judge(connection: Any, subject: Subject, checks: Checks, about: Circumstance
     fresh = [
         rule.fresh.column for rule, _ in whole.by_severity(checks) if rule.fresh and rule.fresh.column not in wrong
     ]
-    measured = statement.measure(connection, subject, rules, list(dict.fromkeys(fresh)))
+    if known is None:
+        measured = statement.measure(connection, subject, rules, list(dict.fromkeys(fresh)))
+    else:
+        measured = replace(known, broken=(0,) * len(rules))
     broken = [at for at, count in enumerate(measured.broken) if count]
     found = statement.examples(connection, subject, rules, broken) if broken else []
     distributions, drifted = whole.drift(connection, subject, checks, about.past, wrong)

@@ -95,19 +95,23 @@ def _of_column(
 
 
 def _of_keys(subject: Subject, checks: Checks, without: Collection[str]) -> Iterator[Rule]:
-    keys: list[tuple[tuple[str, ...], Severity]] = [
-        ((name,), severity) for name, severity, wanted in checks.by_severity() if wanted.unique
-    ]
-    keys += [(key, "error") for key in checks.unique]
-    keys += [(key, "warn") for key in (checks.warn.unique if checks.warn else ())]
     other = "an earlier row has it too" if subject.place else "another row has it too"
-    for names, severity in keys:
+    for names, severity in keys_of(checks):
         found = [subject.field(name) for name in names if name not in without]
         there = [each for each in found if each is not None]
         if len(there) == len(names):
             values = tuple(f"v{at}" for at, _ in there)
             shown = f"concat_ws(', ', {', '.join(values)})"
             yield Rule(", ".join(names), "unique", severity, "", shown, "true", f"is not unique: {other}", values)
+
+
+def keys_of(checks: Checks) -> list[tuple[tuple[str, ...], Severity]]:
+    """Return the columns that together tell rows apart, of each rule."""
+    keys: list[tuple[tuple[str, ...], Severity]] = [
+        ((name,), severity) for name, severity, wanted in checks.by_severity() if wanted.unique
+    ]
+    keys += [(key, "error") for key in checks.unique]
+    return [*keys, *((key, "warn") for key in (checks.warn.unique if checks.warn else ()))]
 
 
 def _check_ordered(subject: Subject, field: Field) -> None:

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
     import ibis
 
+    from firnflow.graph.rules import Checks
     from firnflow.stores import Stores
+    from firnflow.stores.checks.judge import Circumstances, Judgement
     from firnflow.stores.state import State
     from firnflow.stores.tables.base import TablesLike
     from firnflow.stores.warehouse import DuckDBWarehouse
@@ -284,6 +286,25 @@ class SnowflakeWarehouse:
         path = self.embedded.passing()
         self.write_parquet(table, path)
         return self.embedded.read_parquet(path)
+
+    def is_elsewhere(self, *tables: ibis.Table) -> bool:
+        """Return whether all of these tables are computed in Snowflake."""
+        return all(map(self._is_ours, tables))
+
+    def without_rows(self, table: ibis.Table) -> ibis.Table:
+        """Return a table of this process's DuckDB with the same columns and no rows."""
+        empty = self.embedded.empty(self._as_stored(table)[0])
+        return empty.select(*table.columns)
+
+    def judge(self, rows: ibis.Table, name: str, done: str, checks: Checks, about: Circumstances) -> Judgement | None:
+        """Check a table without fetching its rows. Arguments and result as of `judged.judge`."""
+        from firnflow.stores.snowflake import judged
+
+        return judged.judge(self, rows, name, done, checks, about)
+
+    def count(self, table: ibis.Table) -> int:
+        """Return how many rows a table has; none is fetched."""
+        return int(self.run(f"SELECT COUNT(*) FROM ({self.compiled(table)})")[0][0])
 
     def lend(self, rows: Any, name: str) -> None:
         """Load rows of this process, as Arrow, into a table that ends with the session."""
