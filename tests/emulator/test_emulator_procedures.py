@@ -90,7 +90,7 @@ def main(session, what):
         "files": "UPLOADED",
         "listed": "done",
         "needed": "done",
-        "not listed": "No module named 'sklearn': PACKAGES does not name it",
+        "not listed": "No module named 'sklearn'",
     }
     repository = MADE.format(name="Q()", returns="VARCHAR", more="ARTIFACT_REPOSITORY = OURS.PYPI", body="")
     assert "does not exist" in str(sql.refused(repository))

@@ -50,8 +50,9 @@ def anybody(settings: Settings) -> bool:
     from firnflow.models import tracking
     from firnflow.stores.snowflake import procedure
 
-    wanted = bool(settings.alerts.channels) or tracking.backend_of(settings) != tracking.NONE
-    return wanted and procedure.current() is None
+    if procedure.current() is not None:
+        return False
+    return bool(settings.alerts.channels) or tracking.backend_of(settings) != tracking.NONE
 
 
 class Sender:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 import sys
 from importlib import metadata
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from importlib.machinery import ModuleSpec
 
     from packaging.requirements import Requirement
 
@@ -38,7 +38,8 @@ def restrict(session: Any, packages: Sequence[str], known: Mapping[str, Sequence
         packages: what its PACKAGES says.
         known: what `modules` has returned.
     """
-    sys.meta_path.insert(0, _Listed(packages, known))
+    hidden = _Hidden(packages, known)
+    sys.meta_path[:] = [_Finder(each, hidden) for each in sys.meta_path]
     _guard(session, "sql")
     own = session.connection.cursor
 
@@ -73,26 +74,38 @@ def _no_session(*_: object, **__: object) -> Any:
     raise OperationalError(msg="a stored procedure reaches no network, and has the session that it was given")
 
 
-class _Listed:
-    """Finds no module of a distribution that is installed here and that PACKAGES does not bring."""
+class _Hidden:
+    """The modules of distributions that are installed here, and that PACKAGES does not bring."""
 
     def __init__(self, packages: Sequence[str], known: Mapping[str, Sequence[str]]) -> None:
         self._packages, self._known = packages, known
         self._there: set[str] | None = None
 
-    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
+    def __contains__(self, name: str) -> bool:
         if "." in name or name not in self._known:
-            return None
+            return False
         if self._there is None:
             self._there = _brought(self._packages)
-        if not self._there.isdisjoint(map(_plain, self._known[name])) or _is_own(PathFinder.find_spec(name)):
-            return None
-        raise ModuleNotFoundError(f"No module named {name!r}: PACKAGES does not name it", name=name)
+        return self._there.isdisjoint(map(_plain, self._known[name]))
 
 
-def _is_own(spec: ModuleSpec | None) -> bool:
+class _Finder:
+    """What finds modules as another finder does, but for hidden ones that do not come with the handler."""
+
+    def __init__(self, own: Any, hidden: _Hidden) -> None:
+        self._own, self._hidden = own, hidden
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._own, name)
+
+    def find_spec(self, name: str, *where: Any) -> ModuleSpec | None:
+        found: ModuleSpec | None = self._own.find_spec(name, *where)
+        return None if found is not None and not _is_own(found) and name in self._hidden else found
+
+
+def _is_own(spec: ModuleSpec) -> bool:
     """Return whether a module comes with the handler: from a folder that it has put on the path itself."""
-    origin = Path(spec.origin) if spec is not None and spec.origin else None
+    origin = Path(spec.origin) if spec.origin else None
     return origin is not None and not any(origin.is_relative_to(each) for each in (sys.prefix, sys.base_prefix))
 
 

@@ -67,7 +67,7 @@ def connect_to(section: Snowflake, place: str, **options: Any) -> tuple[Any, lis
         raise MissingExtraError("snowflake-connector-python", "snowflake") from None
     logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)  # what goes wrong is said by errors
     if (inside := procedure.current()) is not None:
-        return inside.view(section), []
+        return tagged(inside.view(section)), []
     name = ""
     try:
         if (token := _container_token()) is not None:

@@ -109,10 +109,8 @@ def run(session: Any, job: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def here(session: Any, job: dict[str, Any]) -> dict[str, Any]:
     """Execute a task in this process, by the Firnflow and the project of its payload; return the launcher's answer."""
-    names = ("project.zip", "firnflow.zip", f"{job['pipeline']}.graph.json")
     with tempfile.TemporaryDirectory(prefix="firnflow-") as folder:
-        for name in names:
-            session.file.get(f"{job['payload']}/{name}", folder)
+        session.file.get(f"{job['payload']}/", folder)
         code = f"{folder}/code"
         with zipfile.ZipFile(f"{folder}/firnflow.zip") as file:
             file.extractall(code)

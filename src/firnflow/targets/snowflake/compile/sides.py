@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _TABLES = (TABLE_KEY, PUBLISH_KEY, CHECK_KEY)
 _TABLE = "ibis.Table"
-_PLACES = {"FIRNFLOW_STATE", "FIRNFLOW_ARTIFACTS"}
+_PLACES = ("FIRNFLOW_STATE", "FIRNFLOW_ARTIFACTS")
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,8 @@ def is_able(settings: Settings) -> bool:
     """Return whether a procedure reaches what runs share: it has no way out of Snowflake."""
     section = settings.snowflake
     inside = settings.state.reference.partition(":")[0] == SCHEME and is_account_url(settings.artifacts)
-    told = _PLACES & {*section.variables, *section.secrets}
+    told = [each for each in _PLACES if section.variables.get(each, SCHEME).partition(":")[0] != SCHEME]
+    told += [each for each in _PLACES if each in section.secrets]
     return section.procedures and settings.warehouse == "snowflake" and inside and not told
 
 
