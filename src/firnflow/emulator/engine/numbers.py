@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 _PLUS, _MINUS, _SMALL = "_firnflow_plus", "_firnflow_minus", "_firnflow_small"
-_DIVISOR = "_firnflow_divisor"
+_DIVISOR, _WHOLE = "_firnflow_divisor", "_firnflow_whole"
 _NANOSECONDS = range(7, 10)
 _COUNTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Round", ("decimals",)),
@@ -40,17 +40,20 @@ _COUNTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 MACROS = (
     f"CREATE TEMP MACRO {_SMALL}(count) AS count::INTEGER",
+    f"""CREATE TEMP MACRO {_WHOLE}(given) AS CASE WHEN typeof(given) IN ('DOUBLE', 'FLOAT')
+        THEN round(given::DOUBLE)::HUGEINT ELSE given::HUGEINT END""",
     f"CREATE TEMP MACRO {_DIVISOR}(b) AS CASE WHEN b = 0 THEN error('Division by zero') ELSE b END",
     *(
         f"CREATE TEMP MACRO {name}(a, b) AS a {sign} b, (a DATE, b HUGEINT) AS a {sign} b::INTEGER"
         for name, sign in ((_PLUS, "+"), (_MINUS, "-"))
     ),
 )
-"""A count as DuckDB's ROUND takes it, what something can be divided by, and sums of dates and days."""
+"""A count as DuckDB's ROUND takes it, a whole number, what something can be divided by, sums of dates and days."""
 
 
 def as_duckdb(tree: Any) -> None:
     """Give types and arguments of a tree the sizes that DuckDB has for them."""
+    _wholes(tree)
     _quotients(tree)
     _sums(tree)
     _counts(tree)
@@ -118,6 +121,23 @@ def _counted(node: Any, key: str, *, small: bool) -> None:
             node.set("this", exp.cast(node.this, "double", copy=False))  # DuckDB has to know a decimal's digits
 
 
+def _wholes(tree: Any) -> None:
+    """Round halves away from zero, as there, where a double becomes a whole number: DuckDB takes the next even one.
+
+    https://docs.snowflake.com/en/sql-reference/data-type-conversion
+    """
+    from sqlglot import exp
+
+    sort = exp.DataType.Type
+    for node in reversed(list(tree.find_all(exp.Cast))):
+        is_whole = node.to.this in exp.DataType.INTEGER_TYPES or (
+            node.to.this == sort.DECIMAL
+            and [str(each.name) for each in node.to.expressions] in ([], ["38"], ["38", "0"])
+        )
+        if is_whole and not isinstance(node, exp.TryCast) and not isinstance(node.this, exp.Literal | exp.Placeholder):
+            node.set("this", exp.Anonymous(this=_WHOLE, expressions=[node.this]))
+
+
 def _quotients(tree: Any) -> None:
     """Let a division by zero fail: https://docs.snowflake.com/en/sql-reference/operators-arithmetic."""
     from sqlglot import exp
@@ -133,7 +153,7 @@ def _sums(tree: Any) -> None:
 
     for node in reversed(list(tree.find_all(exp.Add, exp.Sub))):  # those inside before those around
         sides = [node.left, node.right]
-        unfit = exp.Interval | exp.Literal | exp.Placeholder | exp.Window  # DuckDB does not know its type yet
-        if not any(isinstance(each, unfit) or each.find(exp.Window) for each in sides):
+        unfit = exp.Interval | exp.Literal | exp.Placeholder | exp.Query  # whose types DuckDB does not know yet
+        if not any(isinstance(each, unfit) or each.find(exp.Window, exp.AggFunc, exp.Query) for each in sides):
             name = _PLUS if isinstance(node, exp.Add) else _MINUS
             node.replace(exp.Anonymous(this=name, expressions=sides))

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from firnflow.emulator import errors
-from firnflow.emulator.engine import asof, flatten, numbers, trees
+from firnflow.emulator.engine import arrays, asof, flatten, numbers, trees
 from firnflow.emulator.engine.macros import MOVED, SHAPED, TEXT
 
 _PARTS = {
@@ -40,6 +40,8 @@ def as_meant(tree: Any) -> Any:
     _formatted(tree)
     asof.as_duckdb(tree)
     flatten.as_duckdb(tree)
+    arrays.as_duckdb(tree)
+    _trimmed(tree)
     _negated(tree)
     _as_text(tree)
     numbers.as_duckdb(tree)
@@ -129,6 +131,22 @@ def _moved(tree: Any) -> None:
             node.replace(exp.Anonymous(this=SHAPED, expressions=[node.this.copy(), node.copy()]))
 
 
+def _trimmed(tree: Any) -> None:
+    """Take letters away on the sides that are meant: fakesnow takes blanks away on both.
+
+    https://docs.snowflake.com/en/sql-reference/functions/ltrim
+    """
+    from sqlglot import exp
+
+    names = {"LEADING": "LTRIM", "TRAILING": "RTRIM"}
+    for node in reversed(list(tree.find_all(exp.Trim))):
+        letters = [node.expression] if node.expression else []
+        name = names.get(str(node.args.get("position") or ""), "TRIM")
+        node.replace(
+            exp.Anonymous(this=name, expressions=[exp.Anonymous(this=TEXT, expressions=[node.this]), *letters])
+        )
+
+
 def _as_text(tree: Any) -> None:
     """Let a text that is taken out of a VARIANT lose its quotes, wherever it comes from.
 
@@ -139,6 +157,9 @@ def _as_text(tree: Any) -> None:
     for node in list(tree.find_all(exp.Cast)):
         if node.to.this in exp.DataType.TEXT_TYPES and not isinstance(node.this, exp.Literal | exp.Placeholder):
             node.set("this", exp.Anonymous(this=TEXT, expressions=[node.this]))
+    for node in reversed(list(tree.find_all(exp.ToChar))):
+        if node.args.get("format") is None:
+            node.replace(exp.Anonymous(this=TEXT, expressions=[node.this]))
 
 
 def _negated(tree: Any) -> None:

@@ -17,13 +17,14 @@ import sqlglot.expressions as sge
 from ibis.backends.snowflake import Backend
 from ibis.backends.sql.compilers.snowflake import SnowflakeCompiler
 
+from firnflow.stores.snowflake.meaning import SameMeaning
 from firnflow.stores.snowflake.procedure import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Compiler(SnowflakeCompiler):  # type: ignore[misc]
+class Compiler(SameMeaning):
     """Ibis's compiler, for what loses digits, or is not there; each method has the name of what it compiles."""
 
     SIMPLE_OPS: ClassVar[dict[Any, str]] = {}  # else Ibis would put its own in the place of these again
