@@ -363,6 +363,9 @@ def test_what_comes_while_a_pipeline_is_paused_starts_it_later_and_of_two_starts
             return str(error)
 
     pause.command(sites[0], pipeline="after_orders")
+    sites[0].operator.pause("after_orders", paused=False)  # as where all was destroyed, and applied again
+    with pytest.raises(UsageError, match="after_orders is paused"):
+        sites[1].start(Order("after_orders", "x"))
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(start, sites)) == ["orders.same", "there is a run orders.same already"]
     operator = sites[0].operator

@@ -103,6 +103,8 @@ class Site:
 
         if not self.operator.needs_state:
             return self.operator.start(order)
+        if self._is_held(order.pipeline):
+            self.awake(order.pipeline)
         work = f"start-{self.settings.project}-{self.settings.environment}-{order.pipeline}"
         with held(self.state.engine, work, PATIENCE) as is_ours:
             if not is_ours:
@@ -221,9 +223,17 @@ class Site:
                     f"it out, or choose an environment that runs here"
                 )
 
+    def is_paused(self, pipeline: str) -> bool:
+        """Return whether a pipeline starts nothing: as the target says, or the ledger, which outlives a deployment."""
+        return self.operator.is_paused(pipeline) or self._is_held(pipeline)
+
+    def _is_held(self, pipeline: str) -> bool:
+        standing = self.ledger.standings().get(pipeline) if self.operator.needs_state else None
+        return standing is not None and standing.paused_at is not None
+
     def awake(self, pipeline: str) -> None:
         """Raise UsageError where a pipeline is paused, so that nothing of it would begin."""
-        if self.operator.is_paused(pipeline):
+        if self.is_paused(pipeline):
             raise UsageError(
                 f"{pipeline} is paused in {self.operator.name}{self.operator.why_paused}: nothing of a run would begin."
                 f" Mend: firnflow unpause {pipeline}{self.option}"

@@ -32,4 +32,4 @@ def command(site: Site, *, pipeline: str | None, limit: int, as_json: bool) -> N
 def _outlook(site: Site, pipeline: str) -> dict[str, Any]:
     moment = site.operator.next_at(pipeline)
     next_one = [dt.datetime.fromtimestamp(moment, dt.UTC).isoformat(timespec="seconds")] if moment is not None else []
-    return {"pipeline": pipeline, "next": next_one, "paused": site.operator.is_paused(pipeline)}
+    return {"pipeline": pipeline, "next": next_one, "paused": site.is_paused(pipeline)}

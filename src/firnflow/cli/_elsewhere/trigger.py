@@ -17,7 +17,7 @@ def command(site: Site, *, pipeline: str | None, assignments: list[str], partiti
     """Start a run there, and leave it."""
     project, name = site.load(pipeline, "trigger")
     order = order_of(project, name, assignments, partition)
-    is_paused = site.operator.is_paused(name)
+    is_paused = site.is_paused(name)
     run = site.start(order)
     if as_json:
         print_json({"pipeline": name, "run": run.id, "up": not is_paused})
