@@ -64,6 +64,16 @@ def fitted(orders: ibis.Table) -> float:
 
 
 @ff.task
+def scored(orders: ibis.Table, model: ff.Model) -> float:
+    return 0.0
+
+
+@ff.task
+def model() -> ff.Model:
+    raise NotImplementedError
+
+
+@ff.task
 def plain(x: int) -> Literal["a", "b"]:
     return "a" if x else "b"
 
@@ -101,6 +111,7 @@ def named():
     kept.options(name="after_python")(rows())
     kept.options(name="dealt", concurrency=2).map(few, least=[1.0, 2.0])
     kept.options(name="mapped").map(few, least=[1.0, 2.0])
+    scored(few, model())
     few.publish("few")
 
 
@@ -113,7 +124,9 @@ def test_tasks_of_tables_are_executed_in_the_warehouse(sides):
     assert found["dealt"].why == "it is dealt among containers"
     outside = "it reads a table that comes from outside, as a file"
     assert {found[path].why for path in ("publish_frames", "after_python")} == {outside}
-    assert {found[path] for path in ("rows", "framed", "plain")} == {Side(is_here=False)}  # Python, like any other
+    assert {found[path] for path in ("rows", "framed", "plain", "scored", "model")} == {
+        Side(is_here=False)
+    }  # Python, like any other
 
 
 @pytest.mark.parametrize(

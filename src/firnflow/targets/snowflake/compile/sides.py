@@ -8,6 +8,7 @@ has not. docs/decisions/0045-tasks-of-tables-run-in-the-warehouse.md says why ea
 from __future__ import annotations
 
 import ast
+import contextlib
 import sys
 import typing
 from dataclasses import dataclass
@@ -66,13 +67,18 @@ class Sides:
         self._fingerprints = fingerprints or Fingerprinter((project.root,))
         self.is_able = is_able(project.settings)
         self._loaded = _imported(project.modules, project.root) - MODULES if self.is_able else frozenset()
+        self._known: dict[tuple[str, str], Side] = {}
+        self._makes: dict[str, bool] = {}
 
     def of(self, graph: Graph, path: str) -> Side:
         """Return where a task is executed, or several that are one job; `finalizer` is one too."""
         if not self.is_able:
             return Side(is_here=False)
-        found = [self._of(graph, each) for each in path.split("+")]
-        return next((each for each in found if not each.is_here), Side(is_here=True))
+        key = (graph.pipeline, path)
+        if key not in self._known:
+            found = [self._of(graph, each) for each in path.split("+")]
+            self._known[key] = next((each for each in found if not each.is_here), Side(is_here=True))
+        return self._known[key]
 
     def has_jobs(self, graphs: Iterable[Graph]) -> bool:
         """Return whether any task needs a container, or could, where no task is executed elsewhere."""
@@ -110,11 +116,16 @@ class Sides:
         parts = [part for wanted in node.inputs.values() for part in walk(wanted) if isinstance(part, FromTask)]
         if any(self._is_file(graph, part) for part in parts):
             yield "it reads a table that comes from outside, as a file"
-        if task is not None and _has_functions(sys.modules.get(task.function.__module__)):
+        if task is not None and self._has_functions(task.function.__module__):
             yield "its module makes functions in Python for the warehouse (ibis.udf)"
         used = self._fingerprints.of(task).libraries if task is not None else frozenset()
         if not (fits := self._fits(used)).is_here:
             yield fits.why
+
+    def _has_functions(self, module: str) -> bool:
+        if module not in self._makes:
+            self._makes[module] = _has_functions(sys.modules.get(module))
+        return self._makes[module]
 
     def _fits(self, used: frozenset[str]) -> Side:
         """Return whether a procedure has what is imported: by the project's modules when they load, and by a task."""
@@ -176,8 +187,15 @@ def _kinds(annotation: Any) -> set[str]:
         elif isinstance(each, type) and class_name(each) == _TABLE:
             found.add("table")
         else:
-            found.add("plain" if each is not Any and is_json_like(each) else "")
+            found.add("plain" if _is_plain(each) else "")
     return found
+
+
+def _is_plain(annotation: Any) -> bool:
+    """Return whether values are stored as JSON; a class whose fields only type checkers can name is none such."""
+    with contextlib.suppress(NameError):
+        return annotation is not Any and is_json_like(annotation)
+    return False
 
 
 def _imported(modules: Iterable[ModuleType], root: Path) -> frozenset[str]:
