@@ -8,10 +8,16 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import io
+import sys
 import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).parent))
+from clients_frames import frames
+from clients_functions import functions
+from clients_ml import quickstarts, submitted
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "emulator.md"
 HEAD = "| client | operations that pass | those that do not |\n|---|---|---|\n"
@@ -418,6 +424,9 @@ def registry(w):
     made = Registry(w.session, database_name=w.session.get_current_database().strip('"'), schema_name="PUBLIC")
     how = {"target_platforms": ["SNOWPARK_CONTAINER_SERVICES"], "pip_requirements": ["scikit-learn"]}
 
+    warehouse = {"model_name": "R", "version_name": "V1", "sample_input_data": rows, "target_platforms": ["WAREHOUSE"]}
+    warehouse["conda_dependencies"] = ["scikit-learn"]
+
     def log(version, **more):
         return made.log_model(model, model_name="M", version_name=version, sample_input_data=rows, **how, **more)
 
@@ -481,7 +490,38 @@ def registry(w):
             list(made.get_model("M").show_tags().values()) == ["red"],
         )[-1],
     )
-    yield "run in SQL", lambda: len(made.get_model("M").version("V1").run(rows, function_name="predict")) == 20
+    yield "log_model for a warehouse", lambda: keep(w, made.log_model(model, **warehouse)).version_name == "V1"
+    yield (
+        "run in SQL",
+        lambda: list(w.runs.run(rows, function_name="predict")["output_feature_0"]) == list(model.predict(rows)),
+    )
+    yield (
+        "run in SQL on a frame",
+        lambda: w.runs.run(w.session.create_dataframe(rows), function_name="predict_proba").count() == 20,
+    )
+    yield (
+        "MODEL(name, version)!predict",
+        lambda: in_sql(w, "SELECT MODEL(R, V1)!predict(1, 2):output_feature_0::INT") == 0,
+    )
+    yield (
+        "WITH m AS MODEL",
+        lambda: in_sql(w, "WITH m AS MODEL R VERSION LAST SELECT m!predict(19, 0):output_feature_0::INT") == 1,
+    )
+    yield (
+        "run of one that is logged for containers is refused",
+        lambda: said(
+            ValueError,
+            lambda: made.get_model("M").version("V1").run(rows, function_name="predict"),
+            "not logged for inference in Warehouse",
+        ),
+    )
+    yield "run on a service", lambda: len(w.runs.run(rows, function_name="predict", service_name="SERVED")) == 20
+    yield (
+        "create_service",
+        lambda: w.runs.create_service(service_name="SERVED", service_compute_pool="COMPUTE_WH") is not None,
+    )
+    yield "list_services", lambda: len(w.runs.list_services()) == 0
+    yield "delete the model that ran", lambda: (made.delete_model("R"), len(made.models()) == 1)[1]
     yield "rename", lambda: (made.get_model("M").rename("N"), made.get_model("N").name == "N")[1]
     yield (
         "delete_version",
@@ -562,6 +602,23 @@ def monitors(w):
         )[-1],
     )
     yield "delete_monitor", lambda: (made.delete_monitor("WATCH"), made.show_model_monitors() == [])[1]
+
+
+def keep(w, version):
+    w.runs = version
+    return version
+
+
+def in_sql(w, query):
+    return w.session.sql(query).collect()[0][0]
+
+
+def said(kind, what, text):
+    try:
+        what()
+    except kind as error:
+        return text in str(error)
+    return False
 
 
 def exported(made):
@@ -699,11 +756,15 @@ def jobs(w):
 
 CLIENTS = {
     "Snowpark": snowpark,
+    "Snowpark's functions": functions,
+    "Snowpark's frames and sessions": frames,
     "Feature Store": features,
+    "Feature Store's quickstarts": quickstarts,
     "Model Registry": registry,
     "Model monitors": monitors,
     "Task graphs (`dagv1`)": graphs,
     "ML Jobs (`@remote`)": jobs,
+    "ML Jobs (`submit_file` …)": submitted,
 }
 
 

@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LIST = "_firnflow_list"
+LIST = "_firnflow_list"
+"""Makes a list of JSON of an array."""
 _NUMBERS = "('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')"
 
 MACROS = (
-    f"""CREATE TEMP MACRO {_LIST}(given) AS
+    f"""CREATE TEMP MACRO {LIST}(given) AS
         list_transform(from_json(to_json(given), '["JSON"]'), lambda x: coalesce(x, 'null'::JSON))""",
     *(
-        f"""CREATE TEMP MACRO {_LIST}_{direction}(given) AS
-        list_transform(list_sort(list_transform({_LIST}(given), lambda x: {{
+        f"""CREATE TEMP MACRO {LIST}_{direction}(given) AS
+        list_transform(list_sort(list_transform({LIST}(given), lambda x: {{
             number: try_cast(x ->> '$' AS DOUBLE), text: x ->> '$', found: x}}), '{direction}', 'NULLS LAST'),
         lambda x: x.found)"""
         for direction in ("ASC", "DESC")
     ),
-    f"""CREATE TEMP MACRO {_LIST}_flat(given) AS
-        flatten(list_transform({_LIST}(given), lambda x: {_LIST}(x)))""",
-    f"""CREATE TEMP MACRO {_LIST}_text(given, divider) AS
-        array_to_string(list_transform({_LIST}(given), lambda x: coalesce(x ->> '$', '')), divider)""",
+    f"""CREATE TEMP MACRO {LIST}_flat(given) AS
+        flatten(list_transform({LIST}(given), lambda x: {LIST}(x)))""",
+    f"""CREATE TEMP MACRO {LIST}_text(given, divider) AS
+        array_to_string(list_transform({LIST}(given), lambda x: coalesce(x ->> '$', '')), divider)""",
     "CREATE TEMP MACRO is_null_value(given) AS json_type(to_json(given)) = 'NULL'",
     *(
         f"CREATE TEMP MACRO {name}(given) AS CASE WHEN json_type(to_json(given)) IN {kinds} THEN {value} END"
@@ -57,8 +58,8 @@ def as_duckdb(tree: Any) -> None:
         exp.ArrayDistinct: lambda node: _call("LIST_DISTINCT", _list(node.this)),
         exp.ArrayConcat: lambda node: _call("LIST_CONCAT", _list(node.this), *map(_list, node.expressions)),
         exp.SortArray: _sorted,
-        exp.Flatten: lambda node: _call(f"{_LIST}_flat", node.this),
-        exp.ArrayToString: lambda node: _call(f"{_LIST}_text", node.this, node.expression),
+        exp.Flatten: lambda node: _call(f"{LIST}_flat", node.this),
+        exp.ArrayToString: lambda node: _call(f"{LIST}_text", node.this, node.expression),
         exp.ArrayContains: lambda node: _call("LIST_CONTAINS", _list(node.this), _json(node.expression)),
         exp.ArrayPosition: _position,
         exp.Cast: lambda node: _json(node.this) if node.to.this in kinds else node,
@@ -99,7 +100,7 @@ def _call(name: str, *arguments: Any) -> Any:
 
 
 def _list(node: Any) -> Any:
-    return _call(_LIST, node)
+    return _call(LIST, node)
 
 
 def _json(node: Any) -> Any:
@@ -116,7 +117,7 @@ def _sorted(node: Any) -> Any:
 
     ascending = node.args.get("asc")
     is_descending = isinstance(ascending, exp.Boolean) and not ascending.this
-    return _call(f"{_LIST}_{'DESC' if is_descending else 'ASC'}", node.this)
+    return _call(f"{LIST}_{'DESC' if is_descending else 'ASC'}", node.this)
 
 
 def _position(node: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firnflow.emulator.engine import arrays, flatten, numbers
+from firnflow.emulator.engine import arrays, flatten, numbers, variants
 
 MOVED = "_firnflow_moved"
 """Moves a moment by an interval of whole days, months or years; a date stays one.
@@ -42,4 +42,5 @@ def creation() -> list[str]:
         f"CREATE TEMP MACRO {name}" + ", ".join(f"(moment {sort}, {other}) AS {body}" for sort, body in bodies.items())
         for name, other, bodies in ((MOVED, "step", _MOVES), (SHAPED, "found", _SHAPES))
     ]
-    return [*by_type, f"CREATE TEMP MACRO {TEXT}(given) AS {_TEXT}", *arrays.MACROS, *flatten.MACROS, *numbers.MACROS]
+    others = (*arrays.MACROS, *flatten.MACROS, *numbers.MACROS, *variants.MACROS)
+    return [*by_type, f"CREATE TEMP MACRO {TEXT}(given) AS {_TEXT}", *others]

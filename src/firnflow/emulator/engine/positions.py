@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from firnflow.emulator.engine.scratch import is_scratch
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,22 +22,41 @@ def of(select: Any, alias: str = "") -> Iterator[tuple[Any, int]]:
     """
     from sqlglot import exp
 
-    for node in list(select.find_all(exp.Parameter)):
-        if node.find_ancestor(exp.Select) is not select or not str(node.this).isdigit():
+    for node in list(select.find_all(exp.Parameter, exp.Identifier)):
+        number = _number(node)
+        if number is None or node.find_ancestor(exp.Select) is not select:
             continue
         holder = node.parent if isinstance(node.parent, exp.Column) else node
         table = holder.args.get("table") if holder is not node else None
         if table is None or not alias or str(table.this).upper() == alias.upper():
-            yield holder, int(str(node.this))
+            yield holder, number
+
+
+def _number(node: Any) -> int | None:
+    """Return the number of `$1`, and of `"$1"`, as Snowpark writes it."""
+    from sqlglot import exp
+
+    text = str(node.this)
+    if isinstance(node, exp.Identifier):
+        is_column = isinstance(node.parent, exp.Column) and node.parent.this is node and text.startswith("$")
+        text = text[1:] if is_column else ""
+    return int(text) if text.isdigit() else None
 
 
 def named(tree: Any) -> None:
-    """Give the columns by number that a query reads from VALUES their names, such as COLUMN1."""
+    """Give the columns by number that a query reads from VALUES their names, such as COLUMN1; others are DuckDB's `#1`.
+
+    Files of stages have had theirs before.
+    """
     from sqlglot import exp
 
     for select in tree.find_all(exp.Select):
         source = select.args.get("from_")
-        if source is None or not isinstance(source.this, exp.Values):
+        if source is None or (isinstance(source.this, exp.Table) and is_scratch(source.this)):
+            continue
+        if not isinstance(source.this, exp.Values):
+            for node, number in of(select):
+                node.replace(exp.var(f"#{number}"))
             continue
         given = [
             column.this for column in (source.this.args.get("alias") or exp.TableAlias()).args.get("columns") or []

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from firnflow.emulator import errors
-from firnflow.emulator.engine import arrays, asof, flatten, numbers, trees
+from firnflow.emulator.engine import arrays, asof, flatten, numbers, trees, variants
 from firnflow.emulator.engine.macros import MOVED, SHAPED, TEXT
 
 _PARTS = {
@@ -46,6 +46,7 @@ def as_meant(tree: Any) -> Any:
     _as_text(tree)
     numbers.as_duckdb(tree)
     _moved(tree)
+    variants.as_duckdb(tree)
     return tree
 
 

@@ -105,10 +105,15 @@ def bind(tree: Any, binds: list[Any]) -> None:
 
 def read_as(query: Any, around: Any) -> None:
     """Let a query read what another one reads: its tables, with the common table expressions that they may name."""
-    from sqlglot import exp
-
     query.set("from_", around.args["from_"].copy())
     query.set("joins", [each.copy() for each in around.args.get("joins") or []])
+    see(query, around)
+
+
+def see(query: Any, around: Any) -> None:
+    """Let a query name the common table expressions that a node of another one can name."""
+    from sqlglot import exp
+
     if known := _visible(around):
         query.set("with_", exp.With(expressions=[each.copy() for each in known]))
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow._sql import identifier
 from firnflow.emulator import errors
+from firnflow.emulator.catalog import full
 from firnflow.emulator.kinds import RELATIONS
-from firnflow.emulator.objects import columns, relations
+from firnflow.emulator.objects import columns, making, relations
 from firnflow.emulator.objects.show import (
     Columns,
     asked,
@@ -184,6 +185,16 @@ def _show_online(session: Session, given: Statement) -> Result:
     asked(session, given.reader, 3)
     head = ("created_on", "name", "database_name", "schema_name", "owner", "comment", "target_lag", "scheduling_state")
     return rows([(each, "text") for each in head], [], kind=0x4400)
+
+
+@statement("DROP ONLINE FEATURE TABLE", "sql-reference/sql/drop-online-feature-table", partly="there are none")
+def _drop_online(_: Session, given: Statement) -> Result:
+    optional = given.reader.take("IF", "EXISTS")
+    name = given.reader.name()
+    given.reader.end()
+    if not optional:
+        raise errors.missing("ONLINE FEATURE TABLE", full(name))
+    return making.gone(name[-1])
 
 
 _PARAMETER = ("key", "value", "default", "level", "description", "type")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator.engine import calls, positions, trees
-from firnflow.emulator.objects import history, hybrid, relations, sequences, streams
+from firnflow.emulator.objects import history, hybrid, pivots, relations, sequences, streams
 from firnflow.emulator.objects.warehouses import need_warehouse
 from firnflow.emulator.registry import statement
 from firnflow.emulator.stages import reading
@@ -67,6 +67,7 @@ def prepared(
     history.travelled(session, tree)
     reading.staged(session, tree)
     _of_users(session, tree, binds, is_empty=asks or not runs)
+    pivots.put(session, tree, binds)
     sequences.put(session, tree)
     streams.put(session, tree)
     positions.named(tree)

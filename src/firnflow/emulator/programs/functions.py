@@ -12,11 +12,9 @@ from firnflow.emulator.objects.given import parsed, settings
 from firnflow.emulator.objects.show import shown
 from firnflow.emulator.objects.topics import body
 from firnflow.emulator.programs import handlers, kinds, overloads
-from firnflow.emulator.programs.procedures import COLUMNS, default_of, flag, is_table, the_one
+from firnflow.emulator.programs.procedures import COLUMNS, default_of, flag, the_one
 from firnflow.emulator.registry import function, statement
 from firnflow.emulator.result import Result, status
-from firnflow.targets.snowflake.grammar.cursor import Cursor
-from firnflow.targets.snowflake.grammar.rules import table_columns
 
 if TYPE_CHECKING:
     from firnflow.emulator.session import Session
@@ -37,7 +35,10 @@ def _create(session: Session, given: Statement) -> Result:
     for key in _REFUSED:
         if key in said:
             raise errors.unknown(f"CREATE FUNCTION … {key}", ["CREATE FUNCTION … IMPORTS"])
-    said |= _results(str(said.get("RETURNS")))
+    if kinds.is_table(returns := str(said.get("RETURNS"))):
+        said["columns"] = kinds.columns_of(returns)
+    else:
+        kinds.family(returns)
     for each in said["arguments"]:
         kinds.family(each[1])
     said["is_aggregate"] = "AGGREGATE" in given.modifiers
@@ -52,17 +53,6 @@ def _create(session: Session, given: Statement) -> Result:
         said["session"] = session.token
     making.made(session, "FUNCTION", path, said)
     return status(f"Function {said['name']} successfully created.")
-
-
-def _results(returns: str) -> dict[str, Any]:
-    """Return the columns of what a function returns, if that is a table. Raises SnowflakeError: a type is unknown."""
-    if not is_table(returns):
-        kinds.family(returns)
-        return {}
-    columns = [[each.name, str(each.type)] for each in table_columns(Cursor(returns))]
-    for _, kind in columns:
-        kinds.family(kind)
-    return {"columns": columns}
 
 
 def _check_code(said: dict[str, Any]) -> None:

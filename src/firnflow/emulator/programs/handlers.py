@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow.emulator import errors
 from firnflow.emulator.engine.failures import HANDLER
 from firnflow.emulator.programs.processes import login_of
-from firnflow.emulator.programs.worker import ANSWER, PRINTED
+from firnflow.emulator.programs.worker import ANSWER, PRINTED, TABLE
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.stages.places import place
 
@@ -53,7 +53,15 @@ def check_packages(packages: Sequence[str]) -> None:
             )
 
 
-def run(session: Session, body: dict[str, Any], arguments: list[Any], role: str, where: tuple[str | None, ...]) -> Any:
+def run(
+    session: Session,
+    body: dict[str, Any],
+    arguments: list[Any],
+    role: str,
+    where: tuple[str | None, ...],
+    *,
+    is_table: bool = False,
+) -> Any:
     """Run a handler, and return what it returns.
 
     Args:
@@ -62,6 +70,7 @@ def run(session: Session, body: dict[str, Any], arguments: list[Any], role: str,
         arguments: their values.
         role: with whose rights.
         where: the database and schema of its session.
+        is_table: whether it returns a table, which is given back as Arrow.
 
     Raises:
         SnowflakeError: it has failed, or was cancelled.
@@ -72,11 +81,14 @@ def run(session: Session, body: dict[str, Any], arguments: list[Any], role: str,
         module, handler = named(body)
         login = login_of(session, role, where, session.task)
         call = {"module": module, "handler": handler, "arguments": arguments, "packages": body["PACKAGES"]}
+        call["is_table"] = is_table
         try:
             _wait(session, session.account.workers.call(folder, call, login))
         finally:
             session.account.forget_token(login["SNOWFLAKE_TOKEN"])
         found = _answer(folder)
+        if is_table and "error" not in found:
+            return _table(folder / TABLE)
     if "error" in found:
         raise errors.SnowflakeError(
             100357,
@@ -84,6 +96,13 @@ def run(session: Session, body: dict[str, Any], arguments: list[Any], role: str,
             f"{HANDLER}\n{found['error']} in function {body['name']} with handler {handler}",
         )
     return found["value"]
+
+
+def _table(path: Path) -> Any:
+    import pyarrow as pa
+
+    with pa.ipc.open_file(path.read_bytes()) as stream:
+        return stream.read_all()
 
 
 def named(body: dict[str, Any]) -> tuple[str, str]:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from firnflow.emulator import errors
 from firnflow.emulator.programs.forms import DOCUMENTS
+from firnflow.targets.snowflake.grammar.cursor import Cursor
+from firnflow.targets.snowflake.grammar.rules import table_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _FAMILIES = {
     **dict.fromkeys(("NUMBER", "DECIMAL", "NUMERIC", "INT", "INTEGER", "BIGINT", "SMALLINT"), "NUMBER"),
@@ -47,3 +54,32 @@ def duck(kind: str) -> str:
         return _DUCK[found]
     size = kind.partition("(")[2].rstrip(") ").split(",")
     return f"DECIMAL(38, {int(size[1])})" if len(size) > 1 and int(size[1]) else "BIGINT"
+
+
+def is_table(returns: str) -> bool:
+    """Return whether a function or procedure returns a table, by what stands behind RETURNS."""
+    return returns.partition("(")[0].strip() == "TABLE"
+
+
+def columns_of(returns: str) -> list[list[str]]:
+    """Return name and type of each column of a table, by what stands behind RETURNS.
+
+    Raises:
+        SnowflakeError: a type is unknown.
+    """
+    columns = [[each.name, str(each.type)] for each in table_columns(Cursor(returns))]
+    for _, kind in columns:
+        family(kind)
+    return columns
+
+
+def as_typed(names: Sequence[str], columns: Sequence[Sequence[str]]) -> list[Any]:
+    """Return what a query selects so that columns of these names have the names and types of others."""
+    from sqlglot import exp
+
+    made = []
+    for name, (own, kind) in zip(names, columns, strict=True):
+        value = exp.cast(exp.column(exp.to_identifier(name, quoted=True)), duck(kind))
+        value = exp.cast(value, "json") if is_document(kind) else value
+        made.append(exp.alias_(value, own, quoted=True))
+    return made

@@ -12,7 +12,7 @@ from firnflow.emulator.objects.show import comment, constant, created, name, par
 from firnflow.emulator.objects.tags import set_tags, unset_tags
 from firnflow.emulator.programs import handlers, overloads, scripting
 from firnflow.emulator.programs.forms import DOCUMENTS
-from firnflow.emulator.programs.kinds import family
+from firnflow.emulator.programs.kinds import as_typed, columns_of, family, is_table
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, done, rows, status
 from firnflow.targets.snowflake.grammar import render_expression
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from firnflow.targets.snowflake.grammar.values import Call
 
 _PARTLY = (
-    "handlers in Python, and blocks; no tables as results of handlers, no secrets and external access; handlers run on "
-    "the emulator's Python, in a session of their own"
+    "handlers in Python, and blocks; no secrets and external access; handlers run on the emulator's Python, in a "
+    "session of their own"
 )
 _REFUSED = ("SECRETS", "EXTERNAL_ACCESS_INTEGRATIONS", "TAG")
 _REPOSITORIES = tuple(("SNOWFLAKE", "SNOWPARK", f"{each}_SHARED_REPOSITORY") for each in ("ANACONDA", "PYPI"))
@@ -62,7 +62,7 @@ def definition(made: Any) -> dict[str, Any]:
     is_block = body.get("LANGUAGE", "SQL") == "SQL"
     known = _OF_BLOCKS if is_block else _SORTS
     returns = body.get("RETURNS", "VARCHAR")
-    for kind in (*(() if is_block and is_table(returns) else (returns,)), *(each[1] for each in arguments)):
+    for kind in (*(() if is_table(returns) else (returns,)), *(each[1] for each in arguments)):
         _sort(kind, known)
     if body.get("LANGUAGE", "SQL") == "PYTHON":
         for key in ("HANDLER", "RUNTIME_VERSION", "PACKAGES"):
@@ -87,11 +87,6 @@ def _sort(kind: str, known: dict[str, str] = _SORTS) -> str:
     if (found := known.get(family(kind))) is None:
         raise errors.unknown(f"PROCEDURE with type {kind}", known)
     return found
-
-
-def is_table(returns: str) -> bool:
-    """Return whether a function or procedure returns a table, by what stands behind RETURNS."""
-    return returns.partition("(")[0].strip() == "TABLE"
 
 
 @statement("CREATE PROCEDURE", "sql-reference/sql/create-procedure", partly=_PARTLY)
@@ -242,11 +237,25 @@ def result(
         value = None
     elif body.get("LANGUAGE", "SQL") == "SQL":
         return _scripted(session, body, values, role, where)
+    elif is_table(body.get("RETURNS", "VARCHAR")):
+        return _read(session, body, handlers.run(session, body, values, role, tuple(where), is_table=True))
     else:
         value = handlers.run(session, body, values, role, tuple(where))
     sort = _sort(body.get("RETURNS", "VARCHAR"))
     python = {"fixed": int, "real": float, "boolean": bool}.get(sort, str)
     return rows([(body["name"], sort)], [(None if value is None else python(value),)])
+
+
+def _read(session: Session, body: dict[str, Any], table: Any) -> Result:
+    """Return the rows that a handler has returned, in the types that RETURNS TABLE names, if it does."""
+    from sqlglot import exp
+
+    source = session.engine.scratch.table(table)
+    columns = columns_of(body["RETURNS"])
+    if columns and len(columns) != table.num_columns:
+        raise errors.invalid(f"'{body['name']}' has returned {table.num_columns} columns, not {len(columns)}")
+    items = as_typed(table.column_names, columns) if columns else ["*"]
+    return session.engine.run(exp.select(*items).from_(source))
 
 
 def _scripted(

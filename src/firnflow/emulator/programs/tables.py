@@ -107,25 +107,15 @@ def _in_sql(called: Called, place: _Place) -> Any:
     inner = body if isinstance(body, exp.Select) else exp.select("*").from_(exp.Subquery(this=body))
     calling.apart(called, inner)
     query = exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("t"), columns=_names(called)))
-    return _aliased(exp.select(*_cast(called, [each.name for each in _names(called)])).from_(query), place)
+    return _aliased(
+        exp.select(*kinds.as_typed([each.name for each in _names(called)], called.columns or [])).from_(query), place
+    )
 
 
 def _names(called: Called) -> list[Any]:
     from sqlglot import exp
 
     return [exp.to_identifier(name, quoted=True) for name, _ in called.columns or []]
-
-
-def _cast(called: Called, names: list[str]) -> list[Any]:
-    """Return columns in the types that a function's have, with their names."""
-    from sqlglot import exp
-
-    made = []
-    for name, (own, kind) in zip(names, called.columns or [], strict=True):
-        value = exp.cast(exp.column(exp.to_identifier(name, quoted=True)), kinds.duck(kind))
-        value = exp.cast(value, "json") if kinds.is_document(kind) else value
-        made.append(exp.alias_(value, own, quoted=True))
-    return made
 
 
 def _aliased(query: Any, place: _Place) -> Any:
@@ -150,7 +140,7 @@ def _in_python(session: Session, called: Called, place: _Place, *, is_empty: boo
     sources = [_beside(session, each, found) for each in before]
     names = [f"{at}" for at in range(len(called.columns or []))]
     rows = session.engine.scratch.table(_results(found, names))
-    sources.append(_aliased(exp.select(*_cast(called, names)).from_(rows), place))
+    sources.append(_aliased(exp.select(*kinds.as_typed(names, called.columns or [])).from_(rows), place))
     _read(place, sources)
 
 

@@ -24,7 +24,7 @@ from firnflow.emulator.programs.restricted import modules, restrict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ANSWER, PRINTED = "_answer.json", "_printed.txt"
+ANSWER, PRINTED, TABLE = "_answer.json", "_printed.txt", "_table.arrow"
 _known: dict[str, Sequence[str]] = {}
 """Module → the distributions that have it."""
 
@@ -92,12 +92,28 @@ def main(call: dict[str, Any], folder: Path) -> dict[str, Any]:
         session = _session()
         restrict(session, call["packages"], _known)
         value = _handler(call)(session, *call["arguments"])
+        if call["is_table"]:
+            _keep(value, folder / TABLE)
+            return {"value": None}
         return {"value": value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)}
     except BaseException:  # noqa: BLE001 - whoever calls is told
         return {"error": traceback.format_exc()}
     finally:
         if session is not None:
             session.connection.close()
+
+
+def _keep(frame: Any, path: Path) -> None:
+    """Write the rows of a frame into a file of Arrow."""
+    import pyarrow as pa
+
+    if not hasattr(frame, "to_arrow"):
+        raise TypeError(
+            f"the handler returned {type(frame).__name__}, but RETURNS TABLE asks for a DataFrame of Snowpark"
+        )
+    table = frame.to_arrow()
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as stream:
+        stream.write_table(table)
 
 
 def _handler(call: dict[str, Any]) -> Any:
