@@ -119,6 +119,14 @@ def test_a_failed_task_says_why(error, why):
     assert task.why == why
 
 
+def test_a_task_that_was_started_without_what_it_needs_has_not_failed_itself():
+    text, said = call("a"), "firnflow exec: task 'a' reads 'b', which run p.g has not committed yet"
+    (run,) = (each.as_target_run(NOW) for each in runs_of("p", "P", [ROOT], [], NOW))
+    row = replace(ran("P$A", "FAILED", text=text), error=RAISED.replace("ValueError: no (luck)", said))
+    (task,) = tasks_of([row, ROOT], [text], run, NOW)
+    assert (task.status, task.why) == (TaskStatus.UPSTREAM_FAILED, None)
+
+
 def test_a_job_of_several_tasks_stands_for_each_and_what_is_done_of_it_the_state_says():
     text = call("a+b+c", steps=[{"task": name} for name in "abc"])
     (run,) = (each.as_target_run(NOW) for each in runs_of("p", "P", [ROOT], [], NOW))

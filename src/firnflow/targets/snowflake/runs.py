@@ -42,6 +42,8 @@ _RAISED = re.compile(
     r"RuntimeError: \S+ of run \S+ has failed: (.*?)(?: \(job [^()]+\)|\s+in function |\s*\Z)", re.DOTALL
 )
 """What the procedure says of a task that has failed: with its job, its jobs, or none."""
+_STARVED = re.compile(r"firnflow exec: task .* reads .*, which run \S+ has not committed yet", re.DOTALL)
+"""What `firnflow exec` says of a task that was started whatever had become of those before it, and needs one of them."""
 _RUN_STATUS: dict[str, RunStatus] = {SUCCEEDED: RunStatus.SUCCEEDED, CANCELLED: RunStatus.CANCELLED}
 _TASK_STATUS = {
     SCHEDULED: TaskStatus.WAITING,
@@ -186,7 +188,10 @@ def tasks_of(rows: Sequence[Ran], texts: Iterable[str], run: TargetRun, now: flo
     found: dict[tuple[str, int], TargetTask] = {}
     for name, row in {each.name: each for each in reversed(rows)}.items():
         times = len({each.attempt for each in rows if each.name == name and each.query is not None})
+        reason = _reason(row.error)
         status = _TASK_STATUS.get(row.state, TaskStatus.FAILED)
+        if status == TaskStatus.FAILED and _STARVED.fullmatch(reason or ""):
+            status, reason = TaskStatus.UPSTREAM_FAILED, None
         is_again = row.attempt < attempt and not run.is_over and status != TaskStatus.SUCCEEDED
         began = row.began if row.began is not None else row.ended or now
         seconds = max(0.0, (row.ended or now) - began)
@@ -196,7 +201,7 @@ def tasks_of(rows: Sequence[Ran], texts: Iterable[str], run: TargetRun, now: flo
             found[place.path, place.element] = TargetTask(
                 *(place.path, place.element, place.label, standing, times, seconds),
                 is_shared=len(places) > 1,
-                why=_reason(row.error),
+                why=reason,
             )
     left = TaskStatus.SKIPPED if run.status == RunStatus.SUCCEEDED else TaskStatus.UPSTREAM_FAILED
     for place in (each for text in texts for each in places_in(text)):
