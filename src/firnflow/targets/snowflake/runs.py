@@ -43,7 +43,7 @@ _RAISED = re.compile(
 )
 """What the procedure says of a task that has failed: with its job, its jobs, or none."""
 _STARVED = re.compile(r"firnflow exec: task .* reads .*, which run \S+ has not committed yet", re.DOTALL)
-"""What `firnflow exec` says of a task that was started whatever had become of those before it, and needs one of them."""
+"""What `firnflow exec` says of a task that was started whatever has become of those before it, and needs one."""
 _RUN_STATUS: dict[str, RunStatus] = {SUCCEEDED: RunStatus.SUCCEEDED, CANCELLED: RunStatus.CANCELLED}
 _TASK_STATUS = {
     SCHEDULED: TaskStatus.WAITING,
