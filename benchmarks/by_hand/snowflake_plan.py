@@ -19,7 +19,7 @@ from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
 from firnflow.targets.plan import plan_apply
 from firnflow.targets.snowflake.account import Account
-from firnflow.targets.snowflake.grammar import parse, render_expression, render_name
+from firnflow.targets.snowflake.grammar import parse, read_name, render_expression, render_name
 from firnflow.targets.snowflake.target import SnowflakeTarget
 
 LIMITS = ("USER_TASK_TIMEOUT_MS", "SUSPEND_TASK_AFTER_NUM_FAILURES")
@@ -50,28 +50,38 @@ class Kept(Account):
     def __init__(self) -> None:
         super().__init__(lambda: None)
         self.tasks: dict[str, dict[str, Any]] = {}
-        self.made: dict[str, dict[str, Any]] = {}
+        self.made: dict[tuple[str, str], dict[str, Any]] = {}
+        self.tags: dict[tuple[str, str], dict[str, str]] = {}
         self.paths: list[str] = []
         self.sent: list[str] = []
 
-    def _send(self, text: str) -> list[dict[str, Any]]:
+    def _send(self, text: str) -> list[dict[str, Any]]:  # noqa: PLR0911 - one for each kind of statement
         if text.startswith("SHOW TASKS"):
             return list(self.tasks.values())
         if text.startswith("SHOW PARAMETERS"):
             own = self.tasks[text.rpartition(".")[2].strip('"')]["limits"]
             return [{"key": key, "value": str(value), "level": "TASK"} for key, value in own.items()]
         if text.startswith("SHOW"):
-            return [row for kind, row in self.made.items() if text.split()[1].startswith(kind)]
+            return [row for (kind, _), row in self.made.items() if text.split()[1].startswith(kind)]
         if text.startswith("LIST"):
             return [{"name": name, "last_modified": ""} for name in self.paths]
         if text.startswith("SELECT CURRENT_ROLE"):
             return [{"role": "ACCOUNTADMIN"}]
+        if text.startswith("SELECT SYSTEM$GET_TAG"):
+            return [{str(at): self._tag(*each.arguments) for at, each in enumerate(parse(text).items)}]
         self.sent.append(text)
         self._keep(parse(text))
         return []
 
+    def _tag(self, tag: Any, name: Any, kind: Any) -> str | None:
+        found = self.tags.get((kind.value, read_name(name.value.partition("(")[0]).last), {})
+        return found.get(read_name(tag.value).last)
+
     def _keep(self, statement: Any) -> None:
-        if type(statement).__name__ == "Put":
+        if getattr(statement, "action", None) == "SET TAG":
+            said = {name.last: value for name, value in statement.value.entries}
+            self.tags[statement.kind, statement.name.last] = said
+        elif type(statement).__name__ == "Put":
             name = statement.file.text.rpartition("/")[2]
             self.paths.append(f"firnflow/{statement.stage.path}/{name}")
         elif type(statement).__name__ == "Select":
@@ -81,7 +91,11 @@ class Kept(Account):
             self.tasks[statement.name.last]["state"] = "started" if statement.action == "RESUME" else "suspended"
         elif statement.kind != "TASK":
             comment = statement.get("COMMENT")
-            self.made[statement.kind] = {"name": statement.name.last, "comment": comment, "description": comment}
+            self.made[statement.kind, statement.name.last] = {
+                "name": statement.name.last,
+                "comment": comment,
+                "description": comment,
+            }
         else:
             when, config, ends = statement.get("WHEN"), statement.get("CONFIG"), statement.get("FINALIZE")
             self.tasks[statement.name.last] = {

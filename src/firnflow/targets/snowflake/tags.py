@@ -10,17 +10,21 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from firnflow.errors import StoreError
+from firnflow.stores.snowflake.names import literal
+from firnflow.stores.snowflake.session import MISSING
 from firnflow.targets.snowflake.grammar import render_name
-from firnflow.targets.snowflake.grammar.statements import Alter, Create, Drop, Select
-from firnflow.targets.snowflake.grammar.values import Call, Constant, Name, Pairs, Property
+from firnflow.targets.snowflake.grammar.statements import Alter, Create, Drop
+from firnflow.targets.snowflake.grammar.values import Pairs, Property
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from firnflow.targets.snowflake.account import Account
     from firnflow.targets.snowflake.compile.place import Place
+    from firnflow.targets.snowflake.grammar.values import Name
 
-_AT_ONCE = 100
+_AT_ONCE = 200
 """Objects that one statement asks for."""
 _SAID = "firnflow: what has this tag belongs to its value"
 """The comment of our tags: deployments in one schema share them."""
@@ -74,16 +78,24 @@ def told(account: Account, place: Place, kind: str, names: Sequence[str]) -> lis
     """
     if not place.tags:
         return [""] * len(names)
-    parts = [names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE)]
-    asked = [Select(tuple(_asks(place, tag, name, kind) for name in part for tag in place.tags)) for part in parts]
     found: list[str] = []
-    for part, rows in zip(parts, account.looked_at_once(asked), strict=True):
-        values = iter(rows[0].values() if rows else itertools.repeat(None))  # no row: there are no such tags
+    for start in range(0, len(names), _AT_ONCE):
+        part = names[start : start + _AT_ONCE]
+        values = _values(account, [_asks(place, tag, name, kind) for name in part for tag in place.tags])
         found += [place.tag_text({tag: value for tag in place.tags if (value := next(values))}) for _ in part]
     return found
 
 
-def _asks(place: Place, tag: str, name: str, kind: str) -> Call:
+def _values(account: Account, calls: Sequence[str]) -> Iterator[str | None]:
+    """Return what functions answer; None of each, where there are no such tags."""
+    try:
+        return iter(account.query(f"SELECT {', '.join(calls)}")[0].values())
+    except StoreError as error:
+        if getattr(error.__cause__, "errno", None) in MISSING:
+            return itertools.repeat(None)
+        raise
+
+
+def _asks(place: Place, tag: str, name: str, kind: str) -> str:
     """https://docs.snowflake.com/en/sql-reference/functions/system_get_tag: the call that says the value of a tag."""
-    texts = (render_name(place.named(tag)), name, kind)
-    return Call(Name(("SYSTEM$GET_TAG",)), tuple(map(Constant, texts)))
+    return f"SYSTEM$GET_TAG({literal(render_name(place.named(tag)))}, {literal(name)}, {literal(kind)})"
