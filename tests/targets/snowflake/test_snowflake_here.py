@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -23,7 +24,10 @@ from firnflow.stores.state import State
 from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
 from firnflow.targets.plan import plan_apply
+from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.beside import here
+from firnflow.targets.snowflake.compile.place import place_of
+from firnflow.targets.snowflake.said import lines
 from firnflow.targets.snowflake.target import SnowflakeTarget
 from firnflow.values import Ref
 
@@ -154,6 +158,7 @@ import firnflow as ff
 
 @ff.task(group="prep")
 def paid(orders: ibis.Table) -> ibis.Table:
+    print("paid:", orders.columns)
     return orders.filter(orders.amount >= 5).mutate(gross=orders.amount * 1.19)
 
 
@@ -249,6 +254,10 @@ def test_a_pipeline_of_tables_runs_without_a_pool_and_goes_on_where_it_was_kille
     local = load_project(root, "local")
     run(local, RunRequest("sales", inline=True))
     assert there == committed(local)[0]
+    account, place = Account(connect), place_of(project)
+    said = lines(account, place, run_of(project), "paid", -1)
+    assert [line.message for line in said] == ["paid: ('id', 'customer', 'amount')"]
+    account.close()
     assert there["totals"] == there["publish_totals"]
     admin.execute(f"SHOW TABLES LIKE 'FIRNFLOW_V$%' IN SCHEMA {schema}")
     assert [row[1] for row in admin.fetchall()] == ["FIRNFLOW_V$TOTALS$1"]
@@ -267,6 +276,13 @@ def finished(admin, schema, count):
             return {**dict(rows), "SALES$FINALIZER": ended[-1]}
         assert time.monotonic() < until, rows
         time.sleep(0.3)
+
+
+def run_of(project):
+    """Return the only run of a project."""
+    with contextlib.closing(State(project.settings.state.reveal())) as state:
+        (found,) = state.runs()
+        return found.id
 
 
 def committed(project):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import firnflow as ff
+from firnflow.errors import ConfigError
 from firnflow.project import Project, load_project, load_settings
 from firnflow.project.catalog import load_catalog
 from firnflow.targets.snowflake.compile.sides import Side, Sides
@@ -252,3 +253,17 @@ def test_a_pipeline_of_tables_needs_neither_pool_nor_service(told, tmp_path):
     ]
     assert found[-1].facts["task kept"].endswith("; in the warehouse")
     assert "cost: warehouse wh runs while tasks run in it" in target.warnings
+
+
+def test_who_has_no_pool_is_told_what_keeps_a_task_out_of_the_warehouse(told, tmp_path):
+    @ff.pipeline
+    def sums():
+        fitted(ff.table("orders"))
+
+    (tmp_path / "firnflow.toml").write_text(TOML.replace('files = ["data/*.csv"]\n', ""))
+    project = Project(tmp_path, load_settings(tmp_path, "prod"), {"sums": sums}, {})
+    why = (
+        "task 'fitted' cannot run in the warehouse, as it imports sklearn, and wants pool 'default', which is not there"
+    )
+    with pytest.raises(ConfigError, match=why):
+        SnowflakeTarget(project).wanted()

@@ -12,7 +12,6 @@ from firnflow.graph.joins import reads
 from firnflow.graph.model import Options
 from firnflow.graph.units import format_duration
 from firnflow.targets.snowflake.compile.schedule import told
-from firnflow.targets.snowflake.compile.sides import Side
 from firnflow.targets.snowflake.grammar import render_name
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class Facts:
 
     def _where(self, graph: Graph, path: str, options: Options) -> str:
         """Return where a task is executed, and what keeps a task of tables out of the warehouse."""
-        side = self._jobs.sides.of(graph, path) if self._jobs.sides is not None else Side(is_here=False)
+        side = self._jobs.side(graph, path)
         if side.is_here:
             return "in the warehouse"
         why = f", as {side.why}" if side.why else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow._text import listing, nearest
 from firnflow.errors import ConfigError
 from firnflow.targets.snowflake.compile.place import Place, parsed, pool_name, where
+from firnflow.targets.snowflake.compile.sides import Side
 from firnflow.targets.snowflake.grammar import location_text, render_name
 from firnflow.targets.snowflake.grammar.values import Call, Constant, Name
 
@@ -92,10 +93,11 @@ class Jobs:
             "params": sorted(graph.params),
             **_given(partitioned=graph.partition is not None, **_tries(options), retries=retries),
         }
-        if self.sides is not None and self.sides.of(graph, path).is_here:
+        side = self.side(graph, path)
+        if side.is_here:
             here = {name: value for name, value in self._shared.items() if name in _HERE}
             return self._call(self._place.procedure_here, {**here, **wanted, **more})
-        resources, (name, pool) = options.resources, self.pool(options.resources, path)
+        resources, (name, pool) = options.resources, self.pool(options.resources, path, side.why)
         if pool.family is not None and more.get("instances"):  # each has a node of its own
             more["instances"] = min(more["instances"], pool.max_nodes) if pool.max_nodes > 1 else None
         if resources.nodes > 1 and self._section.image is not None:
@@ -106,6 +108,10 @@ class Jobs:
         nodes = resources.nodes if resources.nodes > 1 else None
         sizes = _given(cpu=resources.cpu, memory=resources.memory, gpu=resources.gpu, nodes=nodes)
         return self._call(self._place.procedure, {**self._shared, **wanted, **sizes, "pool": render_name(name), **more})
+
+    def side(self, graph: Graph, path: str) -> Side:
+        """Return where a task, or several that are one job, is executed."""
+        return self.sides.of(graph, path) if self.sides is not None else Side(is_here=False)
 
     def _call(self, procedure: str, job: dict[str, Any]) -> Call:
         said = {name: value for name, value in job.items() if value is not None}
@@ -118,8 +124,8 @@ class Jobs:
         memory = options.resources.memory
         return {"task": path, **_given(**_tries(options), retries=options.retries, memory=memory, **more)}
 
-    def pool(self, resources: Resources, path: str = "") -> tuple[Name, Pool]:
-        """Return the compute pool of a task, and what is said of it.
+    def pool(self, resources: Resources, path: str = "", why: str = "") -> tuple[Name, Pool]:
+        """Return the compute pool of a task, and what is said of it; `why` keeps a task of tables out of the warehouse.
 
         Raises:
             ConfigError: there is no such pool, or its instances are too small.
@@ -128,8 +134,9 @@ class Jobs:
         if key not in pools:
             environment = self._place.environment
             raise ConfigError(
-                f"{where(self._project)}: task {path!r} wants pool {key!r}, which is not there.{nearest(key, pools)} "
-                f"Known: {listing(pools) or 'none'}. Mend: [environments.{environment}.snowflake.pools.{key}]"
+                f"{where(self._project)}: task {path!r} {f'cannot run in the warehouse, as {why}, and ' if why else ''}"
+                f"wants pool {key!r}, which is not there.{nearest(key, pools)} Known: {listing(pools) or 'none'}. "
+                f"Mend: [environments.{environment}.snowflake.pools.{key}]"
             )
         found = pools[key]
         self._check_fits(resources, found, key, path)
