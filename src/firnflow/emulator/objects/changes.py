@@ -20,13 +20,17 @@ _ABORTED = "With DuckDB beneath, a statement that fails in a transaction undoes 
 _TRIES = 40
 
 
-@statement("INSERT", "sql-reference/sql/insert", partly=f"{_ABORTED}; no INSERT ALL")
+@statement("INSERT", "sql-reference/sql/insert", partly=f"{_ABORTED}; no OVERWRITE and DEFAULT with ALL")
 def _insert(session: Session, given: Statement) -> Result:
     tree, binds = trees.parsed(given.text), list(given.binds)
     from sqlglot import exp
 
-    if not isinstance(tree, exp.Insert):
-        raise errors.unknown("INSERT ALL", ["INSERT"])
+    if given.reader.is_next("OVERWRITE", "ALL") or given.reader.is_next("OVERWRITE", "FIRST"):
+        raise errors.unknown("INSERT OVERWRITE ALL", ["INSERT ALL", "INSERT FIRST", "INSERT OVERWRITE"])
+    if isinstance(tree, exp.MultitableInserts):
+        from firnflow.emulator.objects import multitable  # which inserts by this
+
+        return multitable.run(session, tree, binds)
     if any(isinstance(value, list) for value in given.binds):
         return _many(session, given)
     if tree.args.get("overwrite"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
-from firnflow.emulator.objects import history, hybrid, making, relations
+from firnflow.emulator.objects import evolving, history, hybrid, making, relations
 from firnflow.emulator.objects.columns import columns_of, declared
 from firnflow.emulator.objects.selects import headed, prepared
 from firnflow.emulator.objects.tags import set_tags
@@ -24,7 +24,7 @@ _KEPT = ("DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS", "CHAN
 _KEYS = "keys are written down and, as there, not enforced"
 
 
-@statement("CREATE TABLE", "sql-reference/sql/create-table", partly=f"{_KEYS}; no OR ALTER, no policies")
+@statement("CREATE TABLE", "sql-reference/sql/create-table", partly=f"{_KEYS}; no policies")
 def _create_table(session: Session, given: Statement) -> Result:
     return _create(session, given, "TABLE")
 
@@ -44,9 +44,9 @@ def _create_view(session: Session, given: Statement) -> Result:
 
 
 def _create(session: Session, given: Statement, kind: str, *, is_hybrid: bool = False) -> Result:
-    if "ALTER" in given.modifiers:
+    if "ALTER" in given.modifiers and (kind == "VIEW" or is_hybrid):
         raise errors.unknown(f"CREATE OR ALTER {kind}", [f"CREATE {kind}", f"CREATE OR REPLACE {kind}"])
-    text, indexes = hybrid.ordinary(given.text) if is_hybrid else (_without_scoped(given.text), [])
+    text, indexes = hybrid.ordinary(given.text) if is_hybrid else (_plainly(given.text), [])
     tree, binds = trees.parsed(text), list(given.binds)
     from sqlglot import exp
 
@@ -69,6 +69,13 @@ def _made(
 ) -> Result:
     """Make a table or view; indexes: of a hybrid table, else None."""
     body = _properties(tree)
+    there = relations.find(session, path) if "ALTER" in given.modifiers else None
+    if there is not None:
+        thing = session.need(kind, path)
+        more = {"session": session.token} if given.temporary else {}
+        body |= {**declared(tree), **more, "transient": "TRANSIENT" in given.modifiers, "text": given.text}
+        session.account.catalog.put(evolving.altered(session, tree, target, thing, body))
+        return status(f"{kind.capitalize()} {path[-1]} successfully altered.")
     optional = bool(tree.args.get("exists"))
     if found := making.begin(session, kind, path, replaces=given.replaces, optional=optional):
         return found
@@ -89,10 +96,11 @@ def _made(
     return status(f"{kind.capitalize()} {path[-1]} successfully created.")
 
 
-def _without_scoped(text: str) -> str:
-    """Return CREATE SCOPED TEMPORARY as CREATE TEMPORARY: what ends with a session ends with the session."""
+def _plainly(text: str) -> str:
+    """Return CREATE SCOPED TEMPORARY as CREATE TEMPORARY, which ends with the session too, and OR ALTER as nothing."""
     import re
 
+    text = re.sub(r"(?i)^(\s*create\s+)or\s+alter\s+", r"\1", text, count=1)
     return re.sub(r"(?i)^(\s*create\s+(?:or\s+replace\s+)?)scoped\s+", r"\1", text, count=1)
 
 

@@ -1,0 +1,59 @@
+"""Tables that are altered by their definition, rows that go to several tables, containers with other names."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_create_or_alter_keeps_the_rows_and_makes_the_columns_those_of_the_definition(sql):
+    create = "CREATE OR ALTER TABLE t"
+    sql(f"{create} (a INT NOT NULL, b VARCHAR(10) DEFAULT 'q', c NUMBER(10, 2)) COMMENT = 'one'")
+    sql("INSERT INTO t VALUES (1, 'x', 1.5)")
+    wider = f"{create} (a INT, b VARCHAR(20), c NUMBER(12, 2), d DATE COMMENT 'day', e INT NOT NULL DEFAULT 7)"
+    assert sql(wider) == [("Table T successfully altered.",)]
+    sql(wider)
+    sql("INSERT INTO t (a, d) VALUES (NULL, '2026-01-02')")
+    assert sql("SELECT * FROM t ORDER BY a") == [(1, "x", 1.5, None, 7), (None, None, None, dt.date(2026, 1, 2), 7)]
+    columns = {row["name"]: row for row in sql.maps("DESCRIBE TABLE t")}
+    assert [row["type"] for row in columns.values()][1:3] == ["VARCHAR(20)", "NUMBER(12,2)"]
+    assert (columns["A"]["null?"], columns["E"]["null?"], columns["D"]["comment"]) == ("Y", "N", "day")
+    assert sql.maps("SHOW TABLES LIKE 't'")[0]["comment"] == ""
+    sql(f"{create} (a INT, d DATE)")
+    assert sql("SELECT * FROM t ORDER BY a") == [(1, None), (None, dt.date(2026, 1, 2))]
+    for definition, said in (
+        ("(a VARCHAR, d DATE)", r"column A from type NUMBER\(38,0\) to VARCHAR"),
+        ("(d DATE, a INT)", "keep their order"),
+        ("(x INT, a INT, d DATE)", "keep their order"),
+        ("(a INT NOT NULL, d DATE)", "NULL result in a non-nullable column: A"),
+        ("(a INT DEFAULT 3, d DATE)", "default of column A"),
+        ("AS SELECT 1 AS x", "without columns"),
+    ):
+        with pytest.raises(Exception, match=said):
+            sql(f"{create} {definition}")
+    assert "stays what it is" in str(sql.refused("CREATE OR ALTER TRANSIENT TABLE t (a INT, d DATE)"))
+    assert sql("SELECT COUNT(*) FROM t") == [(2,)]
+
+
+def test_insert_all_and_first_give_each_table_its_rows_or_none_any(sql):
+    sql("CREATE TABLE s AS SELECT * FROM VALUES (1, 'x'), (7, 'y'), (NULL, 'z') v(a, b)")
+    sql("CREATE TABLE t1 (a INT, b VARCHAR)")
+    sql("CREATE TABLE t2 (n INT)")
+    assert sql("INSERT ALL INTO t1 INTO t2 (n) VALUES (a * 2) SELECT a, b FROM s WHERE a = ?", 7) == [(1, 1)]
+    assert sql.columns == ["number of rows inserted into T1", "number of rows inserted into T2"]
+    sql("DELETE FROM t1")
+    split = """
+        INSERT {} WHEN a > 5 THEN INTO t1 INTO t2 (n) VALUES (a) WHEN a > 0 THEN INTO t2 (n) VALUES (-a)
+        ELSE INTO t1 (b) VALUES ('else ' || b) SELECT a, b FROM s
+    """
+    assert sql(split.format("FIRST")) == [(1, 1, 1, 1)]
+    assert sql("SELECT * FROM t1 ORDER BY b") == [(None, "else z"), (7, "y")]
+    assert sql("SELECT n FROM t2 ORDER BY n") == [(-1,), (7,), (14,)]
+    assert sql(split.format("ALL")) == [(1, 1, 2, 1)]
+    before = sql("SELECT COUNT(*) FROM t2")
+    sql.refused("INSERT ALL INTO t2 (n) VALUES (a) INTO t2 (n) VALUES (b) SELECT 1 AS a, 'q' AS b")
+    assert "INSERT OVERWRITE ALL" in str(sql.refused("INSERT OVERWRITE ALL INTO t2 SELECT 1"))
+    assert sql("SELECT COUNT(*) FROM t2") == before
