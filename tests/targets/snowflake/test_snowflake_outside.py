@@ -152,10 +152,10 @@ def shop(snowflake_url: str, tmp_path: Path) -> Iterator[Shop]:
 
 def test_a_change_starts_the_graph_once_and_the_rows_are_those_that_runs_here_read(shop: Shop) -> None:
     made = shop.plan(apply=True)
-    assert [each for each in made if "stream" in each or "_on_update" in each] == [
+    assert [each for each in made if "stream" in each or "trigger" in each] == [
         "Create stream SHOP$ON$ORDERS",
         "Create stream SHOP$ON$SALES",
-        "Create task graph _on_update$shop",
+        "Create trigger shop",
     ]
     assert shop.plan() == []
     shop(f"INSERT INTO {ORDERS} VALUES ('b', 4)")
@@ -202,7 +202,7 @@ def test_a_plan_says_what_the_role_may_not_read_or_follow_and_streams_are_found_
     assert "Create stream SHOP$ON$SALES" in shop.plan(apply=True)
     assert shop.plan() == []
     shop(f"DROP STREAM {shop.schema}.SHOP$ON$SALES", f"ALTER TASK {shop.schema}._ON_UPDATE$SHOP SUSPEND")
-    assert shop.plan(apply=True) == ["Create stream SHOP$ON$SALES", "Change task graph _on_update$shop"]
+    assert shop.plan(apply=True) == ["Create stream SHOP$ON$SALES", "Change trigger shop"]
     catalog = shop.root / "catalog.toml"
     catalog.write_text(catalog.read_text().replace('"Orders; of é"', "booked"))
     shop(

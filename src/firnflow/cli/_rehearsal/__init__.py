@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 from firnflow.cli._print import say
+from firnflow.cli._rehearsal.borrowed import borrow
 from firnflow.cli._rehearsal.surroundings import variables_of
 from firnflow.errors import MissingExtraError, RunConflictError, RunError, UsageError
 from firnflow.project.settings import load_settings
@@ -60,6 +61,7 @@ def rehearse(root: Path, environment: str | None, pipelines: Sequence[str], seco
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_own_folder(root, settings.environment))
         stack.enter_context(_ended_by_signals())
+        borrow(root, settings, folder)
         emulator = stack.enter_context(_started([sys.executable, "-m", "firnflow", *_EMULATE], folder, {}))
         port = _port(folder / "emulator.log", emulator)
         say(f"Rehearsal of {settings.environment} on an emulated Snowflake, port {port}: nothing else is touched")

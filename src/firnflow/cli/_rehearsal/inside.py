@@ -89,7 +89,7 @@ class Rehearsal:
         """Deploy, run and compare. Raises FirnflowError where something goes wrong, or comes out otherwise."""
         for note in self._notes():
             say(f"Note: {note}", "yellow")
-        made = prepare(self._project, self._port)
+        made = prepare(self._project, self._port, self._folder)
         say(f"  made there: {', '.join(made)}")
         self._apply()
         for name in self.names():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from firnflow.cli._rehearsal.borrowed import lend
 from firnflow.cli._rehearsal.surroundings import USER
 from firnflow.errors import RunError
+from firnflow.stores import Stores
 from firnflow.targets.snowflake.compile.place import parsed, place_of
 from firnflow.targets.snowflake.grammar import render, render_name
 from firnflow.targets.snowflake.grammar.statements import Create
@@ -15,6 +17,7 @@ from firnflow.targets.snowflake.target import SnowflakeTarget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from firnflow.project import Project
 
@@ -34,12 +37,13 @@ _ORDER = [*_PROPERTIES]
 """What others lie in comes before them."""
 
 
-def prepare(project: Project, port: int) -> list[str]:
+def prepare(project: Project, port: int, folder: Path) -> list[str]:
     """Make what a project's environment presumes, and the user who may do what the script of grants lets them.
 
     Args:
         project: the project, loaded in the environment.
         port: of the emulator.
+        folder: of the rehearsal, with what was borrowed.
 
     Returns:
         What was made, for people.
@@ -52,10 +56,13 @@ def prepare(project: Project, port: int) -> list[str]:
         things = [*presumed(project)]
         for each in things:
             _do(connection, render(each))
+        granted = lend(connection, Stores.open(project.settings, project.root).warehouse.embedded, folder)
         script = SnowflakeTarget(project).grants()
         for text in script:
             _do(connection, text.removesuffix(";"))
         role = render_name(parsed(project, "role", str(project.settings.snowflake.role)))
+        for text in granted:
+            _do(connection, f"{text} {role}")
         _do(connection, f"CREATE USER {USER} DEFAULT_ROLE = {role} DEFAULT_SECONDARY_ROLES = ()")
         _do(connection, f"GRANT ROLE {role} TO USER {USER}")
     finally:

@@ -21,6 +21,7 @@ USER = "FIRNFLOW_REHEARSAL"
 _KEPT_OUT = ("SNOWFLAKE_", "FIRNFLOW_")
 _ACCOUNT = "snowflake"
 _DELETE = "\x7f"
+_ALL = 10**9
 
 
 def variables_of(settings: Settings, folder: Path, port: int) -> dict[str, str]:
@@ -68,6 +69,7 @@ def _section(settings: Settings, there: dict[str, str]) -> dict[str, Any]:
         "role": section.role or default_role(settings.environment),
         "variables": {**section.variables, **there},
         "integrations": [],
+        **({"sample": _ALL} if section.sample is not None else {}),  # all runs read the same
     }
 
 

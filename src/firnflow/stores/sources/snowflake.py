@@ -149,12 +149,16 @@ class Reading:
         }
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """Database, schema and name of a table or view. Raises ConfigError."""
+        return _place(self._account, self._spec)
+
+    @property
     def rows(self) -> str:
         """The rows, as a SELECT in Snowflake's SQL."""
         if self._spec.query is not None:
             return f"SELECT * FROM (\n{_sql.without_end(self._spec.query)}\n)"
-        where = f" WHERE (\n{_sql.without_end(self._spec.where)}\n)" if self._spec.where is not None else ""
-        return f"SELECT * FROM {self.found.shown}{self._moment}{where}"
+        return f"SELECT * FROM {self.found.shown}{self._moment}{_where(self._spec)}"
 
     @property
     def as_declared(self) -> bool:
@@ -255,9 +259,9 @@ def _columns(account: Account, spec: Source) -> tuple[dict[str, str], dict[str, 
     """Return the columns of a source with their types, and of those that may not fit them the condition."""
     from snowflake.connector.constants import FIELD_ID_TO_NAME
 
-    query = f"SELECT * FROM (\n{_sql.without_end(spec.query)}\n)" if spec.query is not None else ""
+    query = f"(\n{_sql.without_end(spec.query)}\n)" if spec.query is not None else ""
     try:
-        described = account.described(query or f"SELECT * FROM {_written(_place(account, spec))}")
+        described = account.described(f"SELECT * FROM {query or _written(_place(account, spec))}{_where(spec)}")
     except StoreError as error:
         raise _told(account, spec, error) from error
     columns: dict[str, str] = {}
@@ -298,12 +302,19 @@ def _place(account: Account, spec: Source) -> tuple[str, ...]:
     text = spec.table or spec.view or ""
     try:
         given = parts(text)
-    except UsageError as error:
-        raise ConfigError(f"{spec.name}: {error}") from None
+    except UsageError:
+        raise ConfigError(
+            f"{spec.name}: {text!r} is no name in Snowflake. Mend: database.schema.table, and what has blanks, small "
+            f"letters or other signs in double quotes: 'raw.shop.\"my orders\"'"
+        ) from None
     if any(len(each) > LONGEST for each in given):
         raise ConfigError(f"{spec.name}: {text[:40]!r}… has a name of more than {LONGEST} characters")
     missing = len(("database", "schema", "name")) - len(given)
     return (*account.schema[:missing], *given) if missing else given
+
+
+def _where(spec: Source) -> str:
+    return f" WHERE (\n{_sql.without_end(spec.where)}\n)" if spec.where is not None else ""
 
 
 def _written(place: tuple[str, ...]) -> str:
@@ -326,12 +337,15 @@ def _asked(account: Account, spec: Source, query: str) -> list[dict[str, Any]]:
 
 def _told(account: Account, spec: Source, error: Exception) -> Exception:
     """Return what has gone wrong as ours, with the grant that mends it."""
+    from snowflake.connector.errors import ProgrammingError
+
     cause = error.__cause__ if isinstance(error, StoreError) and error.__cause__ is not None else error
     code = getattr(cause, "errno", None)
     if spec.query is not None and code is not None:
         return DataError(f"{spec.name}: the query fails: {said(cause)}")
     if code not in (*MISSING, FORBIDDEN):
-        return error
+        failed = spec.where is not None and isinstance(cause, ProgrammingError)
+        return DataError(f"{spec.name}: `where` fails: {said(cause)}. Mend: see catalog.toml") if failed else error
     role = account.rows("SELECT CURRENT_ROLE() AS role")[0]["role"]
     kind, name = ("TABLE", spec.table) if spec.table is not None else ("VIEW", spec.view)
     grant = f"GRANT SELECT ON {kind} {name} TO ROLE {identifier(str(role))}"

@@ -42,7 +42,7 @@ class Facts:
         root = {each.name: each.value for each in compiled.tasks[0].settings}
         clock = str(root.get("SCHEDULE", "none")).removeprefix("USING CRON ")
         waits = told(graph.schedule)
-        schedule = f"when {waits} has a new version" if waits else clock
+        schedule = f"when {waits} has {'changed' if 'source ' in waits else 'a new version'}" if waits else clock
         found = {"root task": compiled.root, "schedule": schedule}
         found |= {f"parameter {name}": _short(defaults[name]) for name in graph.params if name in defaults}
         jobs = {path: each.of.split("+") for each in compiled.tasks for path in each.of.split("+")}

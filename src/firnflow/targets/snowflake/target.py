@@ -19,7 +19,7 @@ from firnflow.targets.snowflake.compile.place import GRAPH, parsed, place_of, po
 from firnflow.targets.snowflake.compile.schedule import as_waiting, weak_points
 from firnflow.targets.snowflake.compile.sides import Sides
 from firnflow.targets.snowflake.compile.tasks import compile_graph
-from firnflow.targets.snowflake.compile.triggers import compile_triggers, streamed
+from firnflow.targets.snowflake.compile.triggers import compile_triggers, name_of, streamed
 from firnflow.targets.snowflake.facts import Facts
 from firnflow.targets.snowflake.grammar import render_name
 from firnflow.targets.snowflake.graphs import Graphs
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from firnflow.targets.snowflake.grammar.values import Name
 
 STAGE, POOL, CODE, PROCEDURE, TAG = "stage", "compute pool", "code", "procedure", "tag"
-STREAM = "stream"
+STREAM, TRIGGER = "stream", "trigger"
 
 
 class SnowflakeTarget:
@@ -100,7 +100,7 @@ class SnowflakeTarget:
     def put(self, resource: Resource, before: Found | None) -> None:
         """Make a resource, or alter it. Raises DeployConflictError where it is not as when the plan was made."""
         address, text = resource.address, before.resource.text if before is not None else None
-        if address.kind == GRAPH:
+        if address.kind in {GRAPH, TRIGGER}:
             self._graphs.put(self._compiled[address], text)
             return
         there = self._found(address)
@@ -116,8 +116,8 @@ class SnowflakeTarget:
     def drop(self, before: Found) -> None:
         """Drop a resource. Raises as `put`."""
         address = before.resource.address
-        if address.kind == GRAPH:
-            self._graphs.drop(address.name, before.resource.text)
+        if address.kind in {GRAPH, TRIGGER}:
+            self._graphs.drop(_graph_of(address), before.resource.text)
             return
         there = self._found(address)
         if there is None:
@@ -165,12 +165,10 @@ class SnowflakeTarget:
             yield Resource(Address(STREAM, name), text, {"on": f"{each.kind.lower()} {on}"})
 
     def _starter(self, starter: Starter) -> Resource:
-        address = Address(GRAPH, starter.graph.pipeline)
+        address = Address(TRIGGER, starter.pipeline)
         self._compiled[address] = starter.graph
-        facts = {
-            "starts": starter.pipeline,
-            "when there are changes in": ", ".join(each.source for each in starter.streams),
-        }
+        changes = ", ".join(each.source for each in starter.streams)
+        facts = {"root task": starter.graph.root, "when there are changes in": changes}
         return Resource(address, wanted_text(starter.graph, self._place), facts)
 
     def _graph(
@@ -204,7 +202,7 @@ class SnowflakeTarget:
 
     def _found(self, address: Address) -> Found | None:
         where = f"{address.kind} {address.name} in {render_name(self._place.schema_name)}"
-        if address.kind == GRAPH:
+        if address.kind in {GRAPH, TRIGGER}:
             return self._found_graph(address)
         if address.kind == CODE:
             files = self._files().found()
@@ -213,17 +211,18 @@ class SnowflakeTarget:
         return None if found is None else Found(Resource(address, found[0]), ours=found[1], where=where)
 
     def _found_graph(self, address: Address) -> Found | None:
-        rows = self._graphs.rows(address.name)
+        name = _graph_of(address)
+        rows = self._graphs.rows(name)
         own = self._graphs.own(rows)
         compiled = self._compiled.get(address)
-        names = {each.name for each in compiled.tasks} if compiled is not None else {self._place.root(address.name)}
+        names = {each.name for each in compiled.tasks} if compiled is not None else {self._place.root(name)}
         foreign = sorted(name for name in names if name in rows and name not in own)
         if foreign:
             where = f"task {render_name(self._place.named(foreign[0]))}"
             return Found(Resource(address, ""), ours=False, where=where)
         if not own:
             return None
-        text = self._graphs.text(address.name, own)
+        text = self._graphs.text(name, own)
         return Found(Resource(address, text), ours=True, where=render_name(self._place.named(min(own))))
 
     def _object(self, address: Address) -> Files | ComputePool | Tag | Stage | Procedure | Streams:
@@ -288,3 +287,8 @@ class SnowflakeTarget:
 
     def _conflict(self, address: Address) -> DeployConflictError:
         return DeployConflictError(f"{address} was changed by somebody else since the plan was made. Mend: plan again")
+
+
+def _graph_of(address: Address) -> str:
+    """Return what a graph of tasks is called: a pipeline, or what starts one."""
+    return address.name if address.kind == GRAPH else name_of(address.name)
