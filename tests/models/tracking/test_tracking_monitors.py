@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from firnflow._crash import InjectedCrash
 from firnflow.errors import ConfigError
 from firnflow.models.registry import Registry
 from firnflow.models.tracking import tracker_of
 from firnflow.models.tracking.snowflake import monitors
+from firnflow.stores.snowflake.account import Account
 
 pytest.importorskip("snowflake.ml.registry", reason="snowflake-ml-python is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
@@ -71,11 +73,39 @@ class Watch:
         self.registry.register("credit", result.outputs["train"], run=result.run, task="train", by="anna")
 
     def tables(self) -> None:
-        self.sql(f'CREATE TABLE scores ({COLUMNS}, "model version" INT)')
+        self.sql(f'CREATE TABLE "FIRNFLOW_V$SCORES$1" ({COLUMNS}, "model version" INT)')
+        self.publish(1)
         self.sql(f"CREATE TABLE scores_before ({COLUMNS})")
+
+    def publish(self, number: int) -> None:
+        """Show a version of the named table, as publishing does."""
+        self.sql(f'CREATE OR REPLACE VIEW scores COPY GRANTS AS SELECT * FROM "FIRNFLOW_V$SCORES${number}"')
 
     def tell(self) -> list[str]:
         return self.desk.deliverer(self.tracker, "snowflake").deliver()
+
+    def tell_dying(self, monkeypatch: pytest.MonkeyPatch) -> int:
+        """Tell by senders each of which dies one change later than the one before; return how many died."""
+        real, left = Account.rows, 0
+
+        def rows(account: Account, statement: str) -> Any:
+            nonlocal left
+            found = real(account, statement)
+            left -= not statement.startswith(("SHOW", "SELECT"))
+            if left < 0:
+                raise InjectedCrash("here")
+            return found
+
+        monkeypatch.setattr(Account, "rows", rows)
+        for died in range(30):
+            left = died
+            try:
+                assert self.tell() == []
+            except InjectedCrash:
+                continue
+            monkeypatch.undo()
+            return died
+        raise AssertionError("it never ends")
 
     def states(self) -> dict[str, str]:
         return {row["name"]: row["monitor_state"] for row in self.sql("SHOW MODEL MONITORS")}
@@ -92,7 +122,9 @@ def watch(desk: Callable[..., Desk], snowflake_url: str, monkeypatch: pytest.Mon
     gc.collect()  # temporary folders that Snowflake's client forgets
 
 
-def test_the_champion_is_watched_and_its_monitor_goes_with_promotions(watch: Watch) -> None:
+def test_the_champion_is_watched_and_its_monitor_goes_with_promotions(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     watch.train(1)
     watch.train(2)
     assert watch.tell() == []
@@ -105,11 +137,14 @@ def test_the_champion_is_watched_and_its_monitor_goes_with_promotions(watch: Wat
     watch.tables()
     assert watch.tell() == []
     assert watch.states() == {"CREDIT_V1": "ACTIVE"}
+    watch.sql('CREATE TABLE "FIRNFLOW_V$SCORES$2" CLONE "FIRNFLOW_V$SCORES$1"')
     for version, score in ((1, 0.25), (2, 0.75)):
         watch.sql(
-            "INSERT INTO scores SELECT 1, SYSDATE() - INTERVAL '1 hour', 0.5, "
+            'INSERT INTO "FIRNFLOW_V$SCORES$2" '
+            "SELECT 1, SYSDATE() - INTERVAL '1 hour', 0.5, "
             f"{score}, {version - 1}, {version - 1}, 'a', {version}"
         )
+    watch.publish(2)
     watch.sql("INSERT INTO scores_before SELECT 1, SYSDATE() - INTERVAL '9 days', 0.5, 0.5, 1, 1, 'a'")
     watch.sql("ALTER MODEL MONITOR credit_v1 SET BASELINE = 'SCORES_BEFORE'")
     metric = "SELECT metric_value FROM TABLE(MODEL_MONITOR_DRIFT_METRIC('CREDIT_V{}', '{}', '\"probability\"', 'ALL'))"
@@ -119,6 +154,7 @@ def test_the_champion_is_watched_and_its_monitor_goes_with_promotions(watch: Wat
     told = watch.sql("DESCRIBE MODEL MONITOR credit_v1")[0]
     assert json.loads(told["columns"])["numerical_columns"] == ["x"]
     watch.registry.promote("credit", 2, expected=1, reason="better", by="anna")
+    assert watch.tell_dying(monkeypatch) >= 3
     assert watch.tell() == []
     assert watch.states() == {"CREDIT_V1": "SUSPENDED", "CREDIT_V2": "ACTIVE"}
     assert watch.sql(metric.format(2, "DIFFERENCE_OF_MEANS")) == [{"metric_value": 0.25}]

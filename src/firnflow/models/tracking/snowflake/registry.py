@@ -144,7 +144,7 @@ class _Registered:
 
     def _comment(self) -> None:
         wanted, there = f"{self._mark}\n{self._model.description}", str(self._shown().get("comment") or "")
-        if self._known.get("comment", there) != there:
+        if there not in (self._known.get("comment", there), wanted):  # else a sender has died behind it
             self._say("its comment was changed")
         if there != wanted:
             self._do(f"SET COMMENT = {literal(wanted)}")
@@ -166,7 +166,7 @@ class _Registered:
         key, ours = f"about:{version.version}", [version.description, metrics, version.tags]
         said = {name: others.get(name) for name in metrics}
         remote = hash_json([str(row["comment"] or ""), said, metadata.get("firnflow")])
-        if self._known.get(key, remote) != remote:
+        if remote not in (self._known.get(key, remote), hash_json(ours)):  # else a sender has died behind it
             self._say(f"what is said of version {row['name']} was changed")
         if remote != hash_json(ours):
             name = identifier(str(row["name"]))
