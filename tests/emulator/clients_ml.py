@@ -290,7 +290,7 @@ def submitted(w):
         lambda: ml.submit_file(str(folder / "alone.py"), target_instances=2, parallel=True, **here).wait(60) == "DONE",
     )
     yield "get_ray_dashboard_url", lambda: w.alone.get_ray_dashboard_url() is None
-    yield "register_code_bundle", lambda: ml.register_code_bundle is not None and bundled(ml, folder, here)
+    yield "register_code_bundle", lambda: bundled(ml, folder, here)
 
 
 def from_stage(s, ml, folder, here):
@@ -382,5 +382,5 @@ def on_ray(s, remote):
 
 
 def bundled(ml, folder, here):
-    bundle = ml.register_code_bundle(str(folder), name="bundle", stage_name=here["stage_name"], session=here["session"])
-    return bundle is not None
+    where = {"stage_name": here["stage_name"], "session": here["session"]}
+    return ml.register_code_bundle(str(folder), here["compute_pool"], "RESULTS", name="bundle", **where) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
@@ -22,6 +23,13 @@ def pool(sql):
     sql("CREATE STAGE S")
     yield name
     sql(f"DROP COMPUTE POOL {name}")
+
+
+def environments():
+    """Yield the id and the variables of each process."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            yield process.pid, process.environ()
 
 
 def specification(sql, code: str, **container) -> str:
@@ -147,14 +155,18 @@ def test_snowflakes_own_client_runs_a_function_on_two_instances(server, sql, poo
             import os
 
             import pandas as pd
+            import ray  # whose cluster the instances are, and to which this one is connected
 
             print("at work")
-            return pd.DataFrame({"sum": [left + right], "count": [os.environ["SNOWFLAKE_JOBS_COUNT"]]})
+            total = ray.get(ray.remote(lambda: left + right).remote())
+            nodes = sum(each["Alive"] for each in ray.nodes())
+            return pd.DataFrame({"sum": [total], "count": [os.environ["SNOWFLAKE_JOBS_COUNT"]], "nodes": [nodes]})
 
         job = add(40, right=2)
-        assert job.wait(60) == "DONE", job.get_logs(verbose=True)
-        assert job.result().to_dict("records") == [{"sum": 42, "count": "2"}]
-        assert job.get_logs() == "at work"
+        assert job.wait(100) == "DONE", job.get_logs(verbose=True)
+        assert job.result().to_dict("records") == [{"sum": 42, "count": "2", "nodes": 2}]
+        assert job.get_logs().startswith("at work")
+        assert not [pid for pid, of in environments() if of.get("SNOWFLAKE_SERVICE_NAME") == job.id]  # Ray's neither
 
         @remote(pool, stage_name="PAYLOAD", session=session)
         def fail() -> None:

@@ -9,6 +9,7 @@ that install packages and start Ray.
 from __future__ import annotations
 
 import json
+import os
 import random
 import string
 import sys
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.catalog import full
-from firnflow.emulator.jobs import containers, services
+from firnflow.emulator.jobs import cluster, containers, services
 from firnflow.emulator.jobs.runner import Job
 from firnflow.emulator.jobs.specification import container_of
 from firnflow.emulator.reader import Reader
@@ -30,14 +31,13 @@ if TYPE_CHECKING:
     from firnflow.emulator.session import Session
 
 _IMAGE = "/snowflake/images/snowflake_images/st_plat/runtime/x86/runtime_image/snowbooks:1.8.0"
+_SHORT = "/tmp"  # noqa: S108 - its path is short enough for the sockets of Ray; the name below it is random
 _STAGE, _RESULT = "/mnt/job_stage", "/mnt/job_result"
-_BESIDE = Path(__file__).parent / "beside"
 _OPTIONS = ("STAGE_PATH", "ARGS", "ENV_VARS", "RUNTIME", "ENABLE_METRICS", "ENABLE_STAGE_MOUNT_V2")
 _JOB_OPTIONS = (
     *("QUERY_WAREHOUSE", "TARGET_INSTANCES", "MIN_INSTANCES", "ASYNC", "GENERATE_SUFFIX", "COMMENT"),
     "EXTERNAL_ACCESS_INTEGRATIONS",
 )
-_WAITS = "import signal; signal.pause()"
 
 
 @function("SYSTEM$GET_ML_JOB_RUNTIME")
@@ -66,15 +66,22 @@ def _execute(session: Session, name: str, pool: str, spec_text: str, job_text: s
     mounts = containers.mounted(session, container, folder)
     _told_where(made, mounts)
     variables = containers.variables_of(session, container, mounts, path, count)
-    variables["PYTHONPATH"] = str(_BESIDE)
+    scratch = Path(_SHORT) / f"ray-{uuid.uuid4().hex[:12]}"
+    variables |= {"PYTHONPATH": _path(), cluster.FOLDER: str(folder), cluster.SCRATCH: str(scratch)}
     words = _launcher(containers.words_of(container, mounts), mounts[_STAGE])
-    job = Job(path, where, words, variables, folder, count, [sys.executable, "-c", _WAITS], waits_for_first=True)
+    others = [sys.executable, cluster.__file__]
+    job = Job(path, where, words, variables, folder, count, others, waits_for_first=True, scratch=scratch)
     is_async = bool(options.get("ASYNC", True))
     comment = options.get("COMMENT")
     services.begin(session, job, made, is_async=is_async, warehouse=warehouse, comment=comment)
     if not is_async:
         services.finish(session, job)
     return full(path)
+
+
+def _path() -> str:
+    """Return where jobs look for modules first: what stands before Ray, then what the emulator itself finds."""
+    return os.pathsep.join([str(cluster.BESIDE), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def _named(name: str) -> list[str]:

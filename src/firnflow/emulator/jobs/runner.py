@@ -40,6 +40,7 @@ class Job:
         instances: how many.
         waits_for_first: whether the first instance alone decides: the others are ended with it.
         nodes: those that it has now.
+        scratch: a folder outside that is to go with its processes, if it is made.
     """
 
     path: FullName
@@ -51,6 +52,7 @@ class Job:
     others: list[str] | None = None
     waits_for_first: bool = False
     nodes: int = 0
+    scratch: Path | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
@@ -108,6 +110,8 @@ class Jobs:
                 state = CANCELLED
         finally:
             self._account.forget_token(job.variables["SNOWFLAKE_TOKEN"])
+            if job.scratch is not None:
+                self.forget(job.scratch)
             self._note(job, state=state, codes=codes, ended=time.time())
             with self._lock:
                 self._running.pop(job.path, None)
@@ -137,8 +141,8 @@ class Jobs:
             self._log(job, 0).write_text(f"{error}\n", encoding="utf-8")
             return FAILED, [127] * job.instances
         finally:
-            for process in processes:
-                process.end()
+            for at, process in enumerate(processes):
+                process.end(*([0.0] if at and job.waits_for_first else []))
         codes = [process.popen.returncode for process in processes]
         if job.cancelled.is_set():
             return CANCELLED, codes
