@@ -38,6 +38,38 @@ def test_create_or_alter_keeps_the_rows_and_makes_the_columns_those_of_the_defin
     assert sql("SELECT COUNT(*) FROM t") == [(2,)]
 
 
+def test_schemas_and_databases_are_cloned_and_renamed_with_what_is_in_them(sql):
+    database = sql("SELECT CURRENT_DATABASE()")[0][0]
+    sql("CREATE SCHEMA s")
+    sql("CREATE TABLE t (a INT NOT NULL DEFAULT 3, b VARCHAR(10))")
+    sql("INSERT INTO t VALUES (1, 'x')")
+    sql("CREATE VIEW v AS SELECT a, b FROM t")
+    sql("GRANT SELECT ON TABLE t TO ROLE SYSADMIN")
+    sql(f"CREATE SCHEMA {database}.s2 CLONE {database}.s")
+    sql(f"INSERT INTO {database}.s2.t (b) VALUES ('y')")
+    assert sql(f"SELECT COUNT(*) FROM {database}.s.v") == [(1,)]
+    assert sql(f"SELECT a, b FROM {database}.s2.v ORDER BY b") == [(1, "x"), (3, "y")]
+    assert sql.maps(f"DESCRIBE TABLE {database}.s2.t")[1]["type"] == "VARCHAR(10)"
+    assert "SYSADMIN" in {row["grantee_name"] for row in sql.maps(f"SHOW GRANTS ON TABLE {database}.s2.t")}
+    sql(f"ALTER SCHEMA {database}.s2 RENAME TO {database}.s3")
+    assert sql("SELECT CURRENT_SCHEMA()") == [("S3",)]
+    assert sql("SELECT COUNT(*) FROM v") == [(2,)]
+    assert "does not exist" in str(sql.refused(f"SELECT * FROM {database}.s2.v"))
+    sql(f"CREATE DATABASE {database}_c CLONE {database}")
+    sql(f"ALTER DATABASE {database}_c RENAME TO {database}_d")
+    try:
+        sql(f"INSERT INTO {database}_d.s3.t (b) VALUES ('z')")
+        assert sql(f"SELECT COUNT(*) FROM {database}_d.s3.v") == [(3,)]
+        assert sql(f"SELECT COUNT(*) FROM {database}.s3.v") == [(2,)]
+        assert "already exists" in str(sql.refused(f"ALTER DATABASE {database}_d RENAME TO {database}"))
+    finally:
+        sql(f"DROP DATABASE {database}_d")
+    sql(f"USE SCHEMA {database}.s")
+    sql("CREATE TASK k WAREHOUSE = COMPUTE_WH AS SELECT 1")
+    assert "CLONE of what has a TASK (K)" in str(sql.refused("CREATE SCHEMA s4 CLONE s"))
+    assert sql.maps("SHOW SCHEMAS LIKE 's4'") == []
+
+
 def test_insert_all_and_first_give_each_table_its_rows_or_none_any(sql):
     sql("CREATE TABLE s AS SELECT * FROM VALUES (1, 'x'), (7, 'y'), (NULL, 'z') v(a, b)")
     sql("CREATE TABLE t1 (a INT, b VARCHAR)")

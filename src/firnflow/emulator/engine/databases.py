@@ -65,6 +65,14 @@ class Databases:
             for suffix in ("", ".wal"):
                 self._file(name).with_name(self._file(name).name + suffix).unlink(missing_ok=True)
 
+    def rename(self, name: str, new: str) -> None:
+        """Give a database another name, and so its file. Nobody may be in it."""
+        with self._lock:
+            self.run(f"CHECKPOINT {identifier(name)}")
+            self.run(f"DETACH {identifier(name)}")
+            self._file(name).rename(self._file(new))
+        self.open(new)
+
     def run(self, statement: str, values: Any = None) -> list[Any]:
         """Run a statement of DuckDB's in a connection of its own, and return its rows."""
         with self._fakesnow.duck_conn.cursor() as cursor:

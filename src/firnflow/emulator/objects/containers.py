@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from firnflow._sql import identifier
 from firnflow.emulator import errors
 from firnflow.emulator.kinds import KINDS
-from firnflow.emulator.objects import making
+from firnflow.emulator.objects import copying, making
 from firnflow.emulator.objects.given import parsed, plain, settings
 from firnflow.emulator.objects.show import created
 from firnflow.emulator.objects.tags import set_tags, unset_tags
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from firnflow.emulator.statement import Statement
 
 _OPTIONS = ("COMMENT", "DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS")
-_NO_CLONE = "no CLONE"
+_PARTLY = "no AT with CLONE; CLONE and RENAME are refused where there is more than tables, views, stages and code"
 
 
-@statement("CREATE DATABASE", "sql-reference/sql/create-database", partly=_NO_CLONE)
+@statement("CREATE DATABASE", "sql-reference/sql/create-database", partly=_PARTLY)
 def _create_database(session: Session, given: Statement) -> Result:
     optional = given.reader.take("IF", "NOT", "EXISTS")
     path = session.path("DATABASE", given.reader.name())
+    source = _source(session, given, "DATABASE")
     body = {**given.reader.settings(_OPTIONS, "DATABASE"), "transient": "TRANSIENT" in given.modifiers}
     if found := making.begin(session, "DATABASE", path, replaces=given.replaces, optional=optional):
         return found
@@ -40,8 +41,21 @@ def _create_database(session: Session, given: Statement) -> Result:
     account.databases.run(f"CREATE SCHEMA IF NOT EXISTS {_duck(path[0], 'PUBLIC')}")
     making.made(session, "DATABASE", path, body)
     making.made(session, "SCHEMA", (*path, "PUBLIC"), {})
+    if source is not None:
+        copying.clone(session, source, path)
     use(session, path[0])
     return status(f"Database {path[0]} successfully created.")
+
+
+def _source(session: Session, given: Statement, kind: str) -> FullName | None:
+    """Read CLONE, and return what is cloned."""
+    if not given.reader.take("CLONE"):
+        return None
+    path = session.path(kind, given.reader.name())
+    copying.check(session, path)
+    if given.reader.is_next("AT") or given.reader.is_next("BEFORE"):
+        raise errors.unknown(f"CREATE {kind} … CLONE … AT", [f"CREATE {kind} … CLONE", "CREATE TABLE … CLONE … AT"])
+    return path
 
 
 @statement("DROP DATABASE", "sql-reference/sql/drop-database", partly="no UNDROP")
@@ -67,10 +81,11 @@ def _forget(session: Session, path: FullName) -> None:
     shutil.rmtree(places.folder(session.account, path), ignore_errors=True)
 
 
-@statement("CREATE SCHEMA", "sql-reference/sql/create-schema", partly=_NO_CLONE)
+@statement("CREATE SCHEMA", "sql-reference/sql/create-schema", partly=_PARTLY)
 def _create_schema(session: Session, given: Statement) -> Result:
     optional = given.reader.take("IF", "NOT", "EXISTS")
     path = session.path("SCHEMA", given.reader.name())
+    source = _source(session, given, "SCHEMA")
     managed = given.reader.take("WITH", "MANAGED", "ACCESS")
     body = {**given.reader.settings(_OPTIONS, "SCHEMA"), "transient": "TRANSIENT" in given.modifiers}
     if found := making.begin(session, "SCHEMA", path, replaces=given.replaces, optional=optional):
@@ -79,6 +94,8 @@ def _create_schema(session: Session, given: Statement) -> Result:
         _forget_schema(session, path)
     session.account.databases.run(f"CREATE SCHEMA {_duck(*path)}")
     making.made(session, "SCHEMA", path, {**body, "managed": managed})
+    if source is not None:
+        copying.clone(session, source, path)
     use(session, *path)
     return status(f"Schema {path[1]} successfully created.")
 
@@ -110,12 +127,14 @@ def _duck(*path: str) -> str:
     return ".".join(map(identifier, path))
 
 
-@statement("ALTER DATABASE", "sql-reference/sql/alter-database", partly="SET, UNSET and tags: no RENAME, no SWAP")
+@statement(
+    "ALTER DATABASE", "sql-reference/sql/alter-database", partly="SET, UNSET, tags and RENAME, as CLONE; no SWAP"
+)
 def _alter_database(session: Session, given: Statement) -> Result:
     return _alter(session, given, "DATABASE")
 
 
-@statement("ALTER SCHEMA", "sql-reference/sql/alter-schema", partly="SET, UNSET and tags: no RENAME, no SWAP")
+@statement("ALTER SCHEMA", "sql-reference/sql/alter-schema", partly="SET, UNSET, tags and RENAME, as CLONE; no SWAP")
 def _alter_schema(session: Session, given: Statement) -> Result:
     return _alter(session, given, "SCHEMA")
 
@@ -124,6 +143,9 @@ def _alter(session: Session, given: Statement, kind: str) -> Result:
     asked = parsed(given)
     path = session.path(kind, asked.name.parts)
     if asked.if_exists and not session.account.access.sees(session.roles, kind, path):
+        return done()
+    if asked.action == "RENAME TO":
+        copying.renamed(session, session.need(kind, path), session.path(kind, asked.value.parts))
         return done()
     thing = session.need(kind, path, "MODIFY")
     changes = {
