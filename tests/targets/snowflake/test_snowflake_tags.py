@@ -159,7 +159,14 @@ def test_what_tasks_send_says_which_pipeline_and_task_it_is_of(compiled):
 @pytest.mark.server
 def test_snowflake_itself_says_what_belongs_to_a_project(ground, connect):
     here = ground()
+    file = here.root / "firnflow.toml"
+    tagged = file.read_text()
+    file.write_text(f"{tagged}\ntags = false\n")  # as what was deployed before there were tags
     here.apply(sales)
+    file.write_text(tagged)
+    plan = here.apply(sales)
+    assert summary(plan) == "2 to add, 5 to change; 0 resources unchanged.", "the code too: firnflow.toml is part of it"
+    assert "by hand" not in shown(plan)
     place = here.schema
     cursor = connect().cursor()
     for kind, name, types in (

@@ -33,7 +33,7 @@ FUNCTION = "predict"
 """The function of our versions that is monitored."""
 _DAY, _SHORTEST, _MOST_SEGMENTS = 86_400, 60, 5
 _ACTUAL = {"TABULAR_BINARY_CLASSIFICATION": "ACTUAL_CLASS_COLUMNS", "TABULAR_REGRESSION": "ACTUAL_SCORE_COLUMNS"}
-_SUSPENDED = "SUSPENDED"
+_SUSPENDED, _ACTIVE = "SUSPENDED", "ACTIVE"
 
 
 def check(settings: Settings, root: Path) -> None:
@@ -105,7 +105,7 @@ class Monitors:
         full, settings = self._full(model, number), self._settings(model, number, wanted, task)
         comment = f"{self._of(model)} {hash_json([settings, wanted.version])[:16]}"
         if row is not None and str(row["comment"]) == comment:
-            if row["monitor_state"] == _SUSPENDED:
+            if row["monitor_state"] != _ACTIVE:  # also where Snowflake has suspended a part of it, after failures
                 self._account.rows(f"ALTER MODEL MONITOR {full} RESUME")
             return []
         try:
