@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from firnflow.cli._rehearsal.borrowed import borrow, lend
+from firnflow.engine.schedules.watch import SourceWatch
 from firnflow.errors import DataError, NotFoundError, UsageError
+from firnflow.stores import Stores
 from firnflow.values import load
 
 if TYPE_CHECKING:
@@ -65,16 +68,16 @@ class Account:
 
         self.name, database, schema = url.removeprefix("snowflake://").split("/")
         self.schema = f"{database}.{schema}"
-        self._connection = snowflake.connector.connect(connection_name=self.name, database=database, schema=schema)
+        self.connection = snowflake.connector.connect(connection_name=self.name, database=database, schema=schema)
 
     def __call__(self, *statements: str) -> list[Any]:
-        with self._connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
             for each in statements:
                 cursor.execute(each)
             return cursor.fetchall()
 
     def close(self) -> None:
-        self._connection.close()
+        self.connection.close()
 
     def settings(self, warehouse: str, more: str = "") -> str:
         database, schema = self.schema.split(".")
@@ -103,8 +106,6 @@ def flows(lab: Callable[..., Any], account: Account, tmp_path: Any) -> Callable[
 
 def rows(flow: Any, result: Any, task: str) -> list[dict[str, Any]]:
     import pyarrow as pa
-
-    from firnflow.stores import Stores
 
     assert result.status == "succeeded", result.error
     with contextlib.closing(Stores.open(flow.project.settings, flow.root)) as stores:
@@ -219,3 +220,29 @@ def test_a_query_a_sample_and_what_cannot_be_read(flows: Any, account: Account) 
         flows("duckdb", "[orders]\nquery = 'SELECT nothing FROM o'\nconnection = 'snowflake'\n").run(
             "flow", inline=True
         )
+
+
+def test_changes_of_tables_and_views_are_seen_from_here_and_rows_are_lent_to_a_rehearsal(
+    flows: Any, account: Account, tmp_path: Any
+) -> None:
+    account(ORDERS.format("O"), ROWS.format("O"), "CREATE VIEW V AS SELECT * FROM O WHERE ID > 1")
+    flow = flows("duckdb", "[orders]\ntable = 'o'\n[late]\nview = 'v'\n")
+    wanted, clock = [("orders", ""), ("late", "")], [0.0]
+    watch = SourceWatch(flow.root, print, lambda: clock[0], background=False, settings=flow.project.settings)
+
+    def marks() -> list[Any]:
+        clock[0] += 1000.0
+        return [watch.news(wanted, [])[each].marks[""] for each in wanted]
+
+    first = marks()
+    assert marks() == first
+    account("INSERT INTO O VALUES (7, NULL, NULL, NULL)")
+    assert not set(marks()) & set(first)
+    borrow(flow.root, flow.project.settings, tmp_path)
+    kept = [account(f"SELECT * FROM {name} ORDER BY ID") for name in "OV"]
+    account("DROP VIEW V", "DROP TABLE O")
+    with contextlib.closing(Stores.open(flow.project.settings, flow.root)) as stores:
+        granted = lend(account.connection, stores.embedded.warehouse, tmp_path)
+    assert [account(f"SELECT * FROM {name} ORDER BY ID") for name in "OV"] == kept
+    assert [row[1] for row in account("SHOW VIEWS")] == ["V"]
+    assert [each.rpartition(".")[2] for each in granted] == ['"V$ROWS" TO ROLE']

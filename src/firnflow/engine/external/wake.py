@@ -107,7 +107,7 @@ class _Waiting:
         standing, counts = self._ledger.standings().get(pipeline), counts_by(schedule)
         if standing is None or standing.counts != counts:
             known = standing.seen if standing is not None else {}
-            tables = {str(each.table) for each in updates_of(schedule)}
+            tables = {each.table for each in updates_of(schedule) if each.table is not None}
             before = self._tables.before(tables - known.keys(), self._deployed(pipeline))
             self._ledger.begin(
                 pipeline, counts, now, {**before, **{name: known[name] for name in tables & known.keys()}}
