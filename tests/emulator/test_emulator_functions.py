@@ -113,9 +113,13 @@ def test_a_function_returns_rows_for_each_row_and_each_partition(sql):
     sql("CREATE FUNCTION above(p INT) RETURNS TABLE (k VARCHAR, x INT) AS 'SELECT k, x FROM t WHERE x > p'")
     assert sorted(sql("SELECT t.x, a.x FROM t, TABLE(above(t.x)) AS a")) == [(1, 2), (1, 3), (2, 3)]
     assert "LEFT JOIN TABLE" in sql.refused("SELECT * FROM t LEFT JOIN TABLE(run(t.x)) ON TRUE").msg
-    assert "where a value is" in sql.refused("SELECT run(1)").msg
+    assert "it stands in FROM only, as TABLE(RUN(…))" in sql.refused("SELECT run(1)").msg
+    assert "Unknown table function NOSUCH" in sql.refused("SELECT * FROM TABLE(nosuch(1))").msg
     sql(f"CREATE FUNCTION few() RETURNS TABLE (a INT, b INT) {PYTHON} $$class go:\n  def process(self): yield 1,$$")
     assert "but the function has 2 columns" in sql.refused("SELECT * FROM TABLE(few())").msg
+    assert (
+        "firnflow/emulator" not in sql.refused("SELECT * FROM TABLE(run(NULL))").msg
+    )  # the traceback is the handler's
     (row,) = sql.maps("SHOW USER FUNCTIONS LIKE 'run'")
     assert (row["is_table_function"], row["arguments"]) == ("Y", "RUN(INT) RETURN TABLE (N INT, WHAT VARCHAR)")
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from firnflow.emulator.session import Session
 
 
+_TABLES = ("FLATTEN", "GENERATOR", "SPLIT_TO_TABLE")
+"""Functions in TABLE(…) that the engine runs itself."""
+
+
 def answered(session: Session, tree: Any, binds: list[Any], *, runs: bool = True) -> Any:
     """Return a tree in which the functions that only the session can answer are constants or relations.
 
@@ -60,6 +64,8 @@ def _put_relation(session: Session, node: Any, binds: list[Any], tree: Any) -> N
         call = call.expression
     name = _name(call) if isinstance(call, exp.Func) else ""
     if name not in RELATIONS:
+        if isinstance(call, exp.Anonymous) and name not in _TABLES:
+            raise errors.SnowflakeError(2140, "42601", f"SQL compilation error:\nUnknown table function {name}")
         return
     found = RELATIONS[name](session, *_arguments(session, call, binds, tree), **_named(session, call, binds, tree))
     made = session.engine.scratch.table(found.relation())

@@ -72,7 +72,8 @@ def translated() -> Iterator[None]:
         raise _known(str(error.msg), error.errno or 1003, error.sqlstate or "42000") from error
     except duckdb.Error as error:
         if HANDLER in str(error):
-            raise SnowflakeError(100357, "P0000", str(error)[str(error).index(HANDLER) :]) from error
+            said = str(error)[str(error).index(HANDLER) :].partition("\n\nAt:\n")[0]  # DuckDB adds where it called
+            raise SnowflakeError(100357, "P0000", said) from error
         raise _known(str(error).split("\n", maxsplit=1)[0], 100183, "P0000") from error
     except (NotImplementedError, AssertionError, ValueError, TypeError, KeyError, AttributeError) as error:
         said = str(error) or type(error).__name__

@@ -30,18 +30,36 @@ def as_duckdb(tree: Any) -> None:
         made = _cast(node) if type(node) is exp.Cast else _function(node)
         if made is not None:
             node.replace(made)
+    _mixed(tree)
+    _random(tree)
     for node in list(tree.find_all(exp.RegexpReplace)):
         _plain_replace(node)
-    for node in list(tree.find_all(exp.Uniform)):
-        node.replace(_uniform(node))
-    for node in list(tree.find_all(exp.Rand)):
-        if isinstance(node.this, exp.Literal):  # DuckDB takes what fakesnow makes of 31 bits
-            node.set("this", exp.Literal.number(int(node.this.this) % 2**31))
     for node in list(tree.find_all(exp.CurrentDate)):
         if node.this is None:  # CURRENT_DATE would be a column that is called so
             node.replace(exp.Anonymous(this="TODAY"))
     _sketches(tree)
     _sets(tree)
+
+
+def _mixed(tree: Any) -> None:
+    """Let an array have values of several types; DuckDB's lists are of one type each."""
+    from sqlglot import exp
+
+    for node in reversed(list(tree.find_all(exp.Array))):
+        kinds = {each.is_string for each in node.expressions if isinstance(each, exp.Literal)}
+        if len(kinds) > 1:
+            node.replace(exp.Anonymous(this="JSON_ARRAY", expressions=[each.copy() for each in node.expressions]))
+
+
+def _random(tree: Any) -> None:
+    """Let random numbers be whole where that is asked for, and seeds be such as DuckDB takes."""
+    from sqlglot import exp
+
+    for node in list(tree.find_all(exp.Uniform)):
+        node.replace(_uniform(node))
+    for node in list(tree.find_all(exp.Rand)):
+        if isinstance(node.this, exp.Literal):  # DuckDB takes what fakesnow makes of 31 bits
+            node.set("this", exp.Literal.number(int(node.this.this) % 2**31))
 
 
 def _sets(tree: Any) -> None:

@@ -80,7 +80,7 @@ def put(session: Session, tree: Any, binds: list[Any]) -> None:
         if found is None:
             continue
         if found.columns is not None or outer is tree:
-            raise errors.unknown(f"{found.spoken} where a value is", [f"TABLE({found.spoken}())"])
+            raise errors.invalid(f"{found.spoken} returns a table: it stands in FROM only, as TABLE({found.spoken}(…))")
         outer.replace(_in_sql(found) if found.sql is not None else _in_python(session, found, node))
         put(session, tree, binds)
         return
@@ -123,7 +123,14 @@ def _of_function(session: Session, thing: Object, given: list[Any]) -> Called:
     body = thing.body
     is_python = body.get("LANGUAGE") == "PYTHON"
     return Called(
-        *(thing.name, body["arguments"], given, str(body["RETURNS"]), body.get("columns"), body["is_aggregate"]),
+        *(
+            thing.name,
+            body["arguments"],
+            given,
+            str(body["RETURNS"]),
+            body.get("columns"),
+            bool(body.get("is_aggregate")),
+        ),
         "STRICT" in body or "RETURNS NULL ON NULL INPUT" in body,
         None if is_python else body["AS"],
         handlers.named(body) if is_python else ("", ""),

@@ -11,6 +11,7 @@ import struct
 import sys
 import traceback
 import types
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,8 +35,23 @@ def serve(path: str, answer: Callable[[Any], Any]) -> None:
             try:
                 made = answer(table_of(found[1]))
                 send(control, ROWS, packed(made))
-            except BaseException:  # noqa: BLE001 - whoever asks is told
-                send(control, ERROR, traceback.format_exc().encode())
+            except BaseException as error:  # noqa: BLE001 - whoever asks is told
+                send(control, ERROR, said(error).encode())
+
+
+def said(error: BaseException) -> str:
+    """Return an error with its traceback, which begins with the handler's own code."""
+    own, trace = Path(__file__).parent, error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if (
+            Path(file).parent != own
+            and not file.startswith("<frozen importlib")
+            and "importlib" not in Path(file).parts
+        ):
+            break
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
 
 
 def provide() -> None:

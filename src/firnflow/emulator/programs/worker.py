@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator.programs.restricted import modules, restrict
+from firnflow.emulator.programs.rows import said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,8 +97,8 @@ def main(call: dict[str, Any], folder: Path) -> dict[str, Any]:
             _keep(value, folder / TABLE)
             return {"value": None}
         return {"value": value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)}
-    except BaseException:  # noqa: BLE001 - whoever calls is told
-        return {"error": traceback.format_exc()}
+    except BaseException as error:  # noqa: BLE001 - whoever calls is told
+        return {"error": said(error)}
     finally:
         if session is not None:
             session.connection.close()
