@@ -1,4 +1,4 @@
-"""Tables that are altered by their definition, rows that go to several tables, containers with other names."""
+"""Tables altered by their definition, rows for several tables, rows that a file has in vain, containers renamed."""
 
 from __future__ import annotations
 
@@ -36,6 +36,36 @@ def test_create_or_alter_keeps_the_rows_and_makes_the_columns_those_of_the_defin
             sql(f"{create} {definition}")
     assert "stays what it is" in str(sql.refused("CREATE OR ALTER TRANSIENT TABLE t (a INT, d DATE)"))
     assert sql("SELECT COUNT(*) FROM t") == [(2,)]
+
+
+def test_copy_leaves_out_the_rows_that_a_table_does_not_take(sql, tmp_path):
+    sql("CREATE TABLE t (a INT, b VARCHAR NOT NULL, d DATE)")
+    sql("CREATE STAGE st")
+    (tmp_path / "f.csv").write_text("1,a,2024-01-01\nx,b,2024-01-02\n3,c,nodate\n4,,2024-01-04\n5,e,2024-01-05\n")
+    (tmp_path / "g.csv").write_text("6,g\n")
+    for file in ("f.csv", "g.csv"):
+        sql(f"PUT 'file://{tmp_path}/{file}' @st AUTO_COMPRESS = FALSE")
+    copy = "COPY INTO t FROM @st FILES = ('{}')"
+    found = sql.maps(copy.format("f.csv") + " VALIDATION_MODE = RETURN_ERRORS")
+    assert [(row["ROW_NUMBER"], row["COLUMN_NAME"], row["ERROR"]) for row in found] == [
+        (2, '"T"["A"]', "Numeric value 'x' is not recognized"),
+        (3, '"T"["D"]', "Date 'nodate' is not recognized"),
+        (4, '"T"["B"]', "NULL result in a non-nullable column"),
+    ]
+    assert sql(copy.format("f.csv") + " VALIDATION_MODE = RETURN_1_ROWS") == [(1, "a", dt.date(2024, 1, 1))]
+    assert "line 2, column A" in str(sql.refused(copy.format("f.csv") + " VALIDATION_MODE = RETURN_2_ROWS"))
+    assert sql.maps(copy.format("f.csv") + " ON_ERROR = SKIP_FILE_3")[0]["status"] == "LOAD_FAILED"
+    assert sql.maps(copy.format("f.csv") + " ON_ERROR = 'SKIP_FILE_60%'")[0]["status"] == "LOAD_FAILED"
+    assert sql.maps(copy.format("g.csv") + " ON_ERROR = CONTINUE")[0]["status"] == "LOAD_FAILED"
+    assert sql("SELECT COUNT(*) FROM t") == [(0,)]
+    loaded = sql.maps(copy.format("f.csv") + " ON_ERROR = CONTINUE")[0]
+    told = ("status", "rows_parsed", "rows_loaded", "errors_seen", "first_error_line", "first_error_column_name")
+    assert [loaded[name] for name in told] == ["PARTIALLY_LOADED", 5, 2, 3, 2, "A"]
+    assert sql("SELECT a FROM t ORDER BY a") == [(1,), (5,)]
+    assert "processed" in sql(copy.format("f.csv") + " ON_ERROR = CONTINUE")[0][0]
+    with_query = "COPY INTO t FROM (SELECT $1, $2, $3 FROM @st) ON_ERROR = CONTINUE"
+    assert "with a query" in str(sql.refused(with_query))
+    assert "invalid value 'BOGUS'" in str(sql.refused(copy.format("f.csv") + " ON_ERROR = BOGUS"))
 
 
 def test_schemas_and_databases_are_cloned_and_renamed_with_what_is_in_them(sql):

@@ -101,7 +101,7 @@ def test_a_frame_is_written_with_its_types(sql):
         ("CREATE FILE FORMAT f TYPE = JSON SKIP_HEADER = 1", "invalid property 'SKIP_HEADER'"),
         ("SELECT $1 FROM @nosuch", "Stage .* does not exist or not authorized"),
         ("COPY INTO nosuch FROM @~", "Object .* does not exist or not authorized"),
-        ("COPY INTO t FROM @~ ON_ERROR = CONTINUE", "Unsupported feature 'ON_ERROR = CONTINUE'"),
+        ("COPY INTO t FROM (SELECT $1 FROM @~) ON_ERROR = CONTINUE", "Unsupported feature .ON_ERROR = CONTINUE"),
         ("COPY INTO t FROM @~ FROBNICATE = 1", "invalid property 'FROBNICATE'"),
     ],
 )

@@ -13,7 +13,7 @@ from firnflow.emulator.objects.changes import insert
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, rows, status
-from firnflow.emulator.stages import formats, reading, unloading
+from firnflow.emulator.stages import formats, reading, rejecting, unloading
 from firnflow.emulator.stages.places import File, Place, place
 
 if TYPE_CHECKING:
@@ -23,14 +23,24 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     *("FILES", "PATTERN", "FILE_FORMAT", "ON_ERROR", "PURGE", "FORCE", "MATCH_BY_COLUMN_NAME", "SIZE_LIMIT"),
-    *("RETURN_FAILED_ONLY", "ENFORCE_LENGTH", "TRUNCATECOLUMNS", "LOAD_UNCERTAIN_FILES", "USE_VECTORIZED_SCANNER"),
+    *(
+        "VALIDATION_MODE",
+        "RETURN_FAILED_ONLY",
+        "ENFORCE_LENGTH",
+        "TRUNCATECOLUMNS",
+        "LOAD_UNCERTAIN_FILES",
+        "USE_VECTORIZED_SCANNER",
+    ),
 )
 _HEAD = (
     *(("file", "text"), ("status", "text"), ("rows_parsed", "fixed"), ("rows_loaded", "fixed")),
     *(("error_limit", "fixed"), ("errors_seen", "fixed"), ("first_error", "text"), ("first_error_line", "fixed")),
     *(("first_error_character", "fixed"), ("first_error_column_name", "text")),
 )
-_PARTLY = "ON_ERROR is ABORT_STATEMENT or SKIP_FILE; no VALIDATION_MODE"
+_PARTLY = (
+    "with a query ON_ERROR is ABORT_STATEMENT or SKIP_FILE, and there is no VALIDATION_MODE; a file of lines that "
+    "cannot be taken apart is left out as a whole"
+)
 
 
 @dataclass
@@ -89,27 +99,68 @@ def _source(session: Session, reader: Reader) -> tuple[Place, Any]:
 def _run(session: Session, load: Load) -> Result:
     """Load the files that are not loaded already, and say of each what became of it."""
     how = str(load.options.get("ON_ERROR", "ABORT_STATEMENT")).upper()
-    if how not in ("ABORT_STATEMENT", "SKIP_FILE"):
-        raise errors.unknown(f"ON_ERROR = {how}", ["ON_ERROR = ABORT_STATEMENT", "ON_ERROR = SKIP_FILE"])
+    most = rejecting.limit(how)
+    mode = load.options.get("VALIDATION_MODE")
+    if load.select is not None and (most is not None or mode):
+        raise errors.unknown(
+            "ON_ERROR = CONTINUE, SKIP_FILE_n or VALIDATION_MODE with a query", ["ON_ERROR = ABORT_STATEMENT"]
+        )
     done: dict[str, str] = dict(load.table.body.get("loaded", {}))
     waiting = [file for file in _files(load) if load.options.get("FORCE") or done.get(file.shown) != _digest(file)]
     if not waiting:
         return status("Copy executed with 0 files processed.")
+    if mode:
+        checked = [(file.shown, _checked(session, load, file)) for file in waiting]
+        return rejecting.validated(str(mode).upper(), load.table, checked, session)
     said: list[tuple[Any, ...]] = []
     for file in waiting:
         try:
-            count = _load(session, load, file)
+            told = _whole(session, load, file) if most is None else _in_part(session, load, file, how)
         except errors.SnowflakeError as error:
             if how == "ABORT_STATEMENT":
                 raise
             said.append((file.shown, "LOAD_FAILED", 0, 0, 1, 1, error.message, None, None, None))
             continue
-        said.append((file.shown, "LOADED", count, count, 1, 0, None, None, None, None))
+        said.append(told)
+        if told[1] == "LOAD_FAILED":
+            continue
         done[file.shown] = _digest(file)
         if load.options.get("PURGE"):
             file.path.unlink(missing_ok=True)
     session.account.catalog.put(load.table.changed(loaded=done))
     return rows(_HEAD, said, kind=0x3600)
+
+
+def _whole(session: Session, load: Load, file: File) -> tuple[Any, ...]:
+    """Load a file, none of whose rows may have an error."""
+    count = insert(session, _insert(session, load, file))
+    return (file.shown, "LOADED", count, count, 1, 0, None, None, None, None)
+
+
+def _in_part(session: Session, load: Load, file: File, how: str) -> tuple[Any, ...]:
+    """Load the rows of a file that have no error, unless there are too many that have one."""
+    from sqlglot import exp
+
+    checked = _checked(session, load, file)
+    most = rejecting.limit(how) or 0.0
+    count = 0
+    if not rejecting.is_too_many(checked, most, in_percent=how.endswith("%")):
+        made = _insert(session, load, file)
+        count = insert(session, exp.Insert(this=made.this, expression=checked.query))
+    bad = checked.rejected
+    word = "LOADED" if not bad else "PARTIALLY_LOADED" if count else "LOAD_FAILED"
+    first = (bad[0].why, bad[0].row, 1, bad[0].column) if bad else (None, None, None, None)
+    return (file.shown, word, checked.parsed, count, checked.parsed, len(bad), *first)
+
+
+def _checked(session: Session, load: Load, file: File) -> rejecting.Checked:
+    found = reading.source(session, [file], load.form, file.shown, padded=False)
+    wanted, query = _plain(load, _wanted(session, load), found)
+    return rejecting.check(session, load.table, wanted, query)
+
+
+def _wanted(session: Session, load: Load) -> list[str]:
+    return load.into or [name for name, *_ in columns.found_columns(session, load.table)]
 
 
 def _files(load: Load) -> list[File]:
@@ -128,12 +179,12 @@ def _digest(file: File) -> str:
     return hashlib.sha256(file.path.read_bytes()).hexdigest()
 
 
-def _load(session: Session, load: Load, file: File) -> int:
-    """Load one file, and return how many rows it brought."""
+def _insert(session: Session, load: Load, file: File) -> Any:
+    """Return the statement that loads one file."""
     from sqlglot import exp
 
     found = reading.source(session, [file], load.form, file.shown, padded=load.select is not None)
-    wanted = load.into or [name for name, *_ in columns.found_columns(session, load.table)]
+    wanted = _wanted(session, load)
     if load.select is not None:
         query = load.select.copy()
         query.args["from_"].this.replace(_aliased(found, load.select))
@@ -144,7 +195,7 @@ def _load(session: Session, load: Load, file: File) -> int:
         this=trees.table(load.table.path), expressions=[exp.to_identifier(each, quoted=True) for each in wanted]
     )
     query = _typed(session, load.table, wanted, query, found)
-    return insert(session, exp.Insert(this=head, expression=query))
+    return exp.Insert(this=head, expression=query)
 
 
 def _aliased(found: reading.Source, select: Any) -> Any:
