@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from firnflow.cli._rehearsal.borrowed import borrow, lend
 from firnflow.engine.schedules.watch import SourceWatch
-from firnflow.errors import DataError, NotFoundError, UsageError
+from firnflow.errors import DataError, NotFoundError, StoreError, UsageError
 from firnflow.stores import Stores
 from firnflow.values import load
 
@@ -213,6 +214,13 @@ def test_a_query_a_sample_and_what_cannot_be_read(flows: Any, account: Account) 
     ):
         with pytest.raises(kind, match=said):
             flows("duckdb", f"[orders]\ntable = '{table}'\n").run("flow", inline=True)
+    role, database = f"R{uuid.uuid4().hex[:8]}".upper(), account.schema.split(".")[0]
+    account(f"CREATE ROLE {role}", f"GRANT ROLE {role} TO USER EMULATOR", f"GRANT REFERENCES ON TABLE O TO ROLE {role}")
+    account(f"GRANT USAGE ON DATABASE {database} TO ROLE {role}")
+    account(f"GRANT USAGE ON SCHEMA {account.schema} TO ROLE {role}")
+    said = f"role {role} may not read o: .*Mend: GRANT SELECT ON TABLE o TO ROLE {role}"
+    with pytest.raises(StoreError, match=said):
+        flows("duckdb", "[orders]\ntable = 'o'\n", f', role = "{role}"').run("flow", inline=True)
     with pytest.raises(DataError, match="the query fails"):
         flows("duckdb", "[orders]\nquery = 'SELECT nothing FROM o'\nconnection = 'snowflake'\n").run(
             "flow", inline=True

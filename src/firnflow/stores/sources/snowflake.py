@@ -184,7 +184,8 @@ class Reading:
         (row,) = _asked(self._account, self._spec, f"SELECT {counts} FROM ({self.rows})")
         wrong = [name for name, count in zip(risky, row.values(), strict=True) if count]
         if wrong:
-            kind, mend = self.found.columns[wrong[0]], f"{identifier(wrong[0])}::TIMESTAMP_NTZ(6)"
+            kind = self.found.columns[wrong[0]]
+            mend = f"{identifier(wrong[0])}::{'TIME' if kind == 'TIME' else 'TIMESTAMP_NTZ'}({_MICROSECONDS})"
             how = (
                 f"columns.{wrong[0]} = 'decimal(38, 0)' in catalog.toml"
                 if kind == "BIGINT"
