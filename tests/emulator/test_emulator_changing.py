@@ -119,3 +119,34 @@ def test_insert_all_and_first_give_each_table_its_rows_or_none_any(sql):
     sql.refused("INSERT ALL INTO t2 (n) VALUES (a) INTO t2 (n) VALUES (b) SELECT 1 AS a, 'q' AS b")
     assert "INSERT OVERWRITE ALL" in str(sql.refused("INSERT OVERWRITE ALL INTO t2 SELECT 1"))
     assert sql("SELECT COUNT(*) FROM t2") == before
+
+
+def test_the_information_schema_tells_of_what_the_role_may_see(sql, server, speak):
+    database = sql("SELECT CURRENT_DATABASE()")[0][0]
+    assert sql("SELECT table_name, comment FROM information_schema.tables") == []
+    assert sql("SELECT numeric_scale FROM information_schema.columns") == []
+    columns = "a NUMBER(38, 0) NOT NULL, b TIMESTAMP_NTZ(9), c VARCHAR(10) COMMENT 'cc', d VARIANT"
+    sql(f"CREATE TABLE t ({columns}) COMMENT = 'tt'")
+    sql("INSERT INTO t (a) VALUES (1), (2)")
+    sql("CREATE VIEW v AS SELECT a FROM t")
+    tables = sql(
+        "SELECT table_name, table_type, row_count, comment, table_owner FROM information_schema.tables ORDER BY 1"
+    )
+    assert tables == [("T", "BASE TABLE", 2, "tt", "ACCOUNTADMIN"), ("V", "VIEW", None, None, "ACCOUNTADMIN")]
+    columns = sql("""
+        SELECT column_name, data_type, is_nullable, numeric_precision, character_maximum_length, datetime_precision,
+            comment FROM information_schema.columns WHERE table_name = 'T' ORDER BY ordinal_position
+    """)
+    assert columns == [
+        ("A", "NUMBER", "NO", 38, None, None, None),
+        ("B", "TIMESTAMP_NTZ", "YES", None, None, 9, None),
+        ("C", "TEXT", "YES", None, 10, None, "cc"),
+        ("D", "VARIANT", "YES", None, None, None, None),
+    ]
+    assert sql("SELECT schema_name FROM information_schema.schemata") == [("PUBLIC",)]
+    sql(f"CREATE ROLE R_{database}")
+    for statement in (f"ROLE R_{database} TO USER EMULATOR", f"USAGE ON DATABASE {database} TO ROLE R_{database}"):
+        sql(f"GRANT {statement}")
+    with server.connect(role=f"R_{database}") as connection:
+        assert speak(connection)(f"SELECT table_name FROM {database}.information_schema.tables") == []
+    sql(f"DROP ROLE R_{database}")

@@ -44,7 +44,7 @@ def _kind(_: Session, thing: Object) -> str:
     return "TEMPORARY" if "session" in thing.body else "TRANSIENT" if thing.body.get("transient") else "TABLE"
 
 
-def _rows(session: Session, thing: Object) -> int:
+def count_rows(session: Session, thing: Object) -> int:
     """Return how many rows a table has; DuckDB's own estimate still counts those that were deleted."""
     databases = session.account.databases
     there = "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ?"
@@ -91,7 +91,7 @@ _TABLES: Columns = (
     ("kind", "text", _kind),
     ("comment", "text", comment),
     ("cluster_by", "text", constant("")),
-    ("rows", "fixed", _rows),
+    ("rows", "fixed", count_rows),
     ("bytes", "fixed", constant(0)),
     ("owner", "text", owner),
     _RETENTION,

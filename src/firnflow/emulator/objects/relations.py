@@ -121,8 +121,11 @@ def _information(session: Session, node: Any, name: Sequence[str]) -> None:
 
     database = session.path("SCHEMA", name[:-1])[0]
     session.find("DATABASE", (database,))
-    if name[-1] == "PACKAGES":
-        made = session.engine.scratch.table(_packages())
+    from firnflow.emulator.objects import information  # which lists relations
+
+    found = _packages() if name[-1] == "PACKAGES" else information.view(session, database, name[-1])
+    if found is not None:
+        made = session.engine.scratch.table(found)
         made.set("alias", node.args.get("alias"))
         node.replace(made)
         return
