@@ -23,6 +23,7 @@ from firnflow.targets.snowflake.containers import cancel, containers, lines
 from firnflow.targets.snowflake.grammar import render_name
 from firnflow.targets.snowflake.grammar.values import Constant
 from firnflow.targets.snowflake.objects import Files, Stage
+from firnflow.targets.snowflake.tags import Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -115,6 +116,8 @@ class Hired:
         with contextlib.closing(account):
             files = Files(account, self._place, payload)
             if files.found() != files.text:
+                for name in self._place.tags:
+                    Tag(account, self._place, name).put()
                 Stage(account, self._place).put()
                 files.put()
             before = {each.name.last for each in own(account, self._place, self._run, self._task, element)}
