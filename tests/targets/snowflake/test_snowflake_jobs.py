@@ -180,6 +180,38 @@ def start(payload, **job):
     return subprocess.Popen([sys.executable, str(folder / "launcher.py"), words], **pipes)
 
 
+class Asked:
+    """A session that tells of runs that wait, by their configs, and keeps what it is sent."""
+
+    def __init__(self, *configs):
+        self.configs, self.sent = configs, []
+
+    def sql(self, text):
+        self.sent.append(text)
+        return self
+
+    def collect(self):
+        return [(each,) for each in self.configs] if "CURRENT_TASK_GRAPHS" in self.sent[-1] else []
+
+
+@pytest.mark.parametrize(
+    ("waiting", "starts"),
+    [
+        ((), True),
+        ((None,), False),
+        (('{"rows": 3}',), False),
+        (('{"firnflow": {"run": "of-before"}}',), True),  # one that is resumed reads what it has read
+        (('{"firnflow": {"run": "of-before"}}', '{"rows": 3}'), False),
+    ],
+)
+def test_a_change_starts_a_run_unless_one_waits_that_will_read_it(waiting, starts):
+    session = Asked(*waiting)
+    said = procedure.main(session, json.dumps({"version": procedure.VERSION, "starts": ["ML", "P'\"S", "SHOP"]}))
+    assert json.loads(said) == ({"started": "SHOP"} if starts else {"waits": "SHOP"})
+    assert (session.sent[-1] == 'EXECUTE TASK "ML"."P\'""S"."SHOP"') is starts
+    assert "SCHEMA_NAME = 'P''\"S' AND STATE = 'SCHEDULED'" in session.sent[0]
+
+
 @pytest.mark.slow
 def test_the_launcher_runs_a_task_again_until_it_succeeds(payload):
     options = {"task": "count", "values": {"x": 2}, "decides": "result", "retries": 2, "retry_delay": 0.1}
