@@ -52,13 +52,16 @@ def as_duckdb(tree: Any) -> None:
     _collected(tree)
     kinds = (exp.DataType.Type.VARIANT, exp.DataType.Type.ARRAY)
     changes: dict[Any, Callable[[Any], Any]] = {
-        exp.ArraySlice: _of_list,
+        exp.ArraySlice: lambda node: _json(_of_list(node.copy())),
         exp.Transform: _of_list,
-        exp.ArrayFilter: _of_list,
-        exp.ArrayDistinct: lambda node: _call("LIST_DISTINCT", _list(node.this)),
-        exp.ArrayConcat: lambda node: _call("LIST_CONCAT", _list(node.this), *map(_list, node.expressions)),
-        exp.SortArray: _sorted,
-        exp.Flatten: lambda node: _call(f"{LIST}_flat", node.this),
+        exp.ArrayFilter: lambda node: _json(_of_list(node.copy())),
+        exp.ArrayReverse: lambda node: _json(_of_list(node.copy())),
+        exp.ArrayDistinct: lambda node: _json(_call("LIST_DISTINCT", _list(node.this))),
+        exp.ArrayConcat: lambda node: _longer(*map(_list, (node.this, *node.expressions))),
+        exp.ArrayAppend: lambda node: _longer(_list(node.this), _call("LIST_VALUE", _json(node.expression))),
+        exp.ArrayPrepend: lambda node: _longer(_call("LIST_VALUE", _json(node.expression)), _list(node.this)),
+        exp.SortArray: lambda node: _json(_sorted(node)),
+        exp.Flatten: lambda node: _json(_call(f"{LIST}_flat", node.this)),
         exp.ArrayToString: lambda node: _call(f"{LIST}_text", node.this, node.expression),
         exp.ArrayContains: lambda node: _call("LIST_CONTAINS", _list(node.this), _json(node.expression)),
         exp.ArrayPosition: _position,
@@ -110,6 +113,14 @@ def _json(node: Any) -> Any:
 def _of_list(node: Any) -> Any:
     node.set("this", _list(node.this))
     return node
+
+
+def _longer(*arrays: Any) -> Any:
+    """Return arrays one behind the other; NULL where one of them is: DuckDB's LIST_CONCAT leaves that out."""
+    from sqlglot import exp
+
+    nothing = exp.or_(*(exp.paren(each.copy()).is_(exp.null()) for each in arrays))
+    return exp.Case(ifs=[exp.If(this=nothing, true=exp.null())], default=_json(_call("LIST_CONCAT", *arrays)))
 
 
 def _sorted(node: Any) -> Any:
