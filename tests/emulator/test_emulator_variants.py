@@ -22,7 +22,8 @@ def test_functions_of_variants_answer_as_documented(sql):
     assert sql(
         f"""SELECT {sets}, ARRAY_CONTAINS('c'::VARIANT, a) FROM (SELECT PARSE_JSON('[1, "b"]')::ARRAY AS a)"""
     ) == [('["b"]', '["b"]', 1, False)]
-    longer = "ARRAY_APPEND(a, 'x'), ARRAY_PREPEND(a, 2), ARRAY_CAT(a, ARRAY_SLICE(a, 1, 2)), ARRAY_SORT(ARRAY_DISTINCT(ARRAY_CONSTRUCT(2, 1, 2)))"
+    longer = "ARRAY_APPEND(a, 'x'), ARRAY_PREPEND(a, 2), ARRAY_CAT(a, ARRAY_SLICE(a, 1, 2))"
+    longer += ", ARRAY_SORT(ARRAY_DISTINCT(ARRAY_CONSTRUCT(2, 1, 2)))"
     query = f"""SELECT {longer} FROM (SELECT PARSE_JSON('[1, "b"]')::ARRAY AS a)"""
     assert sql(query) == [('[1,"b","x"]', '[2,1,"b"]', '[1,"b","b"]', "[1,2]")]
     assert sql("SELECT ARRAY_APPEND(NULL::ARRAY, 1), ARRAY_CAT(ARRAY_CONSTRUCT(1, 'a'), NULL)") == [(None, None)]
