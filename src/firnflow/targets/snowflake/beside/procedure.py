@@ -79,12 +79,13 @@ def main(session: Any, call: str) -> str:
 def start(session: Any, database: str, schema: str, root: str) -> str:
     """Start a graph whose streams have told of a change, unless a run of it waits that will read what has changed.
 
-    A run that has a name may be one that goes on, and reads what it has read before.
+    A run that has a name may be one that goes on, and reads what it has read before; so does one that is repeated.
     """
     given = f"ROOT_TASK_NAME => {literal(root)}, RESULT_LIMIT => 1000"
     graphs = f"TABLE({identifier(database)}.INFORMATION_SCHEMA.CURRENT_TASK_GRAPHS({given}))"
-    there = f"DATABASE_NAME = {literal(database)} AND SCHEMA_NAME = {literal(schema)} AND STATE = 'SCHEDULED'"
-    waiting = session.sql(f"SELECT CONFIG FROM {graphs} WHERE {there}").collect()  # noqa: S608 - quoted
+    there = f"DATABASE_NAME = {literal(database)} AND SCHEMA_NAME = {literal(schema)}"
+    new = "STATE = 'SCHEDULED' AND COALESCE(ATTEMPT_NUMBER, 1) = 1"
+    waiting = session.sql(f"SELECT CONFIG FROM {graphs} WHERE {there} AND {new}").collect()  # noqa: S608 - quoted
     if any(CONFIG not in json.loads(row[0] or "{}") for row in waiting):
         return json.dumps({"waits": root})
     session.sql(f"EXECUTE TASK {'.'.join(map(identifier, (database, schema, root)))}").collect()
