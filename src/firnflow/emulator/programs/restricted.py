@@ -40,6 +40,9 @@ def restrict(session: Any, packages: Sequence[str], known: Mapping[str, Sequence
     """
     hidden = _Hidden(packages, known)
     sys.meta_path[:] = [_Finder(each, hidden) for each in sys.meta_path]
+    loaded = {name for name in list(sys.modules) if name in hidden}
+    for name in [name for name in sys.modules if name.partition(".")[0] in loaded]:
+        del sys.modules[name]
     _guard(session, "sql")
     own = session.connection.cursor
 

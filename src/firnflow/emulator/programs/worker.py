@@ -26,13 +26,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ANSWER, PRINTED, TABLE = "_answer.json", "_printed.txt", "_table.arrow"
+_LOADED = (
+    *("snowflake.snowpark", "snowflake.ml.jobs"),
+    *("duckdb", "ibis.backends.snowflake", "pydantic", "rich", "snowflake.sqlalchemy", "typer"),
+)
+"""What handlers are likely to need, and need not load then; what PACKAGES does not bring is taken away from them."""
 _known: dict[str, Sequence[str]] = {}
 """Module → the distributions that have it."""
 
 
 def serve(control: socket.socket) -> None:
     """Fork for each call, until the server hangs up."""
-    for name in ("snowflake.snowpark", "snowflake.ml.jobs"):
+    for name in _LOADED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     _known.update(modules())
