@@ -134,8 +134,20 @@ def _wholes(tree: Any) -> None:
             node.to.this == sort.DECIMAL
             and [str(each.name) for each in node.to.expressions] in ([], ["38"], ["38", "0"])
         )
-        if is_whole and not isinstance(node, exp.TryCast) and not isinstance(node.this, exp.Literal | exp.Placeholder):
+        if (
+            is_whole
+            and not _is_place(node.this)
+            and not isinstance(node, exp.TryCast)
+            and not isinstance(node.this, exp.Literal | exp.Placeholder)
+        ):
             node.set("this", exp.Anonymous(this=_WHOLE, expressions=[node.this]))
+
+
+def _is_place(node: Any) -> bool:
+    """Return whether this reads a column by its place, `#1`, which no macro takes."""
+    from sqlglot import exp
+
+    return any(str(each.this).startswith("#") for each in node.find_all(exp.Var))
 
 
 def _quotients(tree: Any) -> None:

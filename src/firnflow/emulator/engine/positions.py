@@ -56,7 +56,8 @@ def named(tree: Any) -> None:
             continue
         if not isinstance(source.this, exp.Values):
             for node, number in of(select):
-                node.replace(exp.var(f"#{number}"))
+                if not isinstance(node.this, exp.Identifier):  # a table can have a column "$1"
+                    node.replace(exp.var(f"#{number}"))
             continue
         given = [
             column.this for column in (source.this.args.get("alias") or exp.TableAlias()).args.get("columns") or []
