@@ -231,6 +231,11 @@ def test_all_that_the_environment_presumes_is_made_and_is_sql(prod):
         "CREATE IMAGE REPOSITORY IF NOT EXISTS ML.PROD.IMAGES",
         "CREATE SECRET IF NOT EXISTS VAULT.KEYS.STATE_URL TYPE = GENERIC_STRING SECRET_STRING = 'rehearsal'",
         "CREATE COMPUTE POOL IF NOT EXISTS TEAM_POOL MIN_NODES = 1 MAX_NODES = 10 INSTANCE_FAMILY = CPU_X64_M",
+        (
+            "CREATE NETWORK RULE ML.PROD.FIRNFLOW_REHEARSAL TYPE = HOST_PORT MODE = EGRESS "
+            "VALUE_LIST = ('example.com:443')"
+        ),
+        "CREATE EXTERNAL ACCESS INTEGRATION REACH ALLOWED_NETWORK_RULES = (ML.PROD.FIRNFLOW_REHEARSAL) ENABLED = TRUE",
     ]
 
 
@@ -249,7 +254,7 @@ def test_the_process_of_a_rehearsal_is_told_of_nothing_real(prod, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("SNOWFLAKE_ACCOUNT")
     section = load_settings(prod.root, "prod").snowflake
-    assert (section.connection, section.integrations) == ("rehearsal", ())
+    assert (section.connection, section.integrations) == ("rehearsal", ("reach",))
     assert section.variables["FIRNFLOW_ARTIFACTS"] == f"{folder}/there/artifacts"
     assert section.database == "ml"
 

@@ -124,7 +124,7 @@ def test_what_cannot_be_or_may_not_be_used_is_refused(sql, pool):
         run(specification(sql, "1", readinessProbe={})): "does not know it",
         run(specification(sql, "1", image="/x/y/z/i:1")): "does not exist",
         run(more="REPLICAS = 3"): "1 to 2 nodes",
-        run(more="EXTERNAL_ACCESS_INTEGRATIONS = (E)"): "does not know it",
+        run(more="EXTERNAL_ACCESS_INTEGRATIONS = (E)"): "Integration 'E' does not exist",
     }.items():
         assert said in str(sql.refused(statement)), statement
     sql(f"CREATE ROLE {role}")

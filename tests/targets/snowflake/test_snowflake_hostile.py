@@ -62,6 +62,7 @@ def section(tmp_path, name):
     quoted = toml(identifier(name))
     given = {"FIRNFLOW_STATE": f"sqlite:///{tmp_path}/there.db", "FIRNFLOW_ARTIFACTS": str(tmp_path / "there")}
     lines = [f"{key} = {quoted}" for key in ("database", "schema", "warehouse", "role", "stage")]
+    lines += [f"integrations = [{quoted}]"]
     lines += [f'pools.own = {{ name = {quoted}, family = "CPU_X64_S" }}', f"secrets = {{ SECRET = {quoted} }}"]
     pairs = ", ".join(f"{key} = {toml(value)}" for key, value in {**given, "TEXT": TEXT}.items())
     return TOML + "\n".join([*lines, f"variables = {{ {pairs} }}"])
@@ -77,6 +78,9 @@ def hostile(ground, connect, tmp_path):
         for kind, path in ("DATABASE", own), ("SCHEMA", f"{own}.{own}"), ("WAREHOUSE", own), ("ROLE", own):
             admin.execute(f"CREATE {kind} {path}")
         admin.execute(f"CREATE SECRET {own}.{own}.{own} TYPE = GENERIC_STRING SECRET_STRING = {literal(TEXT)}")
+        admin.execute(f"CREATE NETWORK RULE {own}.{own}.{own} TYPE = HOST_PORT MODE = EGRESS VALUE_LIST = ('pypi.org')")
+        rules = f"ALLOWED_NETWORK_RULES = ({own}.{own}.{own})"
+        admin.execute(f"CREATE EXTERNAL ACCESS INTEGRATION {own} {rules} ENABLED = TRUE")
         for each in "DATABASE {} ML", "SCHEMA {} ML.HOSTILE", "IMAGE REPOSITORY {} ML.HOSTILE.IMAGES":
             admin.execute(f"CREATE {each.format('IF NOT EXISTS')}")
         here = ground(f"{own}.{own}", section(tmp_path, name))
@@ -90,7 +94,13 @@ def hostile(ground, connect, tmp_path):
 
     yield make
     for own in made:
-        for each in f"DATABASE {own}", f"WAREHOUSE {own}", f"ROLE {own}", f"COMPUTE POOL IF EXISTS {own}":
+        for each in (
+            f"EXTERNAL ACCESS INTEGRATION {own}",
+            f"DATABASE {own}",
+            f"WAREHOUSE {own}",
+            f"ROLE {own}",
+            f"COMPUTE POOL IF EXISTS {own}",
+        ):
             admin.execute(f"DROP {each}")
 
 

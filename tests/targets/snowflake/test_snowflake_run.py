@@ -25,7 +25,8 @@ from firnflow.targets.snowflake.target import SnowflakeTarget
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
 LABEL = "it's $$ \\ \" \n ; 💥 -- {{x}} ${x} %s"
-NAME = identifier("""a"b'c;--d /*e*/ $$f$$ \\ \\n \\' {{g}} ${h} %_ @~/i :1 ? &j run""")
+PLAIN = """a"b'c;--d /*e*/ $$f$$ \\ \\n \\' {{g}} ${h} %_ @~/i :1 ? &j run"""
+NAME = identifier(PLAIN)
 SCHEMA = f"ML.{NAME}"
 PIPELINES = (
     f"LABEL = {LABEL!r}"
@@ -135,6 +136,7 @@ def project(tmp_path):
             "image = '/ml/public/images/shop:1'\n"
             f"pools.p = {{ name = {toml(NAME)}, family = 'CPU_X64_S', max_nodes = 4 }}\n"
             f"pool = 'p'\nstage = {toml(NAME)}\nsecrets = {{ SECRET = {toml(NAME)} }}\n"
+            f"integrations = [{toml(NAME)}]\n"
             f"variables = {{ {', '.join(f'{key} = {toml(value)}' for key, value in given.items())} }}\n"
         )
         return load_project(root, environment)
@@ -149,6 +151,9 @@ def test_a_run_comes_to_what_a_local_one_does_and_ends_on_the_code_that_it_began
         admin.execute(f"CREATE {kind} IF NOT EXISTS {name}")
     secret = f"CREATE SECRET {SCHEMA}.{NAME} TYPE = GENERIC_STRING SECRET_STRING = {literal(LABEL)}"
     admin.execute(secret)
+    admin.execute(f"CREATE NETWORK RULE {SCHEMA}.{NAME} TYPE = HOST_PORT MODE = EGRESS VALUE_LIST = ('pypi.org')")
+    rules = f"ALLOWED_NETWORK_RULES = ({SCHEMA}.{NAME})"
+    admin.execute(f"CREATE EXTERNAL ACCESS INTEGRATION {NAME} {rules} ENABLED = TRUE")
     state = State(f"sqlite:///{tmp_path}/applied.db")
     deployments = Deployments(state, "shop", "prod", "snowflake")
 
@@ -187,10 +192,11 @@ def ended(cursor, last, seconds):
 
 
 def instances(cursor):
-    """Return task → how many instances its job has had."""
+    """Return task → how many instances its job has had; all may reach what the integration lets them."""
     cursor.execute(f"SHOW SERVICES IN SCHEMA {SCHEMA}")
     names = [each.name for each in cursor.description]
     jobs = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    assert {job["external_access_integrations"] for job in jobs} == {json.dumps([PLAIN])}
     return {job["comment"].partition("task=")[2]: job["target_instances"] for job in jobs}
 
 

@@ -99,7 +99,7 @@ class Rehearsal:
         """Yield what is otherwise in earnest."""
         section = load_settings_of_file(self._project)
         if section.integrations:
-            yield "the jobs reach what this machine reaches: external access integrations are not emulated"
+            yield "the jobs reach what this machine reaches, whatever their external access integrations say"
         if section.secrets:
             yield f"the secrets {listing(section.secrets.values())} hold 'rehearsal' there"
 

@@ -11,7 +11,7 @@ from firnflow.stores import Stores
 from firnflow.targets.snowflake.compile.place import parsed, place_of
 from firnflow.targets.snowflake.grammar import render, render_name
 from firnflow.targets.snowflake.grammar.statements import Create
-from firnflow.targets.snowflake.grammar.values import Property, Word
+from firnflow.targets.snowflake.grammar.values import Name, Property, Word
 from firnflow.targets.snowflake.needs import needs_of
 from firnflow.targets.snowflake.target import SnowflakeTarget
 
@@ -33,6 +33,8 @@ _PROPERTIES: dict[str, tuple[Property, ...]] = {
         Property("INSTANCE_FAMILY", Word("CPU_X64_M")),
     ),
 }
+_RULE = "FIRNFLOW_REHEARSAL"
+"""The network rule of all external access integrations."""
 _ORDER = [*_PROPERTIES]
 """What others lie in comes before them."""
 
@@ -76,6 +78,17 @@ def presumed(project: Project) -> Iterator[Create]:
     things = {(need.on, need.name): None for need in needs if need.name is not None and need.on in _PROPERTIES}
     for kind, name in sorted(things, key=lambda each: _ORDER.index(each[0])):
         yield Create(kind, name, _PROPERTIES[kind], if_not_exists=True)
+    if outside := [need.name for need in needs if need.on == "INTEGRATION" and need.name is not None]:
+        rule = Name((*place_of(project).schema_name.parts, _RULE))
+        mode = (
+            Property("TYPE", Word("HOST_PORT")),
+            Property("MODE", Word("EGRESS")),
+            Property("VALUE_LIST", ("example.com:443",)),
+        )
+        yield Create("NETWORK RULE", rule, mode)
+        for name in outside:
+            access = (Property("ALLOWED_NETWORK_RULES", (rule,)), Property("ENABLED", value=True))
+            yield Create("EXTERNAL ACCESS INTEGRATION", name, access)
 
 
 def _connect(port: int) -> Any:

@@ -68,7 +68,6 @@ def _section(settings: Settings, there: dict[str, str]) -> dict[str, Any]:
         "connection": CONNECTION,
         "role": section.role or default_role(settings.environment),
         "variables": {**section.variables, **there},
-        "integrations": [],
         **({"sample": _ALL} if section.sample is not None else {}),  # all runs read the same
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator.jobs import history
@@ -26,6 +27,10 @@ def _active(_: Session, job: Object) -> int:
     return int(job.body["instances"]) if job.body["state"] == "RUNNING" else 0
 
 
+def _access(_: Session, job: Object) -> str | None:
+    return json.dumps(job.body["access"]) if "access" in job.body else None
+
+
 def _updated(_: Session, job: Object) -> dt.datetime:
     return _moment(job.body.get("ended") or job.body.get("started") or job.created)
 
@@ -45,7 +50,7 @@ _COLUMNS: Columns = (
     ("min_instances", "fixed", body("instances")),
     ("max_instances", "fixed", body("instances")),
     ("auto_resume", "text", constant("false")),
-    ("external_access_integrations", "text", constant(None)),
+    ("external_access_integrations", "text", _access),
     ("created_on", "timestamp_ltz", created),
     ("updated_on", "timestamp_ltz", _updated),
     ("comment", "text", comment),

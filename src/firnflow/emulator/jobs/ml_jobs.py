@@ -23,6 +23,7 @@ from firnflow.emulator.catalog import full
 from firnflow.emulator.jobs import cluster, containers, services
 from firnflow.emulator.jobs.runner import Job
 from firnflow.emulator.jobs.specification import container_of
+from firnflow.emulator.objects.integrations import check_access
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.registry import function
 
@@ -53,8 +54,9 @@ def _execute(session: Session, name: str, pool: str, spec_text: str, job_text: s
         for key, value in given.items():
             if key not in known and value:
                 raise errors.unknown(f"SYSTEM$EXECUTE_ML_JOB … {key}", known)
-    if spec["ENV_VARS"].get("MLRS_LAUNCH_BACKEND") or options.get("EXTERNAL_ACCESS_INTEGRATIONS"):
-        raise errors.unknown("an ML Job with parallel=True or external access", ["@remote", "submit_directory"])
+    if spec["ENV_VARS"].get("MLRS_LAUNCH_BACKEND"):
+        raise errors.unknown("an ML Job with parallel=True", ["@remote", "submit_directory"])
+    access = check_access(session, [Reader(each).name() for each in options.get("EXTERNAL_ACCESS_INTEGRATIONS") or ()])
     path = session.path("SERVICE", _named(name))
     warehouse = Reader(options["QUERY_WAREHOUSE"]).name() if options.get("QUERY_WAREHOUSE") else None
     where = services.need_pool(session, Reader(pool).name()[-1])
@@ -73,7 +75,7 @@ def _execute(session: Session, name: str, pool: str, spec_text: str, job_text: s
     job = Job(path, where, words, variables, folder, count, others, waits_for_first=True, scratch=scratch)
     is_async = bool(options.get("ASYNC", True))
     comment = options.get("COMMENT")
-    services.begin(session, job, made, is_async=is_async, warehouse=warehouse, comment=comment)
+    services.begin(session, job, made, is_async=is_async, warehouse=warehouse, comment=comment, access=access)
     if not is_async:
         services.finish(session, job)
     return full(path)

@@ -18,6 +18,7 @@ from firnflow.emulator.jobs.specification import container_of, parsed, written
 from firnflow.emulator.objects import making
 from firnflow.emulator.objects.given import parsed as statement_of
 from firnflow.emulator.objects.given import settings
+from firnflow.emulator.objects.integrations import check_access
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.registry import function, statement
 from firnflow.emulator.result import Result, status
@@ -38,14 +39,15 @@ _LOOK = 0.05
     "EXECUTE JOB SERVICE",
     "sql-reference/sql/execute-job-service",
     partly="one container, whose command runs on this machine: no image is pulled, no resource is limited; no "
-    "templates, no external access, and no volumes but stages, local and memory",
+    "templates, and no volumes but stages, local and memory",
 )
 def _execute(session: Session, given: Statement) -> Result:
     asked = statement_of(given)
     options = settings(asked.properties)
-    if asked.is_template or options.get("EXTERNAL_ACCESS_INTEGRATIONS") or "TAG" in options:
+    if asked.is_template or "TAG" in options:
         known = ["EXECUTE JOB SERVICE … FROM SPECIFICATION"]
-        raise errors.unknown("EXECUTE JOB SERVICE with a template, external access or tags", known)
+        raise errors.unknown("EXECUTE JOB SERVICE with a template or tags", known)
+    access = check_access(session, options.get("EXTERNAL_ACCESS_INTEGRATIONS") or [])
     spec = parsed(_text(session, asked))
     container = container_of(spec)
     containers.check_image(session, container.image)
@@ -60,7 +62,13 @@ def _execute(session: Session, given: Statement) -> Result:
     job = Job(path, pool, containers.words_of(container, mounts), variables, folder, replicas)
     is_async = bool(options.get("ASYNC"))
     begin(
-        session, job, spec, is_async=is_async, warehouse=options.get("QUERY_WAREHOUSE"), comment=options.get("COMMENT")
+        session,
+        job,
+        spec,
+        is_async=is_async,
+        warehouse=options.get("QUERY_WAREHOUSE"),
+        comment=options.get("COMMENT"),
+        access=access,
     )
     if is_async:
         return status(f"Started Snowpark Container Services Job '{path[-1]}'.")
@@ -111,6 +119,7 @@ def begin(
     is_async: bool,
     warehouse: Sequence[str] | None,
     comment: str | None,
+    access: list[str],
 ) -> None:
     """Write a job to the catalog, and start it.
 
@@ -131,6 +140,7 @@ def begin(
         "is_async": is_async,
         "warehouse": warehouse[-1] if warehouse else None,
         "COMMENT": comment,
+        "access": access or None,
         "created": time.time(),
     }
     if body["warehouse"]:

@@ -1,4 +1,4 @@
-"""What belongs to the whole account: warehouses, compute pools, roles, notification integrations."""
+"""What belongs to the whole account: warehouses, compute pools, roles."""
 
 from __future__ import annotations
 
@@ -207,42 +207,4 @@ Topic(
     ),
     "Role",
     ended=_forget_role,
-).register()
-
-_SORTS = {
-    "EMAIL": ("ALLOWED_RECIPIENTS", "DEFAULT_RECIPIENTS", "DEFAULT_SUBJECT"),
-    "WEBHOOK": ("WEBHOOK_URL", "WEBHOOK_SECRET", "WEBHOOK_BODY_TEMPLATE", "WEBHOOK_HEADERS"),
-    "QUEUE": (
-        *("DIRECTION", "NOTIFICATION_PROVIDER", "AWS_SNS_TOPIC_ARN", "AWS_SNS_ROLE_ARN", "GCP_PUBSUB_TOPIC_NAME"),
-        *("AZURE_EVENT_GRID_TOPIC_ENDPOINT", "AZURE_TENANT_ID"),
-    ),
-}
-
-
-def _integration_is_whole(_: Session, path: FullName, given: dict[str, Any]) -> None:
-    sort = given.get("TYPE")
-    if sort not in _SORTS or "ENABLED" not in given:
-        raise errors.invalid(f"Missing option(s): [TYPE, ENABLED] for integration '{path[0]}'.")
-    foreign = set(given) - {"TYPE", "ENABLED", "COMMENT"} - set(_SORTS[sort]) - {"tags"}
-    if foreign:
-        raise errors.invalid(f"invalid property '{min(foreign)}' for '{sort}' notification integration")
-    if sort == "WEBHOOK" and not str(given.get("WEBHOOK_URL", "")).startswith(("https://", "http://127.0.0.1")):
-        raise errors.invalid("WEBHOOK_URL has to begin with https:// (here also http://127.0.0.1)")
-
-
-Topic(
-    "INTEGRATION",
-    (
-        ("name", "text", name),
-        ("type", "text", body("TYPE")),
-        ("category", "text", constant("NOTIFICATION")),
-        ("enabled", "text", lambda _, thing: str(thing.body["ENABLED"]).lower()),
-        ("comment", "text", comment),
-        ("created_on", "timestamp_ltz", created),
-        ("direction", "text", constant("OUTBOUND")),
-    ),
-    "Integration",
-    word="NOTIFICATION INTEGRATION",
-    check=_integration_is_whole,
-    partly="sent to a file of the account's folder, or to a server of this machine",
 ).register()

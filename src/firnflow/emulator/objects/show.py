@@ -99,19 +99,27 @@ def _scope(session: Session, reader: Reader, depth: int, scopes: tuple[str, ...]
     return path, of
 
 
-def shown(session: Session, given: Statement, kind: str, columns: Columns) -> Result:
-    """Return the objects of a kind that are asked for and that the session may see."""
+def every(_: Object) -> bool:
+    """Take an object, whichever it is."""
+    return True
+
+
+def shown(
+    session: Session, given: Statement, kind: str, columns: Columns, takes: Callable[[Object], bool] = every
+) -> Result:
+    """Return the objects of a kind that are asked for and that the session may see, as `chosen` does."""
     wanted = asked(session, given.reader, KINDS[kind].depth)
-    return table(session, chosen(session, kind, wanted), columns)
+    return table(session, chosen(session, kind, wanted, takes), columns)
 
 
-def chosen(session: Session, kind: str, wanted: Asked) -> list[Object]:
-    """Return the objects of a kind that are asked for and that the session may see."""
+def chosen(session: Session, kind: str, wanted: Asked, takes: Callable[[Object], bool] = every) -> list[Object]:
+    """Return the objects of a kind that are asked for, that something takes, and that the session may see."""
     account, roles = session.account, session.roles
     found = [
         thing
         for thing in account.catalog.all(kind, wanted.within)
         if wanted.takes(thing.name)
+        and takes(thing)
         and thing.body.get("session") in (None, session.token)
         and account.access.sees(roles, kind, thing.path)
     ]

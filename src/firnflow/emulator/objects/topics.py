@@ -10,7 +10,7 @@ from firnflow.emulator.catalog import Object
 from firnflow.emulator.kinds import KINDS, RELATIONS
 from firnflow.emulator.objects import making
 from firnflow.emulator.objects.given import parsed, plain, settings
-from firnflow.emulator.objects.show import Columns, shown
+from firnflow.emulator.objects.show import Columns, every, shown
 from firnflow.emulator.objects.tags import set_tags, unset_tags
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, done, rows, status
@@ -36,6 +36,7 @@ class Topic:
         columns: what SHOW says of one.
         spoken: as the answer to CREATE calls it.
         word: as statements call it, where that is not the kind.
+        takes: which objects of the kind these statements are for.
         defaults: of its settings.
         check: called with the session, the full name and the body before one is made or changed.
         begun, ended: called when one was made, is about to be dropped.
@@ -50,6 +51,7 @@ class Topic:
     columns: Columns
     spoken: str
     word: str = ""
+    takes: Callable[[Object], bool] = every
     defaults: dict[str, Any] = field(default_factory=dict)
     check: Callable[[Session, FullName, dict[str, Any]], None] = _nothing
     begun: Callable[[Session, Object], None] = _nothing
@@ -122,7 +124,7 @@ class Topic:
         if asked.if_exists and not session.account.access.sees(session.roles, self.kind, path):
             return done()
         enough = ("OPERATE",) if asked.action in self.operates else ("MODIFY",) if asked.action in self.modifies else ()
-        thing = session.need(self.kind, path, *enough)
+        thing = self._mine(session.need(self.kind, path, *enough))
         if asked.action == "RENAME TO":
             making.renamed(session, self.kind, path, session.path(self.kind, asked.value.parts))
             return done()
@@ -152,7 +154,7 @@ class Topic:
         thing = making.droppable(session, self.kind, path, optional=asked.if_exists)
         if thing is None:
             return making.gone(path[-1])
-        self.ended(session, thing)
+        self.ended(session, self._mine(thing))
         session.account.catalog.drop(self.kind, path)
         return status(f"{path[-1]} successfully dropped.")
 
@@ -160,14 +162,20 @@ class Topic:
         """Run DESCRIBE: the columns that SHOW has, and those settings that are in none."""
         path = session.path(self.kind, given.reader.name())
         given.reader.end()
-        thing = session.find(self.kind, path)
+        thing = self._mine(session.find(self.kind, path))
         return rows(
             [(name, sort) for name, sort, _ in self.columns], [[get(session, thing) for *_, get in self.columns]]
         )
 
     def show(self, session: Session, given: Statement) -> Result:
         """Run SHOW."""
-        return shown(session, given, self.kind, self.columns)
+        return shown(session, given, self.kind, self.columns, self.takes)
+
+    def _mine(self, thing: Object) -> Object:
+        """Return an object; raise SnowflakeError where it is none that these statements are for."""
+        if not self.takes(thing):
+            raise errors.missing(self.said, thing.name)
+        return thing
 
 
 def body(key: str, default: Any = None) -> Callable[[Session, Object], Any]:

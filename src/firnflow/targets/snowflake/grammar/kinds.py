@@ -224,6 +224,28 @@ NOTIFICATION_INTEGRATION = Kind(
         "AZURE_TENANT_ID": TEXT,
     },
 )
+NETWORK_RULE = Kind(
+    "NETWORK RULE",
+    "NETWORK RULES",
+    "create-network-rule",
+    settings={
+        "TYPE": Rule(choice("HOST_PORT", "PRIVATE_HOST_PORT", "IPV4", "AWSVPCEID", "AZURELINKID", "GCPPSCID")),
+        "VALUE_LIST": TEXTS,
+        "MODE": Rule(choice("EGRESS", "INGRESS", "INTERNAL_STAGE")),
+        "COMMENT": TEXT,
+    },
+)
+EXTERNAL_ACCESS_INTEGRATION = Kind(
+    "EXTERNAL ACCESS INTEGRATION",
+    "EXTERNAL ACCESS INTEGRATIONS",
+    "create-external-access-integration",
+    settings={
+        "ALLOWED_NETWORK_RULES": NAMES,
+        "ALLOWED_AUTHENTICATION_SECRETS": NAMES,
+        "ENABLED": TRUTH,
+        "COMMENT": TEXT,
+    },
+)
 MODEL = Kind(
     "MODEL",
     "MODELS",
@@ -345,6 +367,8 @@ KINDS = {
         ROLE,
         SECRET,
         NOTIFICATION_INTEGRATION,
+        NETWORK_RULE,
+        EXTERNAL_ACCESS_INTEGRATION,
         MODEL,
         MODEL_MONITOR,
         DYNAMIC_TABLE,
