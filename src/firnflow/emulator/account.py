@@ -198,10 +198,10 @@ class Account:
     def close(self) -> None:
         """End all sessions, and write everything to the folder."""
         self.runner.close()
+        self.queries.close()  # before sessions: one waits for its statement
         self.jobs.close()
         for token in list(self._sessions):
             self.logout(token)
-        self.queries.close()
         self.workers.close()
         self.databases.close()
         self.catalog.close()

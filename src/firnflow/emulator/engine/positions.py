@@ -56,7 +56,7 @@ def named(tree: Any) -> None:
             continue
         if not isinstance(source.this, exp.Values):
             for node, number in of(select):
-                if not isinstance(node.this, exp.Identifier):  # a table can have a column "$1"
+                if not isinstance(node.this, exp.Identifier) or not _may_have(source.this, str(node.this.this)):
                     node.replace(exp.var(f"#{number}"))
             continue
         given = [
@@ -65,3 +65,12 @@ def named(tree: Any) -> None:
         for node, number in of(select):
             name = given[number - 1] if number <= len(given) else f"COLUMN{number}"
             node.replace(exp.column(exp.to_identifier(name, quoted=True)))
+
+
+def _may_have(source: Any, name: str) -> bool:
+    """Return whether a source can have a column that is named `$1`: only of a query are all names known here."""
+    from sqlglot import exp
+
+    if not isinstance(source, exp.Subquery):
+        return True
+    return any(each.is_star or each.alias_or_name == name for each in source.selects)

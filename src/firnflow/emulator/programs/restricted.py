@@ -30,14 +30,18 @@ def modules() -> Mapping[str, Sequence[str]]:
     return metadata.packages_distributions()
 
 
-def restrict(session: Any, packages: Sequence[str], known: Mapping[str, Sequence[str]]) -> None:
+def restrict(session: Any, packages: Sequence[str], known: Mapping[str, Sequence[str]]) -> Callable[[], None]:
     """Let this process do no more than a procedure may.
 
     Args:
         session: Snowpark's, of the procedure.
         packages: what its PACKAGES says.
         known: what `modules` has returned.
+
+    Returns:
+        What gives it all modules again.
     """
+    before = (list(sys.meta_path), dict(sys.modules))
     hidden = _Hidden(packages, known)
     sys.meta_path[:] = [_Finder(each, hidden) for each in sys.meta_path]
     loaded = {name for name in list(sys.modules) if name in hidden}
@@ -55,6 +59,12 @@ def restrict(session: Any, packages: Sequence[str], known: Mapping[str, Sequence
     import snowflake.connector
 
     snowflake.connector.connect = _no_session
+
+    def lift() -> None:
+        sys.meta_path[:] = before[0]
+        sys.modules.update(before[1])
+
+    return lift
 
 
 def _guard(thing: Any, name: str) -> None:

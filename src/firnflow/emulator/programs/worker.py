@@ -96,9 +96,10 @@ def main(call: dict[str, Any], folder: Path) -> dict[str, Any]:
         if "form" in call:
             return _function(call, folder)
         session = _session()
-        restrict(session, call["packages"], _known)
+        lift = restrict(session, call["packages"], _known)
         value = _handler(call)(session, *call["arguments"])
         if call["is_table"]:
+            lift()
             _keep(value, folder / TABLE)
             return {"value": None}
         return {"value": value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)}
