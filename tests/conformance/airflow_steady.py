@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_bench import Bench
 
-LONG = 180.0
+LONG = 300.0
 """Seconds until Airflow must have noticed: it gives up a silent task after 40."""
 
 

@@ -23,7 +23,7 @@ from firnflow.stores.state import State
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 """Seconds after which a call is taken to hang."""
 ALWAYS = {"FIRNFLOW_WORKERS": "2", "FIRNFLOW_TRACKING": "none"}
 """The environment of every call, unless a test says otherwise."""
