@@ -20,7 +20,7 @@ from firnflow.stores.state import COMMITTED
 CHURN = Path(__file__).parents[2] / "examples" / "churn"
 CALL = ("run", "churn", "--set", "customers=5000", "--set", "gating.resamples=100", "--json")
 SEED = 20
-KILLS = int(os.environ.get("FAULTS_KILLS", "8"))
+KILLS = int(os.environ.get("FAULTS_KILLS", "5"))
 FINALIZER = "finalizer"
 LAST = 16  # how many attempts may have committed at the last moment: of some 20
 
