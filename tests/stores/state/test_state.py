@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from firnflow.errors import MissingExtraError, NotFoundError, RunConflictError, StateError
-from firnflow.stores.state import Attempt, Run, State, schema, this_process
+from firnflow.stores.state import Attempt, Run, State, partitions, schema, this_process
 from firnflow.stores.state.migrate import VERSION_TABLE, alembic_config
 from firnflow.stores.state.owner import is_alive
 
@@ -224,6 +224,28 @@ def test_concurrent_writers_lose_nothing(state, url):
         thread.join(120)
     for name in names:
         assert [a.status for a in state.attempts(name)] == ["succeeded"] * 30
+
+
+def test_of_two_that_make_a_run_at_once_both_have_it_or_one_is_told(state, monkeypatch):
+    """The tasks of another scheduler begin together; a database that does not let only one write meets its key."""
+    if state.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite lets one at a time write")
+    hold, between = partitions.take, []
+
+    def take(*given, **more):  # behind the look, before the row
+        if between:
+            between.pop()()
+        hold(*given, **more)
+
+    monkeypatch.setattr(partitions, "take", take)
+    mine = a_run("external", owner="external")
+    between.append(lambda: state.create_run(mine, "{}"))
+    state.create_run(mine, "{}")
+    assert [run.id for run in state.runs()] == ["external"]
+    between.append(lambda: state.create_run(a_run("both"), "{}"))
+    with pytest.raises(RunConflictError, match="there is a run both already"):
+        state.create_run(a_run("both", owner="somebody else"), "{}")
+    assert state.run("both").owner == this_process()
 
 
 @pytest.mark.server

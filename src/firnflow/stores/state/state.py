@@ -79,7 +79,10 @@ class State:
             _add_graph(connection, run.graph, graph_json)
             connection.execute(_run.insert().values({**values, "due": partitions.due_moment(connection, run.id)}))
 
-        transact(self.engine, work)
+        try:
+            transact(self.engine, work)
+        except IntegrityError:  # another process has written it since this one has looked: now it is seen
+            transact(self.engine, work)
         crash_point("run.created")
 
     def claim(self, run_id: str, owner: str, lease_until: float, graph: tuple[str, str] | None = None) -> int:
