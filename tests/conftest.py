@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,8 @@ S3_KEY, S3_SECRET = "test", "canary-s3-key"
 def pytest_configure(config: pytest.Config) -> None:
     os.environ["FIRNFLOW_TRACKING"] = "none"  # a run would leave a process behind that makes a database for MLflow
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that wait must not take the cores of other tests
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell has started all in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # else no process of a test heeds Ctrl-C
     subprocess.Popen.__exit__ = leave  # type: ignore[method-assign]
     gc.disable()  # until all tests are loaded: next to nothing of what loading makes is garbage
     if not hasattr(config, "workerinput"):
