@@ -22,6 +22,10 @@ FILE = "catalog.toml"
 SNOWFLAKE = "snowflake"
 """The `connection` of a query in the environment's account of Snowflake."""
 _PLACES = ("url", "table", "view", "where", "query", "connection", "version", "revision", "repo")
+_NO_CONNECTION = (
+    "`connection` belongs to a `query`; a `table` or `view` of Snowflake's is read by the connection that the "
+    "environment names: leave `connection` out"
+)
 
 FORMATS = {
     ".csv": "csv",
@@ -109,8 +113,10 @@ class Source(BaseModel):
             raise ValueError("needs one of `path`, `url`, `query`, `table` and `view`")
         if self.where is not None and self.table is None and self.view is None:
             raise ValueError("`where` belongs to a `table` or a `view`")
-        if (self.query is None) != (self.connection is None):
-            raise ValueError("`query` and `connection` belong together")
+        if self.query is not None and self.connection is None:
+            raise ValueError('a `query` needs a `connection`: the database that answers it, e.g. "env:CRM_URL"')
+        if self.connection is not None and self.query is None:
+            raise ValueError(_NO_CONNECTION)
         if self.version is not None and self.query is None:
             raise ValueError("`version` belongs to a `query`")
         if self.path is None and (self.revision is not None or self.repo is not None):
