@@ -27,6 +27,22 @@ if TYPE_CHECKING:
     from firnflow.models.tracking.mlflow import MLflowTracker
     from firnflow.project import Project
 
+TRAINING = """
+    class FlowParams(ff.Params):
+        depth: int = 1
+
+    @ff.task
+    def train(depth: int) -> ff.Model:
+        from sklearn.tree import DecisionTreeClassifier
+
+        return ff.Model(DecisionTreeClassifier(max_depth=depth, random_state=0).fit([[0.0], [1.0]], [0, 1]), ("x",))
+
+    @ff.pipeline(params=FlowParams)
+    def flow(p):
+        train(p.depth)
+"""
+"""A pipeline `flow` whose task `train` makes a model of the given `depth`."""
+
 
 @dataclass
 class Desk:
@@ -63,10 +79,10 @@ def make_desk(root: Path, source: str, settings: str = "") -> Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
-    """Return a function that makes a project of one module's source."""
+    """Return a function that makes a project of one module's source; by default, of `TRAINING`."""
     made: list[Desk] = []
 
-    def make(source: str, settings: str = "") -> Desk:
+    def make(source: str = TRAINING, settings: str = "") -> Desk:
         made.append(make_desk(tmp_path / "project", source, settings))
         return made[-1]
 

@@ -27,20 +27,6 @@ if TYPE_CHECKING:
     from conftest import Desk
     from firnflow.project.monitors import Monitor
 
-FLOW = """
-    class FlowParams(ff.Params):
-        depth: int = 1
-
-    @ff.task
-    def train(depth: int) -> ff.Model:
-        from sklearn.tree import DecisionTreeClassifier
-
-        return ff.Model(DecisionTreeClassifier(max_depth=depth, random_state=0).fit([[0.0], [1.0]], [0, 1]), ("x",))
-
-    @ff.pipeline(params=FlowParams)
-    def flow(p):
-        train(p.depth)
-"""
 WATCHED = """
 [monitors.credit]
 table = "scores"
@@ -116,7 +102,7 @@ def watch(desk: Callable[..., Desk], snowflake_url: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("FIRNFLOW_TRACKING", "snowflake")
     _, _, connection, database, schema = snowflake_url.split("/")
     section = f'connection = "{connection}"\ndatabase = "{database}"\nschema = "{schema}"\nwarehouse = "compute_wh"'
-    made = Watch(desk(FLOW, f"[environments.local.snowflake]\n{section}\n{WATCHED}"))
+    made = Watch(desk(settings=f"[environments.local.snowflake]\n{section}\n{WATCHED}"))
     yield made
     made.tracker.close()
     gc.collect()  # temporary folders that Snowflake's client forgets
@@ -192,7 +178,7 @@ def replace_of(desk: Desk, **changes: Any) -> Monitor:
 
 
 def test_what_no_monitor_of_snowflake_can_be_is_named(desk: Callable[..., Desk]) -> None:
-    made = desk(FLOW, f"[environments.local.snowflake]\nwarehouse = 'wh'\n{WATCHED}")
+    made = desk(settings=f"[environments.local.snowflake]\nwarehouse = 'wh'\n{WATCHED}")
     settings = replace(made.project.settings, warehouse="snowflake")
     monitors.check(settings, made.root)
     for change, said in (

@@ -20,21 +20,6 @@ if TYPE_CHECKING:
     from firnflow.models.tracking.mlflow import MLflowTracker
     from firnflow.models.tracking.send import TrackingDeliverer
 
-FLOW = """
-    class FlowParams(ff.Params):
-        depth: int = 1
-
-    @ff.task
-    def train(depth: int) -> ff.Model:
-        from sklearn.tree import DecisionTreeClassifier
-
-        return ff.Model(DecisionTreeClassifier(max_depth=depth, random_state=0).fit([[0.0], [1.0]], [0, 1]), ("x",))
-
-    @ff.pipeline(params=FlowParams)
-    def flow(p):
-        train(p.depth)
-"""
-
 
 class Shop:
     """Three versions of `credit`, told to MLflow."""
@@ -74,7 +59,7 @@ class Shop:
 @pytest.fixture
 def shop(desk: Callable[..., Desk], mlflow_at: Callable[[Path], MLflowTracker]) -> Shop:
     pytest.importorskip("sklearn")
-    lab = desk(FLOW)
+    lab = desk()
     made = Shop(lab, mlflow_at(lab.root))
     for depth in (1, 2, 3):
         made.train(depth)
