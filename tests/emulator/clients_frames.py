@@ -493,7 +493,9 @@ def aggregated(s, f, t, number):
         def finish(self):
             return self.total
 
-    return one(t.select(f.udaf(Total, return_type=number(), input_types=[number()], session=s)("n"))) == 6
+    total = f.udaf(Total, return_type=number(), input_types=[number()], session=s)
+    twice = t.select("s", "n").union_all(t.select("s", "n")).group_by("s").agg(total("n"))
+    return one(t.select(total("n"))) == 6 and sorted(row[-1] for row in twice.collect()) == [2, 4, 6]
 
 
 def mapped(t, number):

@@ -159,7 +159,7 @@ def test_functions_of_one_name_are_told_apart_by_their_arguments(sql):
     assert [sql(f"CALL p({each})")[0][0] for each in ("1", "'x'", "'x', b => 3")] == ["1", "('x', 4)", "('x', 3)"]
 
 
-def test_snowpark_registers_functions_of_tables_and_of_groups(snow):
+def test_snowpark_registers_functions_of_tables(snow):
     import pandas as pd
     from snowflake.snowpark import functions as f
     from snowflake.snowpark.types import (
@@ -180,23 +180,6 @@ def test_snowpark_registers_functions_of_tables_and_of_groups(snow):
         def end_partition(self, df):
             return pd.DataFrame({"k": [df.iloc[0, 0]], "mean": [df.iloc[:, 1].mean()]})
 
-    class Total:
-        def __init__(self):
-            self.total = 0
-
-        @property
-        def aggregate_state(self):
-            return self.total
-
-        def accumulate(self, x):
-            self.total += x
-
-        def merge(self, other):
-            self.total += other
-
-        def finish(self):
-            return self.total
-
     frame = snow.create_dataframe([["a", 1], ["a", 2], ["b", 5]], schema=["k", "n"])
     column = StructType([StructField("m", IntegerType())])
     twice = f.udtf(Twice, output_schema=column, input_types=[IntegerType()], session=snow)
@@ -208,8 +191,6 @@ def test_snowpark_registers_functions_of_tables_and_of_groups(snow):
     summary = f.pandas_udtf(Summary, output_schema=schema, input_types=given, session=snow, packages=["pandas"])
     found = frame.select("k", summary("k", "n").over(partition_by="k")).sort("k").collect()
     assert [row[:] for row in found] == [("a", "a", 1.5), ("b", "b", 5.0)]
-    total = f.udaf(Total, return_type=IntegerType(), input_types=[IntegerType()], session=snow)
-    assert [row[:] for row in frame.group_by("k").agg(total("n")).sort("k").collect()] == [("a", 3), ("b", 5)]
     halves = StructType([StructField("k", StringType()), StructField("half", FloatType())])
     applied = frame.group_by("k").apply_in_pandas(
         lambda df: pd.DataFrame({"k": df.iloc[:, 0], "half": df.iloc[:, 1] / 2}), output_schema=halves
