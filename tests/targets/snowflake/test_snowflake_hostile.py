@@ -78,7 +78,9 @@ def hostile(ground, connect, tmp_path):
         for kind, path in ("DATABASE", own), ("SCHEMA", f"{own}.{own}"), ("WAREHOUSE", own), ("ROLE", own):
             admin.execute(f"CREATE {kind} {path}")
         admin.execute(f"CREATE SECRET {own}.{own}.{own} TYPE = GENERIC_STRING SECRET_STRING = {literal(TEXT)}")
-        admin.execute(f"CREATE NETWORK RULE {own}.{own}.{own} TYPE = HOST_PORT MODE = EGRESS VALUE_LIST = ('pypi.org')")
+        admin.execute(
+            f"CREATE NETWORK RULE {own}.{own}.{own} TYPE = HOST_PORT MODE = EGRESS VALUE_LIST = ('a.example')"
+        )
         rules = f"ALLOWED_NETWORK_RULES = ({own}.{own}.{own})"
         admin.execute(f"CREATE EXTERNAL ACCESS INTEGRATION {own} {rules} ENABLED = TRUE")
         for each in "DATABASE {} ML", "SCHEMA {} ML.HOSTILE", "IMAGE REPOSITORY {} ML.HOSTILE.IMAGES":

@@ -151,7 +151,7 @@ def test_a_run_comes_to_what_a_local_one_does_and_ends_on_the_code_that_it_began
         admin.execute(f"CREATE {kind} IF NOT EXISTS {name}")
     secret = f"CREATE SECRET {SCHEMA}.{NAME} TYPE = GENERIC_STRING SECRET_STRING = {literal(LABEL)}"
     admin.execute(secret)
-    admin.execute(f"CREATE NETWORK RULE {SCHEMA}.{NAME} TYPE = HOST_PORT MODE = EGRESS VALUE_LIST = ('pypi.org')")
+    admin.execute(f"CREATE NETWORK RULE {SCHEMA}.{NAME} TYPE = HOST_PORT MODE = EGRESS VALUE_LIST = ('a.example')")
     rules = f"ALLOWED_NETWORK_RULES = ({SCHEMA}.{NAME})"
     admin.execute(f"CREATE EXTERNAL ACCESS INTEGRATION {NAME} {rules} ENABLED = TRUE")
     state = State(f"sqlite:///{tmp_path}/applied.db")
