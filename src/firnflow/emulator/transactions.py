@@ -117,6 +117,24 @@ class Transaction:
         """Begin one, unless one has begun."""
         self.is_open = True
 
+    @contextlib.contextmanager
+    def whole(self) -> Iterator[None]:
+        """Make several statements one: of those in here all take place, or none.
+
+        Raises:
+            SnowflakeError: as `end`.
+        """
+        own = not self.is_open
+        self.begin()
+        try:
+            yield
+        except SnowflakeError:
+            if own:
+                self.end("ROLLBACK")
+            raise
+        if own:
+            self.end("COMMIT")
+
     def change(self, resources: Sequence[Resource], *, hybrid: bool, patience: float | None = None) -> None:
         """Get ready for a change, or for rows that are to be locked: wait for the locks.
 

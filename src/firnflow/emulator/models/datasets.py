@@ -15,7 +15,7 @@ from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
 from firnflow.emulator.objects import making
 from firnflow.emulator.objects.selects import prepared
-from firnflow.emulator.objects.show import comment, created, like, name, owner, part, shown
+from firnflow.emulator.objects.show import NAMED, comment, like, owner, shown
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, done, rows, status
@@ -100,9 +100,7 @@ def _drop(session: Session, given: Statement) -> Result:
 
 @statement("SHOW DATASETS", "sql-reference/sql/show-datasets")
 def _show(session: Session, given: Statement) -> Result:
-    place = (("database_name", "text", part(0)), ("schema_name", "text", part(1)))
-    columns = (("created_on", "timestamp_ltz", created), ("name", "text", name), *place)
-    return shown(session, given, "DATASET", (*columns, ("owner", "text", owner), ("comment", "text", comment)))
+    return shown(session, given, "DATASET", (*NAMED, ("owner", "text", owner), ("comment", "text", comment)))
 
 
 def versions(session: Session, reader: Reader, pattern: str) -> Result:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow.emulator import errors
 from firnflow.emulator.catalog import full
 from firnflow.emulator.objects import making
-from firnflow.emulator.objects.show import comment, created, like, name, owner, part, shown
+from firnflow.emulator.objects.show import NAMED, comment, like, owner, shown
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.registry import function, relation, statement
 from firnflow.emulator.result import Result, done, rows, status
@@ -138,10 +138,7 @@ def _entries(text: str) -> list[dict[str, Any]]:
 @statement("SHOW EXPERIMENTS", "sql-reference/sql/show-experiments")
 def _show(session: Session, given: Statement) -> Result:
     columns = (
-        ("created_on", "timestamp_ltz", created),
-        ("name", "text", name),
-        ("database_name", "text", part(0)),
-        ("schema_name", "text", part(1)),
+        *NAMED,
         ("comment", "text", comment),
         ("owner", "text", owner),
     )

@@ -59,7 +59,15 @@ class _Asked:
         return name
 
 
-def _asked(session: Session, monitor: str, granularity: Any, start: Any, end: Any, extra: Any) -> _Asked:
+def _asked(
+    session: Session,
+    monitor: str,
+    granularity: str | None = None,
+    start: Any = None,
+    end: Any = None,
+    extra: Any = None,
+) -> _Asked:
+    """Read what each of these functions is told last: the spans of time, from when until when, and the segment."""
     thing = session.find("MODEL MONITOR", session.path("MODEL MONITOR", Reader(monitor).name()))
     table = held_rows(session, thing, "source")
     segment = _segment(thing, extra)
@@ -162,16 +170,13 @@ def _drift(
     monitor: str,
     metric: str,
     column: str,
-    granularity: str | None = None,
-    start: Any = None,
-    end: Any = None,
-    extra: str | None = None,
+    *within: Any,
 ) -> Result:
     """Say how far a column has moved from the baseline.
 
     https://docs.snowflake.com/en/sql-reference/functions/model-monitor-drift-metric
     """
-    asked = _asked(session, monitor, granularity, start, end, extra)
+    asked = _asked(session, monitor, *within)
     name = asked.column(column)
     compute = _known(metric, {**drift.OF_ANY, **drift.OF_NUMBERS}, "drift")
     baseline = held_rows(session, asked.monitor, "baseline")
@@ -195,16 +200,13 @@ def _performance(
     session: Session,
     monitor: str,
     metric: str,
-    granularity: str | None = None,
-    start: Any = None,
-    end: Any = None,
-    extra: str | None = None,
+    *within: Any,
 ) -> Result:
     """Say how good the predictions were.
 
     https://docs.snowflake.com/en/sql-reference/functions/model-monitor-performance-metric
     """
-    asked = _asked(session, monitor, granularity, start, end, extra)
+    asked = _asked(session, monitor, *within)
     task = asked.monitor.body["task"]
     found = _known(metric, performance.OF_TASK[task], task)
     pair = _compared(asked.columns, found.predicted, task)
@@ -243,16 +245,13 @@ def _stat(
     monitor: str,
     metric: str,
     column: str,
-    granularity: str | None = None,
-    start: Any = None,
-    end: Any = None,
-    extra: str | None = None,
+    *within: Any,
 ) -> Result:
     """Say how many values a column has.
 
     https://docs.snowflake.com/en/sql-reference/functions/model-monitor-stat-metric
     """
-    asked = _asked(session, monitor, granularity, start, end, extra)
+    asked = _asked(session, monitor, *within)
     name = asked.column(column)
     count = _known(metric, _COUNTS, "counts")
     made = [

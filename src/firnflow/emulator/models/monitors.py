@@ -18,7 +18,7 @@ from firnflow.emulator.kinds import RELATIONS
 from firnflow.emulator.models import monitor_parts as parts
 from firnflow.emulator.objects import dynamic, selects
 from firnflow.emulator.objects.given import settings
-from firnflow.emulator.objects.show import Columns, comment, constant, created, name, part
+from firnflow.emulator.objects.show import NAMED, Columns, comment, constant
 from firnflow.emulator.objects.topics import Topic, body
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.result import Result, rows
@@ -177,10 +177,7 @@ def _each_part(thing: Object) -> list[str]:
 
 
 _SHOWN: Columns = (
-    ("created_on", "timestamp_ltz", created),
-    ("name", "text", name),
-    ("database_name", "text", part(0)),
-    ("schema_name", "text", part(1)),
+    *NAMED,
     ("warehouse_name", "text", lambda _, thing: Reader(thing.body["WAREHOUSE"]).name()[-1]),
     ("refresh_interval", "text", body("REFRESH_INTERVAL")),
     ("aggregation_window", "text", body("AGGREGATION_WINDOW")),

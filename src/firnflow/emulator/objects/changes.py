@@ -74,21 +74,12 @@ def _overwrite(session: Session, tree: Any, binds: list[Any]) -> Result:
 
     path = session.path("TABLE", trees.name_of(changed(tree.this)))
     thing = relations.need(session, path, "DELETE")
-    own = not session.transaction.is_open
     made = exp.Delete(this=trees.table(path))
     history.keep(session, path)
-    session.transaction.begin()
-    try:
+    with session.transaction.whole():
         hybrid.lock(session, thing)
         session.engine.run(made)
-        found = _run(session, tree, written(session, tree), binds)
-    except errors.SnowflakeError:
-        if own:
-            session.transaction.end("ROLLBACK")
-        raise
-    if own:
-        session.transaction.end("COMMIT")
-    return found
+        return _run(session, tree, written(session, tree), binds)
 
 
 @statement("UPDATE", "sql-reference/sql/update", partly=_ABORTED)

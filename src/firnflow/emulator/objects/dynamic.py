@@ -16,7 +16,7 @@ from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
 from firnflow.emulator.objects import selects
 from firnflow.emulator.objects.columns import columns_of
-from firnflow.emulator.objects.show import comment, constant, created, name, owner, part
+from firnflow.emulator.objects.show import NAMED, comment, constant, owner
 from firnflow.emulator.objects.topics import Topic, body
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.registry import relation, statement
@@ -149,10 +149,7 @@ def _rows(session: Session, thing: Object) -> int:
 Topic(
     "DYNAMIC TABLE",
     (
-        ("created_on", "timestamp_ltz", created),
-        ("name", "text", name),
-        ("database_name", "text", part(0)),
-        ("schema_name", "text", part(1)),
+        *NAMED,
         ("cluster_by", "text", constant("")),
         ("rows", "fixed", _rows),
         ("bytes", "fixed", constant(0)),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.catalog import full
-from firnflow.emulator.objects.show import comment, constant, created, name, owner, part
+from firnflow.emulator.objects.show import NAMED, comment, constant, created, name, owner
 from firnflow.emulator.objects.topics import Topic, body
 
 if TYPE_CHECKING:
@@ -92,10 +92,7 @@ def _used_by_none(session: Session, thing: Object) -> None:
 Topic(
     "NETWORK RULE",
     (
-        ("created_on", "timestamp_ltz", created),
-        ("name", "text", name),
-        ("database_name", "text", part(0)),
-        ("schema_name", "text", part(1)),
+        *NAMED,
         ("owner", "text", owner),
         ("comment", "text", comment),
         ("type", "text", body("TYPE")),

@@ -11,6 +11,7 @@ from firnflow.emulator.catalog import full
 from firnflow.emulator.kinds import RELATIONS
 from firnflow.emulator.objects import columns, making, relations
 from firnflow.emulator.objects.show import (
+    NAMED,
     Columns,
     asked,
     chosen,
@@ -84,10 +85,7 @@ _SCHEMAS: Columns = (
     _ROLE,
 )
 _TABLES: Columns = (
-    ("created_on", "timestamp_ltz", created),
-    ("name", "text", name),
-    ("database_name", "text", part(0)),
-    ("schema_name", "text", part(1)),
+    *NAMED,
     ("kind", "text", _kind),
     ("comment", "text", comment),
     ("cluster_by", "text", constant("")),

@@ -33,19 +33,11 @@ def run(session: Session, tree: Any, binds: list[Any]) -> Result:
     headed(query)
     found = session.engine.run(prepared(session, query, binds), binds)
     source = session.engine.scratch.table(found.relation())
-    own = not session.transaction.is_open
-    session.transaction.begin()
-    try:
-        counts = []
+    counts = []
+    with session.transaction.whole():
         for target, items, condition in _parts(tree):
             select = exp.select(*items or ["*"]).from_(source.copy())
             counts.append(changes.insert(session, exp.Insert(this=target, expression=select.where(condition))))
-    except errors.SnowflakeError:
-        if own:
-            session.transaction.end("ROLLBACK")
-        raise
-    if own:
-        session.transaction.end("COMMIT")
     names = [trees.name_of(part.this.this.find(exp.Table))[-1] for part in tree.expressions]
     return rows([(f"number of rows inserted into {name}", "fixed") for name in names], [counts], kind=_INSERT)
 

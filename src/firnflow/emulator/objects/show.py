@@ -160,3 +160,12 @@ def part(at: int) -> Callable[[Session, Object], str]:
 def comment(_: Session, thing: Object) -> str:
     """Return the comment on an object."""
     return str(thing.body.get("COMMENT") or "")
+
+
+NAMED: Columns = (
+    ("created_on", "timestamp_ltz", created),
+    ("name", "text", name),
+    ("database_name", "text", part(0)),
+    ("schema_name", "text", part(1)),
+)
+"""How what SHOW says of most objects of a schema begins."""

@@ -17,7 +17,7 @@ from firnflow.emulator.engine import trees
 from firnflow.emulator.engine.databases import KEPT
 from firnflow.emulator.objects import hybrid, making, relations
 from firnflow.emulator.objects.given import parsed, settings
-from firnflow.emulator.objects.show import comment, constant, created, name, owner, part, shown
+from firnflow.emulator.objects.show import NAMED, comment, constant, owner, shown
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.registry import function, statement
 from firnflow.emulator.result import Result, status
@@ -93,10 +93,7 @@ def _drop(session: Session, given: Statement) -> Result:
 @statement("SHOW STREAMS", "sql-reference/sql/show-streams")
 def _show(session: Session, given: Statement) -> Result:
     columns = (
-        ("created_on", "timestamp_ltz", created),
-        ("name", "text", name),
-        ("database_name", "text", part(0)),
-        ("schema_name", "text", part(1)),
+        *NAMED,
         ("owner", "text", owner),
         ("comment", "text", comment),
         ("table_name", "text", lambda _, thing: full(thing.body["table"])),

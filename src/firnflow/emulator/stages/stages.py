@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.objects import making
-from firnflow.emulator.objects.show import comment, constant, created, name, owner, part, shown
+from firnflow.emulator.objects.show import NAMED, comment, constant, owner, shown
 from firnflow.emulator.objects.topics import Topic, body
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, status
@@ -44,10 +44,7 @@ def _directory(_: Session, stage: Object) -> str:
 Topic(
     "STAGE",
     (
-        ("created_on", "timestamp_ltz", created),
-        ("name", "text", name),
-        ("database_name", "text", part(0)),
-        ("schema_name", "text", part(1)),
+        *NAMED,
         ("url", "text", constant("")),
         ("has_credentials", "text", constant("N")),
         ("has_encryption_key", "text", constant("N")),
@@ -69,10 +66,7 @@ Topic(
 ).register()
 
 _FORMATS = (
-    ("created_on", "timestamp_ltz", created),
-    ("name", "text", name),
-    ("database_name", "text", part(0)),
-    ("schema_name", "text", part(1)),
+    *NAMED,
     ("type", "text", body("TYPE")),
     ("owner", "text", owner),
     ("comment", "text", comment),
