@@ -124,6 +124,18 @@ def test_a_function_returns_rows_for_each_row_and_each_partition(sql):
     assert (row["is_table_function"], row["arguments"]) == ("Y", "RUN(INT) RETURN TABLE (N INT, WHAT VARCHAR)")
 
 
+def test_a_function_in_sql_returns_the_rows_of_its_body_as_it_stands(sql):
+    sql("CREATE TABLE t AS SELECT column1 AS x, column2 AS y FROM VALUES (1, 'one'), (2, 'two'), (3, 'three')")
+    sql("CREATE FUNCTION below(n INT) RETURNS TABLE (x INT, n VARCHAR) AS 'SELECT * FROM t WHERE x < n'")
+    assert sorted(sql("SELECT * FROM TABLE(below(3))")) == [(1, "one"), (2, "two")]
+    assert sorted(sql("SELECT t.x, b.n FROM t, TABLE(below(t.x)) AS b")) == [(2, "one"), (3, "one"), (3, "two")]
+    sql("CREATE FUNCTION two(n INT) RETURNS TABLE (x INT) AS 'SELECT n AS x UNION ALL SELECT n + 1'")
+    assert sorted(sql("SELECT * FROM TABLE(two(1))")) == [(1,), (2,)]
+    body = "WITH w AS (SELECT x FROM t WHERE x > n) SELECT x FROM w"
+    sql(f"CREATE FUNCTION above(n INT) RETURNS TABLE (x INT) AS '{body}'")
+    assert sorted(sql("SELECT t.x, a.x FROM t, TABLE(above(t.x)) AS a")) == [(1, 2), (1, 3), (2, 3)]
+
+
 def test_a_function_returns_a_value_for_each_group(sql):
     sql("CREATE TABLE t AS SELECT column1 AS k, column2 AS x FROM VALUES ('p', 1), ('q', 2), ('p', 3), ('q', NULL)")
     sql(f"CREATE AGGREGATE FUNCTION total(x INT, factor INT) RETURNS INT {PYTHON} $${GROUPED}$$")

@@ -103,10 +103,10 @@ def _in_sql(called: Called, place: _Place) -> Any:
     """Return the body of a function as a query in FROM."""
     from sqlglot import exp
 
-    body = trees.parsed(str(called.sql))
-    inner = body if isinstance(body, exp.Select) else exp.select("*").from_(exp.Subquery(this=body))
+    alias = exp.TableAlias(this=exp.to_identifier("t"), columns=_names(called))
+    inner = exp.select("t.*").from_(exp.Subquery(this=trees.parsed(str(called.sql)), alias=alias))
     calling.apart(called, inner)
-    query = exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier("t"), columns=_names(called)))
+    query = exp.Subquery(this=inner)
     return _aliased(
         exp.select(*kinds.as_typed([each.name for each in _names(called)], called.columns or [])).from_(query), place
     )
