@@ -782,6 +782,21 @@ def count(session, client) -> tuple[int, dict[str, str]]:
     return tried, failed
 
 
+def counted(port: int, name: str) -> tuple[int, dict[str, str]]:
+    """Try a client in a database of its own, on the emulator at a port; return what `count` does."""
+    from snowflake.snowpark import Session
+
+    place = {"protocol": "http", "host": "127.0.0.1", "port": port, "account": "emulator"}
+    session = Session.builder.configs({**place, "user": "EMULATOR", "password": "any"}).create()
+    try:
+        session.sql("CREATE OR REPLACE DATABASE counted").collect()
+        found = count(session, CLIENTS[name])
+        session.sql("DROP DATABASE counted").collect()
+    finally:
+        session.close()
+    return found
+
+
 def row(name: str, tried: int, failed) -> str:
     """Return a client's row of the table."""
     return f"| {name} | {tried - len(failed)} of {tried} | {', '.join(failed)} |\n"
@@ -791,23 +806,16 @@ def main() -> None:
     """Write the table into the document."""
     import warnings
 
-    from snowflake.snowpark import Session
-
     from conftest import Server
 
     warnings.simplefilter("ignore")
     server, made = Server(), ""
     try:
-        place = {"protocol": "http", "host": "127.0.0.1", "port": server.port, "account": "emulator"}
-        for name, client in CLIENTS.items():
-            session = Session.builder.configs({**place, "user": "EMULATOR", "password": "any"}).create()
-            session.sql("CREATE DATABASE counted").collect()
-            tried, failed = count(session, client)
+        for name in CLIENTS:
+            tried, failed = counted(server.port, name)
             made += row(name, tried, failed)
             for operation, said in failed.items():
                 print(f"{name}: {operation}: {said[:300]}")
-            session.sql("DROP DATABASE counted").collect()
-            session.close()
     finally:
         server.stop()
     text = DOCUMENT.read_text()

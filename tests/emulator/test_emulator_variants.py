@@ -35,6 +35,10 @@ def test_what_depends_on_the_rows_is_found_in_them(sql):
     assert sql("SELECT * FROM t PIVOT(SUM(n) FOR k IN (ANY ORDER BY k))") == [(5, 2)]
     assert sql("WITH w AS (SELECT 'b' AS x) SELECT * FROM t PIVOT(SUM(n) FOR k IN (SELECT x FROM w))") == [(2,)]
     assert sql('SELECT "$2", $1 FROM (SELECT k, n FROM t) WHERE n = 2') == [(2, "b")]
+    joined = "SELECT a.*, b.* FROM (SELECT k FROM t) a JOIN (SELECT n, k FROM t) b ON a.k = b.k"
+    assert sql(f'SELECT "$2", "$3" FROM ({joined}) WHERE n = 2') == [(2, "b")]
+    both = 'SELECT * FROM (SELECT k, n AS "$1" FROM t) UNION SELECT k, n + 1 FROM t'
+    assert sql(f'SELECT "$1", "$2" FROM ({both}) WHERE k = \'b\' ORDER BY 1') == [(2, 2), (3, 3)]
     half = "APPROX_PERCENTILE_ESTIMATE(APPROX_PERCENTILE_COMBINE(s), 0.5)"
     states = "SELECT k, APPROX_PERCENTILE_ACCUMULATE(n) AS s FROM t GROUP BY k"
     assert sql(f"SELECT {half} FROM ({states})") == [(3.0,)]

@@ -68,9 +68,15 @@ def named(tree: Any) -> None:
 
 
 def _may_have(source: Any, name: str) -> bool:
-    """Return whether a source can have a column that is named `$1`: only of a query are all names known here."""
+    """Return whether a source can have a column that is named `$1`: of a table, names are not known here."""
     from sqlglot import exp
 
     if not isinstance(source, exp.Subquery):
+        return not (isinstance(source, exp.Table) and is_scratch(source))
+    if any(each.alias_or_name == name for each in source.selects):
         return True
-    return any(each.is_star or each.alias_or_name == name for each in source.selects)
+    select = source.unnest()
+    while isinstance(select, exp.SetOperation):
+        select = select.left
+    beneath = [each.this for each in (select.args.get("from_"), *(select.args.get("joins") or ())) if each is not None]
+    return source.is_star and any(_may_have(each, name) for each in beneath)
