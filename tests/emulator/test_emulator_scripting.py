@@ -121,3 +121,36 @@ def test_a_procedure_in_sql_takes_arguments_and_has_the_rights_of_its_owner(tabl
         assert guest(f"CALL {database}.PUBLIC.below(2)") == [(1, "x")]
         assert guest("SELECT CURRENT_ROLE(), CURRENT_DATABASE()") == [(role, None)]
     tables(f"DROP ROLE {role}")
+
+
+def test_a_transaction_is_all_in_a_procedure_or_all_around_it(sql):
+    sql("CREATE TABLE t (x INT)")
+    bodies = {
+        "plain": "INSERT INTO t VALUES (2);",
+        "commits": "INSERT INTO t VALUES (2); COMMIT;",
+        "undoes": "INSERT INTO t VALUES (2); ROLLBACK;",
+        "makes": "CREATE TABLE u (x INT);",
+        "whole": "BEGIN TRANSACTION; INSERT INTO t VALUES (3); COMMIT;",
+        "open": "BEGIN TRANSACTION; INSERT INTO t VALUES (3); RETURN 1;",
+        "fails": "BEGIN TRANSACTION; INSERT INTO t VALUES (3); SELECT * FROM nowhere;",
+        "calls": "BEGIN TRANSACTION; INSERT INTO t VALUES (3); CALL commits(); COMMIT;",
+    }
+    for name, body in bodies.items():
+        sql(f"CREATE PROCEDURE {name}() RETURNS INT LANGUAGE SQL AS $$ BEGIN {body} END $$")
+    within = {}
+    for name in bodies:
+        sql("BEGIN TRANSACTION")
+        sql("INSERT INTO t VALUES (1)")
+        within[name] = "" if name == "plain" else str(sql.refused(f"CALL {name}()"))
+        sql("EXECUTE IMMEDIATE 'SELECT 1'")
+        sql("ROLLBACK")
+        assert sql("SELECT * FROM t") == [], name
+    for name in ("commits", "undoes", "makes"):
+        assert "Modifying a transaction that has started at a different scope is not allowed" in within[name]
+    assert "BEGIN in a procedure that is called in a transaction" in within["whole"]
+    sql("CALL whole()")
+    assert "Scoped transaction started in stored procedure is incomplete" in str(sql.refused("CALL open()"))
+    assert "NOWHERE" in str(sql.refused("CALL fails()"))
+    assert "at a different scope" in str(sql.refused("CALL calls()"))
+    sql("ROLLBACK")
+    assert sql("SELECT * FROM t") == [(3,)]

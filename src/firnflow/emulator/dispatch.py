@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from firnflow.emulator import variables
+from firnflow.emulator import errors, variables
 from firnflow.emulator.objects import selects, streams
 from firnflow.emulator.registry import STATEMENTS
 from firnflow.emulator.result import rows
@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from firnflow.emulator.result import Result
     from firnflow.emulator.session import Session
 
-_COMMITS = frozenset({"CREATE", "ALTER", "DROP", "UNDROP", "GRANT", "REVOKE", "COMMENT", "TRUNCATE", "EXECUTE"})
-"""First words of statements that commit what is open: https://docs.snowflake.com/en/sql-reference/transactions#ddl"""
+_COMMITS = frozenset(
+    {
+        *("CREATE", "ALTER", "DROP", "UNDROP", "GRANT", "REVOKE", "COMMENT", "TRUNCATE"),
+        *("EXECUTE TASK", "EXECUTE JOB SERVICE"),
+    }
+)
+"""What commits what is open, by its first word or all: https://docs.snowflake.com/en/sql-reference/transactions#ddl"""
 
 _ENDS = frozenset({"COMMIT", "ROLLBACK"})
 
@@ -31,8 +36,8 @@ def run(session: Session, text: str, binds: Sequence[Any]) -> Result:
     statement = classify(variables.inlined(text, session.variables), binds, STATEMENTS)
     if statement.key not in _ENDS:
         session.transaction.check()
-    if session.transaction.is_open and statement.key.split()[0] in _COMMITS:
-        session.transaction.end("COMMIT")
+    if session.transaction.is_open:
+        _keep_apart(session, statement.key)
     held = dict(session.used_streams)
     try:
         found = STATEMENTS[statement.key].run(session, statement)
@@ -47,6 +52,23 @@ def run(session: Session, text: str, binds: Sequence[Any]) -> Result:
         if not session.transaction.is_open:
             session.settle(done=False)
         session.engine.scratch.clear()
+
+
+def _keep_apart(session: Session, key: str) -> None:
+    """Commit what is open where a statement begins a transaction of its own.
+
+    Raises:
+        SnowflakeError: a procedure would end what its caller has begun, or begin another one within that.
+    """
+    commits = not _COMMITS.isdisjoint((key, key.split(maxsplit=1)[0]))
+    if session.is_enclosed and key == "BEGIN":
+        raise errors.unknown("BEGIN in a procedure that is called in a transaction", ["CALL outside of a transaction"])
+    if session.is_enclosed and (commits or key in _ENDS):
+        raise errors.SnowflakeError(
+            90232, "25000", "Modifying a transaction that has started at a different scope is not allowed."
+        )
+    if commits:
+        session.transaction.end("COMMIT")
 
 
 def describe(session: Session, text: str, binds: Sequence[Any]) -> Result:

@@ -40,6 +40,7 @@ class Session:
         parameters: what ALTER SESSION has set.
         variables: what SET has set.
         transaction: what has begun and not ended.
+        is_enclosed: whether that began outside of the procedure that runs.
         query_ids: of the statements so far.
         user_body: the user as the catalog has it.
         task: the task that runs in it, or None.
@@ -58,6 +59,7 @@ class Session:
         self.parameters: dict[str, Any] = {}
         self.variables: dict[str, Any] = {}
         self.transaction = Transaction(self)
+        self.is_enclosed = False
         self.query_ids: list[str] = []
         self.user_body = user.body
         self.task: Context | None = None
@@ -122,6 +124,31 @@ class Session:
         finally:
             self.role, self.secondary, self.database, self.schema = before
             self.engine.use(self.database, self.schema)
+
+    @contextlib.contextmanager
+    def scoped(self) -> Iterator[None]:
+        """Run a procedure in the block: a transaction is either all of it in there, or all of it around that.
+
+        https://docs.snowflake.com/en/sql-reference/transactions#stored-procedures-and-transactions
+
+        Raises:
+            SnowflakeError: what has begun in there has not ended; it is undone.
+        """
+        before, self.is_enclosed = self.is_enclosed, self.transaction.is_open
+        try:
+            yield
+        finally:
+            is_left = self.transaction.is_open and not self.is_enclosed
+            self.is_enclosed = before
+            if is_left:
+                self.transaction.end("ROLLBACK")
+        if is_left:
+            raise errors.SnowflakeError(
+                90232,
+                "25000",
+                "Stored procedure execution error: Scoped transaction started in stored procedure is incomplete and it "
+                "was rolled back.",
+            )
 
     @property
     def is_cancelled(self) -> bool:

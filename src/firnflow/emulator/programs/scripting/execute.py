@@ -48,16 +48,17 @@ class Run:
         """Run a block, and return its answer.
 
         Raises:
-            SnowflakeError: an exception that nothing in it handles.
+            SnowflakeError: an exception that nothing in it handles, or a transaction that has begun and not ended.
         """
-        try:
-            self._block(block, Scope(names=variables))
-        except _Returned as found:
-            if found.result is not None:
-                return found.result
-        except Raised as error:
-            raise uncaught(error) from error
-        return rows([(self._head, "text")], [(None,)])
+        with self._session.scoped():
+            try:
+                self._block(block, Scope(names=variables))
+            except _Returned as found:
+                if found.result is not None:
+                    return found.result
+            except Raised as error:
+                raise uncaught(error) from error
+            return rows([(self._head, "text")], [(None,)])
 
     def _block(self, block: syntax.Block, above: Scope) -> None:
         scope = Scope(above)
