@@ -14,11 +14,14 @@ import pytest
 
 from firnflow.emulator.account import Account
 from firnflow.emulator.errors import SnowflakeError
+from firnflow.emulator.tasks.runner import Runner
 from firnflow.emulator.tasks.schedules import following
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from firnflow.emulator.catalog import Object
 
 pytestmark = pytest.mark.slow
 MINE = "WHERE DATABASE_NAME = CURRENT_DATABASE()"
@@ -221,6 +224,34 @@ def test_a_stream_starts_a_graph_once_for_each_change_and_loses_none(tasks: Task
     time.sleep(1.2)
     assert (tasks.written(), len(tasks(RUNS))) == (["1", "2", "4"], 3)
     assert tasks("SHOW TASKS LIKE 'R'")[0]["schedule"] is None
+
+
+def test_a_task_that_cannot_be_looked_at_is_told_once_and_holds_up_no_other(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def look(runner: Runner, root: Object) -> None:
+        assert root.name != "B"
+        actual(runner, root)
+
+    actual = Runner._look_at
+    monkeypatch.setattr(Runner, "_look_at", look)
+    tasks("CREATE TABLE GONE (N INT)", "CREATE STREAM NEWS ON TABLE GONE", "CREATE STREAM FIRST ON TABLE T")
+    tasks.task("A", "WHEN SYSTEM$STREAM_HAS_DATA('NEWS') AS SELECT 1", resumed=False)
+    tasks.task("B", "SCHEDULE = '59 MINUTES' AS SELECT 1")
+    tasks.task("R", "WHEN SYSTEM$STREAM_HAS_DATA('FIRST') AS CREATE OR REPLACE STREAM FIRST ON TABLE T")
+    tasks("CREATE OR REPLACE TABLE GONE (N INT, M INT)")
+    for statement in ("SELECT SYSTEM$STREAM_HAS_DATA('NEWS')", "SELECT * FROM NEWS"):
+        assert tasks.refused(statement).startswith("Binder Error")
+    tasks("DROP TABLE GONE", "ALTER TASK A RESUME")
+    for statement in ("SELECT SYSTEM$STREAM_HAS_DATA('NEWS')", "SELECT * FROM NEWS"):
+        assert "GONE' does not exist" in tasks.refused(statement)
+    for count in (1, 2):
+        tasks("INSERT INTO T VALUES ('t')")
+        tasks.ended(count)
+    tasks("ALTER TASK B SUSPEND", "ALTER TASK A SUSPEND")
+    told = [each.getMessage() for each in caplog.records if each.name == "firnflow.emulator.tasks.runner"]
+    assert len(told) == 2
+    assert all("cannot be started" in each for each in told)
 
 
 def test_what_does_not_go_together_is_refused(tasks: Tasks) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow._sql import identifier
 from firnflow.emulator import errors
 from firnflow.emulator.catalog import full
-from firnflow.emulator.engine import trees
+from firnflow.emulator.engine import failures, trees
 from firnflow.emulator.engine.databases import KEPT
 from firnflow.emulator.objects import hybrid, making, relations
 from firnflow.emulator.objects.given import parsed, settings
@@ -110,8 +110,10 @@ def _show(session: Session, given: Statement) -> Result:
 def _has_data(session: Session, text: str) -> bool:
     """https://docs.snowflake.com/en/sql-reference/functions/system_stream_has_data."""
     thing = session.need("STREAM", session.path("STREAM", Reader(text).name()), "SELECT")
+    relations.need(session, tuple(thing.body["table"]), "SELECT")
     changes = _changes(thing, _duck(thing.body["table"]))
-    return bool(session.account.databases.run(f"SELECT EXISTS ({changes})")[0][0])
+    with failures.translated():  # the table may have other columns than when the stream was made
+        return bool(session.account.databases.run(f"SELECT EXISTS ({changes})")[0][0])
 
 
 def put(session: Session, tree: Any) -> None:
@@ -139,7 +141,8 @@ def put(session: Session, tree: Any) -> None:
             session.used_streams[path] = _copied(session, tuple(thing.body["table"]))
         if path in session.used_streams:  # all statements of a transaction see the same
             until = f"{KEPT}.main.{identifier(session.used_streams[path])}"
-        made = session.engine.scratch.view(_changes(thing, until))
+        with failures.translated():
+            made = session.engine.scratch.view(_changes(thing, until))
         made.set("alias", node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(path[2], quoted=True)))
         node.replace(made)
 

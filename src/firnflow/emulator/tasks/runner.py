@@ -5,9 +5,9 @@ https://docs.snowflake.com/en/user-guide/tasks-graphs (overlap, automatic retrie
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
+import logging
 import threading
 import time
 import uuid
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from firnflow.emulator.account import Account
     from firnflow.emulator.catalog import Object
 
+_log = logging.getLogger(__name__)
 _LOOK = 0.5
 _AT_ONCE = 16
 _RETRIED_WITHIN = 14 * 86_400.0
@@ -58,6 +59,7 @@ class Runner:
         self._waiting: list[GraphRun] = []
         self._next: dict[str, tuple[str, float]] = {}
         self._looked: dict[str, tuple[str, int]] = {}
+        self._told: dict[str, str] = {}
         self._lock = threading.Lock()
         self._ends = threading.Event()
         self._clock = threading.Thread(target=self._tick, name="schedule", daemon=True)
@@ -193,11 +195,19 @@ class Runner:
             for task in self._account.catalog.all("TASK"):
                 if task.body.get("state") != STARTED or parents(task):
                     continue
-                with contextlib.suppress(errors.SnowflakeError):
+                try:
                     if task.body.get("SCHEDULE"):
                         self._look_at(task)
                     elif is_triggered(task):
                         self._look_at_streams(task)
+                except Exception as error:  # noqa: BLE001 - the other tasks are looked at all the same
+                    self._tell(task, " ".join(f"{type(error).__name__}: {error}".split()))
+
+    def _tell(self, task: Object, why: str) -> None:
+        """Say why it is not known whether a task is due, but not at each look."""
+        if self._told.get(task.body["id"]) != why:
+            self._told[task.body["id"]] = why
+            _log.warning("task %s cannot be started: %s", full(task.path), why)
 
     def _look_at_streams(self, root: Object) -> None:
         """Start a run if a stream has what the task waits for, unless one is under way, waits, or was just looked for.
