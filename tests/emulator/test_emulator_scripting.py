@@ -123,6 +123,46 @@ def test_a_procedure_in_sql_takes_arguments_and_has_the_rights_of_its_owner(tabl
     tables(f"DROP ROLE {role}")
 
 
+def test_a_procedure_with_its_owners_rights_has_nothing_of_its_callers_session(sql):
+    database = sql("SELECT CURRENT_DATABASE()")[0][0]
+    role, other = f"R_{database}", f"O_{database}"
+    bodies = {"reads": "SELECT COUNT(*) FROM t;", "asks": "RETURN $x;", "sets": "SET x = 6; RETURN $x;"}
+    bodies |= {"role": "USE ROLE PUBLIC;", "others": "USE SECONDARY ROLES ALL;", "nests": "CALL asks_caller();"}
+    bodies |= {"session": "ALTER SESSION SET QUERY_TAG = 'x';", "files": "LIST @~;"}
+    sql("CREATE TABLE t (x INT)")
+    for each in (role, other):
+        sql(f"CREATE ROLE {each}")
+        sql(f"GRANT ROLE {each} TO USER EMULATOR")
+    for grant in (f"USAGE ON DATABASE {database}", "USAGE, CREATE PROCEDURE ON SCHEMA PUBLIC"):
+        sql(f"GRANT {grant} TO ROLE {role}")
+    sql(f"GRANT SELECT ON TABLE t TO ROLE {other}")
+    sql("SET x = 5")
+    sql(f"USE ROLE {role}")
+    sql("USE SECONDARY ROLES ALL")
+    for name, body in bodies.items():
+        for kind in ("owner", "caller"):
+            sql(
+                f"CREATE PROCEDURE {name}_{kind}() RETURNS VARCHAR LANGUAGE SQL EXECUTE AS {kind} "
+                f"AS $$ BEGIN {body} END $$"
+            )
+    said = {name: str(sql.refused(f"CALL {name}_owner()")) for name in bodies if name != "sets"}
+    assert "not authorized" in said["reads"]
+    assert "Session variable '$X' does not exist" in said["asks"]
+    assert "Session variable '$X' does not exist" in said["nests"]
+    for name, kind in {"role": "USE", "others": "USE", "session": "ALTER_SESSION", "files": "LIST"}.items():
+        assert f"Unsupported statement type '{kind}'" in said[name]
+    assert sql("CALL sets_owner()") == [("6",)]
+    assert sql("SELECT $x, CURRENT_ROLE()") == [(5, role)]
+    sql("CALL reads_caller()")
+    assert sql("CALL asks_caller()") == [("5",)]
+    sql("CALL sets_caller()")
+    sql("CALL role_caller()")
+    assert sql("SELECT $x, CURRENT_ROLE()") == [(6, "PUBLIC")]
+    sql("USE ROLE ACCOUNTADMIN")
+    for each in (role, other):
+        sql(f"DROP ROLE {each}")
+
+
 def test_a_transaction_is_all_in_a_procedure_or_all_around_it(sql):
     sql("CREATE TABLE t (x INT)")
     bodies = {

@@ -26,6 +26,10 @@ _COMMITS = frozenset(
 
 _ENDS = frozenset({"COMMIT", "ROLLBACK"})
 
+_OF_CALLERS = ("USE", "ALTER SESSION", "LIST")
+"""What a block with the rights of its owner may not run, by its first words:
+https://docs.snowflake.com/en/developer-guide/stored-procedure/stored-procedures-rights#restrictions-on-sql-statements"""
+
 
 def run(session: Session, text: str, binds: Sequence[Any]) -> Result:
     """Run one statement.
@@ -34,6 +38,9 @@ def run(session: Session, text: str, binds: Sequence[Any]) -> Result:
         SnowflakeError: it is unknown, not allowed, or failed.
     """
     statement = classify(variables.inlined(text, session.variables), binds, STATEMENTS)
+    refused = next((each for each in _OF_CALLERS if statement.key.startswith(each)), None)
+    if session.is_owners and refused:
+        raise errors.SnowflakeError(90236, "42601", f"Unsupported statement type '{refused.replace(' ', '_')}'.")
     if statement.key not in _ENDS:
         session.transaction.check()
     if session.transaction.is_open:

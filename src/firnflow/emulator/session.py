@@ -41,6 +41,7 @@ class Session:
         variables: what SET has set.
         transaction: what has begun and not ended.
         is_enclosed: whether that began outside of the procedure that runs.
+        is_owners: whether a block with the rights of its owner runs.
         query_ids: of the statements so far.
         user_body: the user as the catalog has it.
         task: the task that runs in it, or None.
@@ -60,6 +61,7 @@ class Session:
         self.variables: dict[str, Any] = {}
         self.transaction = Transaction(self)
         self.is_enclosed = False
+        self.is_owners = False
         self.query_ids: list[str] = []
         self.user_body = user.body
         self.task: Context | None = None
@@ -113,16 +115,22 @@ class Session:
 
     @contextlib.contextmanager
     def acting(self, role: str, where: Sequence[str | None]) -> Iterator[None]:
-        """Have the rights of a role, and names that mean what is in this database and schema, in the block."""
-        before = self.role, self.secondary, self.database, self.schema
-        if role != self.role:
-            self.role, self.secondary = role, False
+        """Run a block with the rights of its owner: what is the caller's does not count in there, and stays as it is.
+
+        https://docs.snowflake.com/en/developer-guide/stored-procedure/stored-procedures-rights
+
+        Args:
+            role: the owner, whose rights alone it has.
+            where: the database and schema that names without them mean.
+        """
+        before = self.role, self.secondary, self.database, self.schema, self.variables, self.is_owners
+        self.role, self.secondary, self.variables, self.is_owners = role, False, {}, True
         self.database, self.schema = where[0], where[1]
         self.engine.use(self.database, self.schema)
         try:
             yield
         finally:
-            self.role, self.secondary, self.database, self.schema = before
+            self.role, self.secondary, self.database, self.schema, self.variables, self.is_owners = before
             self.engine.use(self.database, self.schema)
 
     @contextlib.contextmanager

@@ -36,4 +36,4 @@ def _call_with(session: Session, given: Statement) -> Result:
         raise given.reader.unexpected() from error
     if not (isinstance(made, Create) and isinstance(called, CallProcedure) and isinstance(called.call, Call)):
         raise given.reader.unexpected()
-    return result(session, definition(made), called.call, session.role, (session.database, session.schema))
+    return result(session, definition(made), called.call)

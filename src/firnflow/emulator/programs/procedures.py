@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
@@ -20,7 +21,7 @@ from firnflow.targets.snowflake.grammar import render_expression
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from firnflow.emulator.catalog import FullName, Object
+    from firnflow.emulator.catalog import Object
     from firnflow.emulator.objects.show import Columns
     from firnflow.emulator.session import Session
     from firnflow.emulator.statement import Statement
@@ -208,9 +209,7 @@ def called(session: Session, call: Call) -> Result:
         raise errors.missing("FUNCTION", full(path))
     names = [name for name, _ in call.named]
     thing = overloads.chosen(session, path, found, len(call.arguments), names, lambda: _types(session, call))
-    if thing.body.get("EXECUTE AS") == "CALLER":
-        return result(session, thing.body, call, session.role, (session.database, session.schema))
-    return result(session, thing.body, call, thing.owner, path[:2])
+    return result(session, thing.body, call, None if thing.body.get("EXECUTE AS") == "CALLER" else thing)
 
 
 def _types(session: Session, call: Call) -> list[str]:
@@ -219,28 +218,28 @@ def _types(session: Session, call: Call) -> list[str]:
     return session.execute(f"SELECT {texts}").families()
 
 
-def result(
-    session: Session, body: dict[str, Any], call: Call, role: str, where: tuple[str | None, ...] | FullName
-) -> Result:
+def result(session: Session, body: dict[str, Any], call: Call, owned: Object | None = None) -> Result:
     """Run a procedure, and return its answer: one row with its value.
 
     Args:
         session: who calls.
         body: of the procedure.
         call: with its arguments.
-        role: with whose rights it runs.
-        where: in which database and schema.
+        owned: itself, where it runs with the rights of its owner and in its schema; None: with those of the caller.
     """
     values = _values(session, body, call)
+    role = owned.owner if owned else session.role
+    where = owned.path[:2] if owned else (session.database, session.schema)
     nulls = any(value is None for value in values)
     if nulls and ("STRICT" in body or "RETURNS NULL ON NULL INPUT" in body):
         value = None
     elif body.get("LANGUAGE", "SQL") == "SQL":
-        return _scripted(session, body, values, role, where)
+        with session.acting(role, where) if owned else contextlib.nullcontext():
+            return _scripted(session, body, values)
     elif is_table(body.get("RETURNS", "VARCHAR")):
-        return _read(session, body, handlers.run(session, body, values, role, tuple(where), is_table=True))
+        return _read(session, body, handlers.run(session, body, values, role, where, is_table=True))
     else:
-        value = handlers.run(session, body, values, role, tuple(where))
+        value = handlers.run(session, body, values, role, where)
     sort = _sort(body.get("RETURNS", "VARCHAR"))
     python = {"fixed": int, "real": float, "boolean": bool}.get(sort, str)
     return rows([(body["name"], sort)], [(None if value is None else python(value),)])
@@ -258,21 +257,15 @@ def _read(session: Session, body: dict[str, Any], table: Any) -> Result:
     return session.engine.run(exp.select(*items).from_(source))
 
 
-def _scripted(
-    session: Session, body: dict[str, Any], values: list[Any], role: str, where: tuple[str | None, ...] | FullName
-) -> Result:
-    """Run a procedure that is a block: in the caller's session, with the rights and names of its owner.
-
-    https://docs.snowflake.com/en/developer-guide/stored-procedure/stored-procedures-rights
-    """
+def _scripted(session: Session, body: dict[str, Any], values: list[Any]) -> Result:
+    """Run a procedure that is a block, in the caller's session."""
     variables = {
         name: scripting.Variable(_held(value), _sort(kind, _OF_BLOCKS), kind)
         for (name, kind, _), value in zip(body["arguments"], values, strict=True)
     }
     returns = body.get("RETURNS", "VARCHAR")
     kind = None if is_table(returns) else returns
-    with session.acting(role, where):
-        return scripting.run(session, body["AS"], head=body["name"], returns=kind, variables=variables)
+    return scripting.run(session, body["AS"], head=body["name"], returns=kind, variables=variables)
 
 
 def _held(value: Any) -> Any:
