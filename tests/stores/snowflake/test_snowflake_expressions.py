@@ -211,6 +211,7 @@ def compare(both: Any, make: Callable[[Any], Any]) -> None:
         both.load(both.save(make(both.load(ref, here=here)), here=here), pa.Table) for here in (True, False)
     )
     assert found.schema.equals(right.schema)
+    assert found.num_rows == right.num_rows
     found, right = (table.sort_by("k") for table in (found, right))
     differ = {
         name: (found[name].to_pylist(), right[name].to_pylist())
