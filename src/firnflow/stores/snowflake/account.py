@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firnflow.errors import ConfigError, StoreError
 from firnflow.stores.snowflake.connection import connect, where
 from firnflow.stores.snowflake.names import RESERVED, identifier, kept, literal
-from firnflow.stores.snowflake.session import MISSING, CutError, said
+from firnflow.stores.snowflake.session import MISSING, CutError
 from firnflow.stores.snowflake.session import Session as Statements
 
 if TYPE_CHECKING:
@@ -78,13 +78,11 @@ class Account:
 
     def described(self, query: str) -> list[Any]:
         """Return the columns of a query, which is not run, as the connector tells them. Raises as `rows`."""
-        from snowflake.connector import errors
+        return self._statements.described(query)
 
-        try:
-            with self.connection.cursor() as cursor:
-                return list(cursor.describe(query))
-        except (errors.Error, OSError) as error:
-            raise StoreError(f"Snowflake refuses: {said(error)}\n  {query[:300]}") from error
+    def asking(self, query: str) -> contextlib.AbstractContextManager[Any]:
+        """Give the connector's connection for a query whose rows come as Arrow. Raises as `rows`."""
+        return self._statements.asking(query)
 
     def possible(self, query: str) -> bool:
         """Return whether Snowflake answers a query. Raises StoreError where it cannot be reached."""

@@ -142,20 +142,30 @@ def fetch_by(
     chosen = ", ".join(
         f"{column.fetch.format(_sql.identifier(name))} AS C{at}" for at, (name, column) in enumerate(columns.items())
     )
+    failed: list[Exception] = []
     schema = pa.schema([(f"c{at}", column.arrow_type()) for at, column in enumerate(columns.values())])
     types = embedded.sql_types(kinds)
     with contextlib.closing(connection.cursor()) as cursor:
         cursor.execute(f"SELECT {chosen} {source}")
-        reader = pa.RecordBatchReader.from_batches(schema, _batches(cursor, schema))
+        reader = pa.RecordBatchReader.from_batches(schema, _batches(cursor, schema, failed))
         back = ", ".join(
             f"CAST({(column.unpack or '{}').format(f'c{at}')} AS {types[name]}) AS {_sql.identifier(name)}"
             for at, (name, column) in enumerate(columns.items())
         )
-        embedded.write_stream(reader, back, path, *options)
+        try:
+            embedded.write_stream(reader, back, path, *options)
+        except Exception:
+            if failed:  # of which DuckDB tells the traceback only
+                raise failed[0] from None
+            raise
 
 
-def _batches(cursor: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(cursor: Any, schema: pa.Schema, failed: list[Exception]) -> Iterator[pa.RecordBatch]:
     """Yield what comes, with the types that were asked for: the connector makes numbers as narrow as they can be."""
-    for table in cursor.fetch_arrow_batches() or ():
-        columns = [column.cast(field.type) for column, field in zip(table.columns, schema, strict=True)]
-        yield from table.from_arrays(columns, schema=schema).to_batches()
+    try:
+        for table in cursor.fetch_arrow_batches() or ():
+            columns = [column.cast(field.type) for column, field in zip(table.columns, schema, strict=True)]
+            yield from table.from_arrays(columns, schema=schema).to_batches()
+    except Exception as error:
+        failed.append(error)
+        raise

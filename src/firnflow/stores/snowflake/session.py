@@ -7,15 +7,17 @@ import functools
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from firnflow._disk import DISK_FULL
 from firnflow.errors import StoreError
 from firnflow.project.account_url import read_account_url
 from firnflow.stores.snowflake.connection import connect_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+_T = TypeVar("_T")
 PAUSES = (0.5, 2.0, 8.0)
 """Seconds before a statement is sent again by a new connection; the connector itself has waited before."""
 MISSING = (2003, 2043)
@@ -49,32 +51,52 @@ class Session:
         Raises:
             StoreError: Snowflake refuses it, or cannot be reached.
         """
-        for pause in PAUSES:
-            try:
-                return self.once(text)
-            except CutError:
-                time.sleep(pause)
-        return self.once(text)
+        return self._patiently(_execute, text)
+
+    def described(self, query: str) -> list[Any]:
+        """Return the columns of a query, which is not run, as the connector tells them. Raises as `send`."""
+        return self._patiently(_describe, query)
 
     def once(self, text: str) -> list[dict[str, Any]]:
         """Send a statement that must not be done twice. Raises as `send`, and CutError where it may have been done."""
+        return self._once(_execute, text)
+
+    def _patiently(self, act: Callable[[Any, str], _T], text: str) -> _T:
+        for pause in PAUSES:
+            try:
+                return self._once(act, text)
+            except CutError:
+                time.sleep(pause)
+        return self._once(act, text)
+
+    def _once(self, act: Callable[[Any, str], _T], text: str) -> _T:
         try:
-            return self._once(text)
+            return self._tried(act, text)
         except CutError as error:
             if getattr(error.__cause__, "errno", None) not in _ENDED:
                 raise
-            return self._once(text)
+            return self._tried(act, text)
 
-    def _once(self, text: str) -> list[dict[str, Any]]:
+    def _tried(self, act: Callable[[Any, str], _T], text: str) -> _T:
+        with self.asking(text) as connection, connection.cursor() as cursor:
+            return act(cursor, text)
+
+    @contextlib.contextmanager
+    def asking(self, text: str) -> Iterator[Any]:
+        """Give the connection for a statement, whose errors are told as ours; one that was cut is not used again.
+
+        Raises:
+            CutError: the connection was cut, or the session has ended.
+            StoreError: Snowflake refuses the statement.
+        """
         from snowflake.connector import errors
 
         connection = self._opened()
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(text)
-                names = [each.name.lower() for each in cursor.description or ()]
-                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+            yield connection
         except (errors.Error, OSError) as error:
+            if getattr(error, "errno", None) in DISK_FULL:
+                raise
             if not is_cut(error):
                 raise StoreError(f"Snowflake refuses: {said(error)}\n  {text[:300]}") from error
             self._drop(connection)
@@ -111,6 +133,16 @@ class Session:
         with self._lock:
             if self._connection is connection:
                 self._connection = None
+
+
+def _execute(cursor: Any, text: str) -> list[dict[str, Any]]:
+    cursor.execute(text)
+    names = [each.name.lower() for each in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+
+
+def _describe(cursor: Any, query: str) -> list[Any]:
+    return list(cursor.describe(query))
 
 
 def session_at(url: str) -> Session:

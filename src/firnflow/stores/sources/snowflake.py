@@ -16,7 +16,7 @@ import hashlib
 import json
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from firnflow import _sql
 from firnflow._text import listing
@@ -25,7 +25,7 @@ from firnflow.graph.rules import duckdb_type
 from firnflow.stores.checks.subject import Field, Subject
 from firnflow.stores.snowflake import loading
 from firnflow.stores.snowflake.names import LONGEST, identifier, literal, parts
-from firnflow.stores.snowflake.session import MISSING, said
+from firnflow.stores.snowflake.session import MISSING, CutError, said
 from firnflow.stores.sources.declared import check_declared
 from firnflow.stores.sources.raw import Part, Raw, columns_of
 
@@ -206,12 +206,12 @@ class Reading:
         kinds = embedded.ibis_types({f"c{at}": self.natural[name] for at, name in enumerate(names)})
         chosen = ", ".join(f'{_sql.identifier(name)} AS "c{at}"' for at, name in enumerate(names))
         limit = f" LIMIT {most}" if most is not None else ""
+        rows = f"FROM (SELECT {chosen} FROM ({self.rows}){limit})"
         try:
-            loading.fetch_by(
-                self._account.connection, embedded, f"FROM (SELECT {chosen} FROM ({self.rows}){limit})", kinds, path
-            )
-        except Exception as error:
-            raise _told(self._account, self._spec, error) from error
+            with self._account.asking(rows) as connection:
+                loading.fetch_by(connection, embedded, rows, kinds, path)
+        except StoreError as error:
+            _refuse(self._account, self._spec, error)
 
     def read(self, embedded: DuckDBWarehouse, scratch: Path, most: int | None = None) -> Raw:
         """Fetch the rows, as those of other sources are read: types and checks come after. Raises as `found`."""
@@ -264,7 +264,7 @@ def _columns(account: Account, spec: Source) -> tuple[dict[str, str], dict[str, 
     try:
         described = account.described(f"SELECT * FROM {query or _written(_place(account, spec))}{_where(spec)}")
     except StoreError as error:
-        raise _told(account, spec, error) from error
+        _refuse(account, spec, error)
     columns: dict[str, str] = {}
     risky: dict[str, str] = {}
     for each in described:
@@ -333,14 +333,24 @@ def _asked(account: Account, spec: Source, query: str) -> list[dict[str, Any]]:
     try:
         return account.rows(query)
     except StoreError as error:
-        raise _told(account, spec, error) from error
+        _refuse(account, spec, error)
 
 
-def _told(account: Account, spec: Source, error: Exception) -> Exception:
-    """Return what has gone wrong as ours, with the grant that mends it."""
+def _refuse(account: Account, spec: Source, error: StoreError) -> NoReturn:
+    """Raise what has gone wrong as people know it; what is said as it is keeps what the connector has said."""
+    told = _told(account, spec, error)
+    if told is error:
+        raise error
+    raise told from error
+
+
+def _told(account: Account, spec: Source, error: StoreError) -> Exception:
+    """Return what has gone wrong, with the grant that mends it."""
     from snowflake.connector.errors import ProgrammingError
 
-    cause = error.__cause__ if isinstance(error, StoreError) and error.__cause__ is not None else error
+    if isinstance(error, CutError):
+        return error
+    cause = error.__cause__ if error.__cause__ is not None else error
     code = getattr(cause, "errno", None)
     if spec.query is not None and code is not None:
         return DataError(f"{spec.name}: the query fails: {said(cause)}")
