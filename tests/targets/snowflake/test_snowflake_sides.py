@@ -155,6 +155,24 @@ def test_a_run_is_ended_in_a_container_where_that_is_python_or_tells_somebody(si
     assert sides(ff.pipeline(sums))["finalizer"].why == "it tells others of the run"
 
 
+@pytest.mark.parametrize(
+    ("tracking", "is_told"),
+    [('url = "env:MLFLOW_URL"', True), ('backend = "none"\nurl = "env:MLFLOW_URL"', False), ("", False)],
+    ids=["a server", "switched off", "nothing said"],
+)
+def test_a_run_is_ended_in_a_container_where_a_tracker_has_a_server_whose_kind_is_not_said(
+    sides, monkeypatch, tracking, is_told
+):
+    monkeypatch.delenv("FIRNFLOW_TRACKING", raising=False)
+
+    def sums():
+        kept(ff.table("orders"))
+
+    found = sides(ff.pipeline(sums), section=f"[environments.prod.tracking]\n{tracking}\n")["finalizer"]
+    assert found.why == ("it tells others of the run" if is_told else "")
+    assert found.is_here is not is_told
+
+
 def test_a_source_is_read_in_the_warehouse_where_it_is_shipped_with_the_code(sides):
     def sums():
         kept(ff.source("orders"))

@@ -101,7 +101,8 @@ class Sides:
     def _end(self, graph: Graph) -> Side:
         """Return where a run is ended: a finalizer is Python like any other, and who is told is outside."""
         settings = self._project.settings
-        told = settings.alerts.channels or settings.tracking.backend not in (None, NONE)
+        tracking = settings.tracking
+        told = settings.alerts.channels or (tracking.backend != NONE and (tracking.backend or tracking.url))
         why = "it is Python" if graph.finalizer is not None else "it tells others of the run" if told else ""
         return Side(is_here=False, why=why) if why else self._fits(frozenset())
 
