@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import time
 import uuid
@@ -173,6 +174,26 @@ def test_a_change_starts_the_graph_once_and_the_rows_are_those_that_runs_here_re
     time.sleep(1.2)
     assert len(shop.runs(1)) == 2  # the second one is under way, and nothing has changed since
     shop(f"SELECT SYSTEM$USER_TASK_CANCEL_ONGOING_EXECUTIONS('{shop.schema}.SHOP')")
+
+
+def test_a_paused_pipeline_stays_so_where_streams_are_to_start_it_from_now_on(shop: Shop) -> None:
+    module = shop.root / f"{shop.name}.py"
+    on_update = module.read_text()
+    module.write_text(re.sub(r"schedule=.*\)", 'schedule=ff.Cron("0 6 1 1 *"))', on_update))
+    for table in (ORDERS, "OUTSIDE.BOOKED"):
+        shop(f"ALTER TABLE {table} SET CHANGE_TRACKING = TRUE")
+    shop("ALTER VIEW OUTSIDE.SALES SET CHANGE_TRACKING = TRUE")
+    shop.plan(apply=True)
+    operator = SnowflakeOperator(shop.root, shop.project().settings)
+    assert operator.pause("shop", paused=True)
+    module.write_text(on_update)
+    assert "Create trigger shop" in shop.plan(apply=True)
+    assert shop.plan() == []
+    shop(f"INSERT INTO {ORDERS} VALUES ('b', 4)")
+    states = {row[1]: "started" in row for row in shop(f"SHOW TASKS IN SCHEMA {shop.schema}")}
+    assert [name for name, is_started in states.items() if not is_started] == ["SHOP", "_ON_UPDATE$SHOP"]
+    assert operator.pause("shop", paused=False)
+    assert len(shop.runs(1)) == 1
 
 
 def test_a_plan_says_what_the_role_may_not_read_or_follow_and_streams_are_found_changed_and_dropped(shop: Shop) -> None:

@@ -80,12 +80,13 @@ class Graphs:
         tags = told(self._account, self._place, "TASK", names)
         return {name: {**row, "tags": each} for (name, row), each in zip(rows.items(), tags, strict=True)}
 
-    def put(self, graph: TaskGraph, before: str | None) -> None:
+    def put(self, graph: TaskGraph, before: str | None, *, starts: str | None = None) -> None:
         """Make a pipeline's tasks what they should be.
 
         Args:
             graph: what they should be.
             before: what was there when the plan was made.
+            starts: the pipeline that they start; they are new, and it is paused: so are they.
 
         Raises:
             DeployConflictError: something else is there now, or a task of somebody else.
@@ -99,7 +100,7 @@ class Graphs:
         limits = self._limits(own)
         if (self._text(graph.pipeline, own, limits) if own else None) != before:
             raise self._conflict(f"the tasks of {graph.pipeline!r} were changed by somebody else")
-        is_paused = str(own.get(graph.root, {}).get("comment") or "").endswith(PAUSED)
+        is_paused = _is_paused(own[graph.root] if graph.root in own else self._root(starts))
         if graph.root in own:
             self._account.do(self._alter(graph.root, "SUSPEND"))
             crash_point("snowflake.suspended")
@@ -109,6 +110,10 @@ class Graphs:
             self._account.do(Drop("TASK", self._place.named(name), if_exists=True))
         crash_point("snowflake.dropped")
         self._start(graph, own, is_paused=is_paused)
+
+    def _root(self, pipeline: str | None) -> Row:
+        """Return the row of a pipeline's root; an empty one where there is none of ours."""
+        return self.own(self.rows(pipeline)).get(self._place.root(pipeline), {}) if pipeline is not None else {}
 
     def drop(self, pipeline: str, before: str) -> None:
         """Drop the tasks of a pipeline that are ours. Raises as `put`."""
@@ -173,6 +178,10 @@ def _is_as_wanted(task: Task, row: Row, limits: Limits, place: Place) -> bool:
     """Whether a task is there as it should be, whether it is started and tagged or not."""
     row = {**row, "tags": place.tag_text()}
     return shown_task(row, limits, has_state=False) == wanted_task(task, place, is_started=False)
+
+
+def _is_paused(root: Row) -> bool:
+    return str(root.get("comment") or "").endswith(PAUSED)
 
 
 def _paused(comment: Property) -> Property:

@@ -101,7 +101,8 @@ class SnowflakeTarget:
         """Make a resource, or alter it. Raises DeployConflictError where it is not as when the plan was made."""
         address, text = resource.address, before.resource.text if before is not None else None
         if address.kind in {GRAPH, TRIGGER}:
-            self._graphs.put(self._compiled[address], text)
+            starts = address.name if address.kind == TRIGGER else None
+            self._graphs.put(self._compiled[address], text, starts=starts)
             return
         there = self._found(address)
         if there is not None and (not there.ours or there.resource.text not in {text, resource.text}):
