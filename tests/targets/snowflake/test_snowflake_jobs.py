@@ -418,3 +418,16 @@ def test_a_run_is_named_by_the_run_of_the_graph():
     long = procedure.run_id("s" * 100, "1754")
     assert len(long) <= 80
     assert long != procedure.run_id("s" * 100, "1755")
+
+
+@pytest.mark.parametrize("codes", [(2, 1), (2, 124), (1, 2), (1, 3), (2, 2)])
+def test_of_several_failures_in_a_job_the_first_that_was_no_refusal_speaks(codes):
+    def attempt(step, _):
+        code = dict(zip("ab", codes, strict=True))[step["task"]]
+        return code, {"state": "failed", "error": {"type": f"Error{code}", "message": f"of {step['task']}"}}
+
+    job = {**JOB, "task": "a+b", "steps": [{"task": "a"}, {"task": "b"}]}
+    found = launcher.work(job, Path("/x"), attempt)
+    first = "b" if codes in {(2, 1), (2, 124)} else "a"
+    code = codes["ab".index(first)]
+    assert (found["task"], found["code"], found["error"]) == (first, code, f"Error{code}: of {first}")

@@ -54,8 +54,8 @@ def main(words: list[str]) -> int:
 def work(job: dict[str, Any], place: Path, attempt: Attempt) -> dict[str, Any]:
     """Execute a task, or several one after the other; return what the procedure is to know.
 
-    One that has failed holds back those that need it, and speaks for all. What is committed is not done again when the
-    job is.
+    One that has failed holds back those that need it, and speaks for all: the first one, but not for another that has
+    begun. What is committed is not done again when the job is.
 
     Args:
         job: what is to be executed.
@@ -71,7 +71,8 @@ def work(job: dict[str, Any], place: Path, attempt: Attempt) -> dict[str, Any]:
         held |= {step["task"]} if code != 0 else set()
         begun = [*found.get("begins", ()), *begins(step, answer)]
         said = summary(step, answer, code)
-        found = {**said, **found} if found.get("code") else {**found, **said}
+        is_first = not found.get("code") or (found["code"] == WRONG_CALL and code not in {0, WRONG_CALL})
+        found = {**found, **said} if is_first else {**said, **found}
         found |= {"begins": begun} if begun else {}
     return found
 
