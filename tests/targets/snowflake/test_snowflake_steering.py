@@ -108,6 +108,10 @@ RuntimeError: a of run p.g has failed: ValueError: no (luck) (job ML.S.J)
         (RAISED, "ValueError: no (luck)"),
         (RAISED.replace("ML.S.J", "ML.S.J, ML.S.K"), "ValueError: no (luck)"),
         (RAISED.replace(" (job ML.S.J)", ""), "ValueError: no (luck)"),
+        (
+            RAISED.replace("no (luck) (job ML.S.J)", "no luck in function scale: 3"),
+            "ValueError: no luck in function scale: 3",
+        ),
         ("\nStatement reached its timeout\nmore", "Statement reached its timeout"),
         ("", None),
     ],

@@ -39,7 +39,8 @@ RUN, START, PARTITION = "run", "start", "partition"
 REMEMBERED = 3600.0
 """Seconds for which COMPLETE_TASK_GRAPHS tells of a run."""
 _RAISED = re.compile(
-    r"RuntimeError: \S+ of run \S+ has failed: (.*?)(?: \(job [^()]+\)|\s+in function |\s*\Z)", re.DOTALL
+    r"RuntimeError: \S+ of run \S+ has failed: (.*?)(?: \(job [^()]+\)|\s+in function \S+ with handler |\s*\Z)",
+    re.DOTALL,
 )
 """What the procedure says of a task that has failed: with its job, its jobs, or none."""
 _STARVED = re.compile(r"firnflow exec: task .* reads .*, which run \S+ has not committed yet", re.DOTALL)
