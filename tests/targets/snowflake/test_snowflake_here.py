@@ -26,7 +26,9 @@ from firnflow.targets.apply import apply_plan
 from firnflow.targets.plan import plan_apply
 from firnflow.targets.snowflake.account import Account
 from firnflow.targets.snowflake.beside import here
+from firnflow.targets.snowflake.beside.procedure import turn_now
 from firnflow.targets.snowflake.compile.place import place_of
+from firnflow.targets.snowflake.grammar.values import Location
 from firnflow.targets.snowflake.said import lines
 from firnflow.targets.snowflake.target import SnowflakeTarget
 from firnflow.values import Ref
@@ -115,7 +117,7 @@ def test_a_task_is_executed_in_the_process_and_leaves_nothing_but_its_log(execut
     assert (Path.cwd(), dict(os.environ), sys.argv) == before
     assert procedure.current() is None
     (name,) = session.kept
-    assert name == "@ML.PROD.CODE/shop-prod/logs/sums.1/number.1.jsonl"
+    assert name == f"@ML.PROD.CODE/logs/shop-prod/{turn_now() % 3}/sums.1/number.1.jsonl"
     assert json.loads(session.kept[name].splitlines()[0])["message"] == "try 1"
 
 
@@ -241,6 +243,9 @@ def test_a_pipeline_of_tables_runs_without_a_pool_and_goes_on_where_it_was_kille
     assert len([text for text in tasks if "; in the warehouse" in text]) == len(tasks) == 9
     apply_plan(plan, target, deployments, "me@here")
     state.close()
+    account, place = Account(connect), place_of(project)
+    next_logs = Location(place.stage, f"{place.logs}/{(turn_now() + 1) % 3}/")
+    account.upload("total.1.jsonl", b"old", next_logs)
     admin = connect().cursor()
     admin.execute(f"EXECUTE TASK {schema}.SALES")
     states = finished(admin, schema, 1)
@@ -254,7 +259,7 @@ def test_a_pipeline_of_tables_runs_without_a_pool_and_goes_on_where_it_was_kille
     local = load_project(root, "local")
     run(local, RunRequest("sales", inline=True))
     assert there == committed(local)[0]
-    account, place = Account(connect), place_of(project)
+    assert account.files(next_logs) == {}
     said = lines(account, place, run_of(project), "judge", -1)
     assert [line.message for line in said] == ["judging ('customer', 'orders', 'total')"]
     account.close()

@@ -337,6 +337,22 @@ def test_the_procedure_fails_where_the_task_has_failed(log, failure, message):
         procedure.main(session(log, job=failure), called())
 
 
+@pytest.mark.parametrize("failure", [None, RuntimeError("no stage")])
+def test_the_end_of_a_run_empties_the_folder_that_gets_logs_next(monkeypatch, failure):
+    days = [0, 8, 16, 24]
+    said = []
+    for day in days:
+        monkeypatch.setattr(procedure.time, "time", lambda day=day: day * 86_400.0)
+        asked = Session({**session(log_of(code=0)).answers, "REMOVE": failure})
+        procedure.main(asked, called(task="finalizer"))
+        said.append(asked.said[-1])
+    assert [parse(text) for text in said] == [
+        st.RemoveFiles(v.Location(v.Name(("ML", "PROD", "FIRNFLOW")), f"logs/shop-prod/{turn}/"))
+        for turn in (1, 2, 0, 1)
+    ]
+    assert procedure.logs_folder("@ML.PROD.FIRNFLOW/shop-prod/0", 3) == "@ML.PROD.FIRNFLOW/logs/shop-prod/0"
+
+
 def test_a_new_version_starts_the_pipelines_that_wait_for_it():
     given = {"partition": "2025-01-01", "firnflow": {"run": "r"}}
     log = log_of(code=0, begins=[["ML.PROD.TRAIN", given], ['ML.PROD."it\'s"', given]])

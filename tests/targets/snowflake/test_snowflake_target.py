@@ -249,6 +249,17 @@ def test_code_that_nobody_needs_any_more_is_removed(project, told, deployments):
     assert not first & set(told.files)
 
 
+def test_logs_are_not_looked_at_where_code_is_and_go_with_it(project, told, deployments):
+    applied(project, deployments, sales())
+    told.files["firnflow/logs/shop-prod/0/sales.1/first.1.jsonl"] = "Sat, 01 Feb 2025 16:37:33 GMT"
+    told.said.clear()
+    target, plan = planned(project, deployments, sales())
+    assert summary(plan).startswith("No changes")
+    assert [text for text in told.said if text.startswith("LIST")] == ["LIST @ML.PROD.FIRNFLOW/shop-prod/"]
+    apply_plan(plan_destroy(target, deployments), target, deployments, "me@here")
+    assert told.files == {}
+
+
 HOSTILE = ['my "db"; DROP', "SELECT", "Äpfel $$", "x" * 255, "it's\\"]
 
 

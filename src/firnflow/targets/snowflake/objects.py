@@ -9,7 +9,6 @@ from importlib.resources import files as package_files
 from typing import TYPE_CHECKING, Any
 
 from firnflow.errors import UsageError
-from firnflow.targets.snowflake.beside.launcher import LOGS
 from firnflow.targets.snowflake.compile import packages
 from firnflow.targets.snowflake.compile.payload import MANIFEST
 from firnflow.targets.snowflake.grammar import render, render_name
@@ -75,7 +74,7 @@ class Files:
 
     def found(self) -> str | None:
         """Return the payload that should be there, if it is there whole; else the newest one that is."""
-        folders = {name: names for name, names in self._folders().items() if not name.startswith(f"{LOGS}/")}
+        folders = self._folders()
         whole = {digest: names for digest, names in folders.items() if MANIFEST in names} or folders
         if not whole:
             return None
@@ -91,11 +90,12 @@ class Files:
             self._account.upload(name, data, self._place.payload(self._payload.digest))
 
     def drop(self) -> None:
-        """Remove all payloads."""
-        self._account.looked(RemoveFiles(Location(self._place.stage, f"{self._place.folder}/")))
+        """Remove all payloads, and what tasks have said."""
+        for folder in (self._place.logs, self._place.folder):
+            self._account.looked(RemoveFiles(Location(self._place.stage, f"{folder}/")))
 
     def _folders(self) -> dict[str, dict[str, str]]:
-        """Return folder → name → when it was written: digests, of payloads, and the logs of runs."""
+        """Return digest → name → when it was written, of payloads."""
         found: dict[str, dict[str, str]] = {}
         for path, at in self._account.files(Location(self._place.stage, f"{self._place.folder}/")).items():
             folder, _, name = path.rpartition("/")
@@ -103,7 +103,7 @@ class Files:
         return found
 
     def _sweep(self) -> None:
-        """Remove payloads that no task names, and that no run can have begun with (7 days at most), and old logs."""
+        """Remove payloads that no task names, and that no run can have begun with (7 days at most)."""
         until = dt.datetime.now(dt.UTC) - KEPT
         old = [digest for digest, names in self._folders().items() if all(_moment(at) < until for at in names.values())]
         tasks = self._account.show("TASKS", self._place.schema_name) if old else []

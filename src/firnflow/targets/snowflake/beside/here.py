@@ -23,6 +23,8 @@ from typing import Any
 from firnflow.engine.workplace import logs_folder
 from firnflow.stores.snowflake import procedure
 from firnflow.targets.snowflake.beside import launcher
+from firnflow.targets.snowflake.beside.procedure import logs_folder as logs_folder_of
+from firnflow.targets.snowflake.beside.procedure import turn_now
 
 
 def execute(session: Any, job: dict[str, Any], folder: str) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
 
 def _keep_logs(session: Any, job: dict[str, Any], project: Path) -> None:
     """Write the logs of a task's attempts to the stage: there is no container that keeps them."""
-    folder = f"{job['payload'].rpartition('/')[0]}/{launcher.LOGS}"
+    folder = logs_folder_of(job["payload"], turn_now())
     with contextlib.suppress(Exception):  # what is committed is committed
         for path in sorted(logs_folder(project).glob("*/*.jsonl")):
             session.file.put(str(path), f"{folder}/{path.parent.name}", auto_compress=False, overwrite=True)

@@ -34,8 +34,6 @@ WRONG_CALL = 2
 ERROR = "Error: "
 """How the line begins that says why a call was refused."""
 TIMED_OUT = 124
-LOGS = "logs"
-"""Beside the payloads on the stage: a folder for each run, with what its tasks have said that were in no container."""
 GRACE = 20.0
 """Seconds that a task has to write down that it was stopped."""
 _LONGEST_MESSAGE = 2000

@@ -9,11 +9,13 @@ Firnflow needs, and executes tasks of tables itself. Both fail where the task ha
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 import sys
 import tempfile
+import time
 import uuid
 import zipfile
 from typing import Any
@@ -25,6 +27,13 @@ MOST_RETURNED = 10_000
 VERSION = 1
 CONFIG = "firnflow"
 """In a run's config: what Firnflow itself says there, beside the parameters."""
+LOGS = "logs"
+"""On the stage, beside the payloads: what tasks have said that were in no container."""
+LOG_FOLDERS = 3
+"""Into which that goes by turns; the next one is emptied before its turn comes."""
+FINALIZER = "finalizer"
+_TURN = 8 * 86_400
+"""Seconds."""
 _WORDS = (
     *(
         "pipeline",
@@ -63,6 +72,8 @@ def main(session: Any, call: str) -> str:
         job["due"] = ask(session, "SYSTEM$TASK_RUNTIME_INFO", "CURRENT_TASK_GRAPH_ORIGINAL_SCHEDULED_TIMESTAMP")
         job["partition"] = config.get("partition") if "partition" not in job["params"] else None
     name, answer = run(session, job)
+    if job["task"] == FINALIZER:
+        sweep(session, job["payload"])
     if "decided" in answer:
         text = str(answer["decided"])
         if len(text.encode()) > MOST_RETURNED:
@@ -74,6 +85,23 @@ def main(session: Any, call: str) -> str:
         where = f" (job {name})" if name else ""
         raise RuntimeError(f"{job['task']} of run {job['run']} has failed: {answer['error']}{where}")
     return json.dumps({**answer, "job": name})
+
+
+def logs_folder(payload: str, turn: int) -> str:
+    """Return where logs of the environment go to whose payload is given."""
+    stage, folder, _ = payload.rsplit("/", 2)
+    return f"{stage}/{LOGS}/{folder}/{turn % LOG_FOLDERS}"
+
+
+def turn_now() -> int:
+    """Return the number of the time in which logs go to one folder."""
+    return int(time.time()) // _TURN
+
+
+def sweep(session: Any, payload: str) -> None:
+    """Empty the folder that is the next to get logs. To look at each file would take long where runs are many."""
+    with contextlib.suppress(Exception):  # the run has ended as it has; the next one sweeps, too
+        session.sql(f"REMOVE {literal(logs_folder(payload, turn_now() + 1) + '/')}").collect()
 
 
 def start(session: Any, database: str, schema: str, root: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from firnflow.errors import ConfigError, UsageError
 from firnflow.stores.snowflake import connection
 from firnflow.stores.snowflake.names import LONGEST
+from firnflow.targets.snowflake.beside.procedure import LOGS
 from firnflow.targets.snowflake.grammar import ParseError, read_name
 from firnflow.targets.snowflake.grammar.values import Location, Name
 
@@ -117,6 +118,11 @@ class Place:
     def folder(self) -> str:
         """Below which path of the stage the code of this environment lies."""
         return f"{self.project}-{self.environment}"
+
+    @property
+    def logs(self) -> str:
+        """Below which path lies what tasks in the warehouse have said: not that of the code, of which all is listed."""
+        return f"{LOGS}/{self.folder}"
 
     def payload(self, digest: str) -> Location:
         """Return where a payload lies."""
