@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -40,6 +42,52 @@ def test_what_a_handler_does_wrongly_is_told_and_what_is_not_emulated_refused(sq
     assert "returns no table" in sql.refused("SELECT * FROM TABLE(inverse(1))").msg
     sql("DROP FUNCTION inverse(INT)")
     assert sql.refused("SELECT inverse(1)").errno == 2140
+
+
+WAITING = {
+    "FUNCTION waits(a INT) RETURNS INT": ("def go(a): wait()", "SELECT waits(1)"),
+    "FUNCTION begins(a INT) RETURNS INT": ("wait()\ndef go(a): pass", "SELECT begins(1)"),
+    "AGGREGATE FUNCTION adds(a INT) RETURNS INT": (
+        "class go:\n  def accumulate(self, a): wait()\n  def finish(self): pass",
+        "SELECT adds(1)",
+    ),
+    "FUNCTION gives(a INT) RETURNS TABLE (x INT)": (
+        "class go:\n  def process(self, a): wait()",
+        "SELECT * FROM TABLE(gives(1))",
+    ),
+}
+"""Function → its code, which never returns, and what calls it."""
+
+
+def ended(connection, query):
+    """Wait for the end of a query, for whose failure the client raises."""
+    while connection.is_still_running(connection.get_query_status_throw_if_error(query)):
+        time.sleep(0.05)
+
+
+def test_a_function_that_does_not_return_is_cancelled_and_keeps_no_server_from_its_end(start, speak, tmp_path):
+    from snowflake.connector.errors import ProgrammingError
+
+    server = start(tmp_path / "account")
+    own = speak(server.connect(database="D", schema="PUBLIC"))
+    own("CREATE DATABASE d")
+    for at, (made, (code, call)) in enumerate(WAITING.items()):
+        mark = tmp_path / f"called{at}"
+        wait = f"import time\ndef wait():\n  open({str(mark)!r}, 'w').close()\n  time.sleep(600)\n"
+        own(f"CREATE {made} {PYTHON} $${wait}{code}$$")
+        with own.connection.cursor() as cursor:
+            cursor.execute_async(call)
+            until = time.monotonic() + 60
+            while not mark.exists():
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            if at == len(WAITING) - 1:
+                break
+            with server.connect() as other, other.cursor() as stopping:  # the first session is busy
+                stopping.execute(f"SELECT SYSTEM$CANCEL_QUERY('{cursor.sfqid}')")
+            with pytest.raises(ProgrammingError, match="SQL execution canceled"):
+                ended(own.connection, cursor.sfqid)
+    assert server.stop() == 0
 
 
 def test_snowpark_registers_functions_of_rows_and_of_frames(snow, tmp_path):

@@ -52,6 +52,7 @@ def run(session: Session, text: str, binds: Sequence[Any]) -> Result:
             session.settle(done=True)
     except BaseException:
         streams.leave(session, held)
+        session.go_on()  # in whatever words the engine says that somebody has stopped it
         raise
     else:
         return found

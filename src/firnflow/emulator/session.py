@@ -165,6 +165,11 @@ class Session:
             return self._is_closed
         return self.account.queries.get(self.query_ids[-1]).cancelled.is_set()
 
+    def go_on(self) -> None:
+        """Raise SnowflakeError if what it runs is to stop."""
+        if self.is_cancelled:
+            raise errors.SnowflakeError(604, "57014", "SQL execution canceled")
+
     def undo_if_idle(self, seconds: float) -> bool:
         """Undo what it has begun where it has done nothing for so long; return whether it was."""
         if time.monotonic() - self._last < seconds or not self._lock.acquire(blocking=False):

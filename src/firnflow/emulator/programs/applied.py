@@ -48,10 +48,12 @@ class Applied:
 
         Raises:
             RuntimeError: it has failed, or was killed.
+            SnowflakeError: the statement is cancelled.
         """
         with self._lock:
             control = self._control or self._started()
             rows.send(control, rows.ROWS, rows.packed(table))
+            handlers.answered(self._session, control)
             found = rows.received(control)
         if found is None or found[0] == rows.ERROR:
             said = found[1].decode() if found else "the handler was killed"
@@ -74,7 +76,7 @@ class Applied:
             listening.bind(str(folder / rows.SOCKET))
             listening.listen(1)
             self._call = self._session.account.workers.call(folder, call, {})
-            self._control = handlers.accepted(listening, self._call, folder)
+            self._control = handlers.accepted(self._session, listening, self._call, folder)
         return self._control
 
     def close(self) -> None:
@@ -82,6 +84,6 @@ class Applied:
         if self._control is not None:
             self._control.close()
         if self._call is not None:
-            handlers.ended(self._call)
+            handlers.ended(self._session, self._call)
         if self._folder is not None:
             self._folder.cleanup()

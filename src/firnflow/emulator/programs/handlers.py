@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import shutil
 import tempfile
 import time
@@ -111,26 +112,30 @@ def named(body: dict[str, Any]) -> tuple[str, str]:
     return (_MODULE, body["HANDLER"]) if "AS" in body else (module, handler)
 
 
-def accepted(listening: socket.socket, call: Call, folder: Path) -> socket.socket:
+def accepted(session: Session, listening: socket.socket, call: Call, folder: Path) -> socket.socket:
     """Return the connection of a call that applies a handler to rows.
 
     Raises:
         RuntimeError: the call has ended before.
+        SnowflakeError: the statement is cancelled.
     """
-    listening.settimeout(_LOOK)
-    while True:
-        with contextlib.suppress(TimeoutError):
-            control, _ = listening.accept()
-            control.settimeout(None)
-            return control
+    while not select.select([listening], [], [], _LOOK)[0]:
+        session.go_on()
         if call.wait(0):
             raise RuntimeError(f"{HANDLER}\n{_answer(folder).get('error', 'the handler was killed')}")
+    return listening.accept()[0]
 
 
-def ended(call: Call) -> None:
+def answered(session: Session, control: socket.socket) -> None:
+    """Wait until a handler answers. Raises SnowflakeError: the statement is cancelled."""
+    while not select.select([control], [], [], _LOOK)[0]:
+        session.go_on()
+
+
+def ended(session: Session, call: Call) -> None:
     """End a call whose rows are all done: it does so by itself, or is killed after some seconds."""
     until = time.monotonic() + _GRACE
-    while not call.wait(_LOOK) and time.monotonic() < until:
+    while not session.is_cancelled and not call.wait(_LOOK) and time.monotonic() < until:
         pass
     call.end()
 
@@ -149,11 +154,9 @@ def put_code(session: Session, body: dict[str, Any], folder: Path) -> None:
 
 def _wait(session: Session, call: Call) -> None:
     """Wait for the end of a call, unless the statement is cancelled. Raises SnowflakeError: it is."""
-    query = session.account.queries.get(session.query_ids[-1])
     try:
         while not call.wait(_LOOK):
-            if query.cancelled.is_set():
-                raise errors.SnowflakeError(604, "57014", "SQL execution canceled")
+            session.go_on()
     finally:
         call.end()
 

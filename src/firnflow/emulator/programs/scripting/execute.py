@@ -105,8 +105,7 @@ class Run:
             Raised: it failed, or raises.
             SnowflakeError: the run was cancelled.
         """
-        if self._session.is_cancelled:
-            raise errors.SnowflakeError(604, "57014", "SQL execution canceled")
+        self._session.go_on()
         with raised(node):
             self._RUN[type(node)](self, node, scope)
 
@@ -235,8 +234,7 @@ class Run:
 
     def _turn(self, node: syntax.Loop, scope: Scope, names: dict[str, Any] | None = None) -> bool:
         """Run the body of a loop once; return whether it goes on."""
-        if self._session.is_cancelled:
-            raise errors.SnowflakeError(604, "57014", "SQL execution canceled")
+        self._session.go_on()
         try:
             self._nodes(node.body, Scope(scope, names or {}))
         except _Jumped as jump:
