@@ -115,6 +115,33 @@ def test_numbers_count_and_move_days_where_duckdb_wants_fewer_bits(sql):
     ) == [(2.35, 9, 3)]
 
 
+def test_what_is_computed_of_a_value_has_it_once(sql):
+    sql("CREATE SEQUENCE q")
+    assert sql("SELECT 10 / q.NEXTVAL, TYPEOF(q.NEXTVAL), 7 % q.NEXTVAL") == [(10.0, "INTEGER", 1)]
+    assert sql("SELECT AS_INTEGER(TO_VARIANT(q.NEXTVAL)), ARRAY_APPEND(ARRAY_CONSTRUCT(q.NEXTVAL), 0)") == [
+        (4, "[5,0]")
+    ]
+    assert sql("SELECT q.NEXTVAL") == [(6,)]
+    sql(
+        "CREATE TABLE t (a INT, bound FLOAT, d INT DEFAULT (1.5 * 3)::INT % (8 - 1), e VARCHAR DEFAULT (1 + 1)::VARCHAR)"
+    )
+    sql("INSERT INTO t (a, bound) VALUES (2, 4)")
+    depth = 24
+    for around, expected in (
+        ("({} + a)", 2 + 2 * depth),
+        ("(a - {})", 2),
+        ("(bound + {} / a)::INT", 8),
+        ("(1 || {})::VARCHAR", "1" * depth + "2"),
+        ("TYPEOF({})", "VARCHAR"),
+    ):
+        expression = "a"
+        for _ in range(depth):
+            expression = around.format(expression)
+        assert sql(f"SELECT {expression} FROM t") == [(expected,)], around
+    assert sql("SELECT d, e, s FROM t, LATERAL (SELECT (t.a + t.bound) / t.a AS s)") == [(5, "2", 3.0)]
+    assert sql("SELECT (SELECT MAX((u.bound + t.a)::INT) FROM t u WHERE u.a + t.a = 4) FROM t") == [(6,)]
+
+
 def test_pandas_frames_keep_their_large_numbers_and_nanoseconds(snow):
     frame = pd.DataFrame({"A": [10**18 + 1, 2], "B": pd.to_datetime([MOMENT, None])})
     snow.write_pandas(frame, "FRAMES", auto_create_table=True, use_logical_type=True)

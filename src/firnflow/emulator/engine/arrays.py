@@ -29,20 +29,21 @@ MACROS = (
     f"""CREATE TEMP MACRO {LIST}_text(given, divider) AS
         array_to_string(list_transform({LIST}(given), lambda x: coalesce(x ->> '$', '')), divider)""",
     "CREATE TEMP MACRO is_null_value(given) AS json_type(to_json(given)) = 'NULL'",
-    *(
-        f"CREATE TEMP MACRO {name}(given) AS CASE WHEN json_type(to_json(given)) IN {kinds} THEN {value} END"
-        for names, kinds, value in (
-            (("as_varchar", "as_char"), "('VARCHAR')", "to_json(given) ->> '$'"),
-            (("as_integer",), "('BIGINT', 'UBIGINT', 'HUGEINT')", "to_json(given)::HUGEINT"),
-            (("as_double", "as_real"), _NUMBERS, "to_json(given)::DOUBLE"),
-            (("as_boolean",), "('BOOLEAN')", "to_json(given)::BOOLEAN"),
-            (("as_array",), "('ARRAY')", "to_json(given)"),
-            (("as_object",), "('OBJECT')", "to_json(given)"),
-        )
-        for name in names
-    ),
 )
-"""A value as a list of JSON, what is made of lists, and what a variant holds: NULL where it is of another type."""
+"""A value as a list of JSON, what is made of lists, and whether a variant holds null."""
+ONCE = {
+    name: f"(given) AS CASE WHEN json_type(to_json(given)) IN {kinds} THEN {value} END"
+    for names, kinds, value in (
+        (("as_varchar", "as_char"), "('VARCHAR')", "to_json(given) ->> '$'"),
+        (("as_integer",), "('BIGINT', 'UBIGINT', 'HUGEINT')", "to_json(given)::HUGEINT"),
+        (("as_double", "as_real"), _NUMBERS, "to_json(given)::DOUBLE"),
+        (("as_boolean",), "('BOOLEAN')", "to_json(given)::BOOLEAN"),
+        (("as_array",), "('ARRAY')", "to_json(given)"),
+        (("as_object",), "('OBJECT')", "to_json(given)"),
+    )
+    for name in names
+}
+"""What a variant holds: NULL where it is of another type."""
 
 
 def as_duckdb(tree: Any) -> None:
@@ -116,11 +117,12 @@ def _of_list(node: Any) -> Any:
 
 
 def _longer(*arrays: Any) -> Any:
-    """Return arrays one behind the other; NULL where one of them is: DuckDB's LIST_CONCAT leaves that out."""
+    """Return arrays one behind the other; NULL where one of them is: DuckDB's LIST_CONCAT would leave that out."""
+    from functools import reduce
+
     from sqlglot import exp
 
-    nothing = exp.or_(*(exp.paren(each.copy()).is_(exp.null()) for each in arrays))
-    return exp.Case(ifs=[exp.If(this=nothing, true=exp.null())], default=_json(_call("LIST_CONCAT", *arrays)))
+    return _json(exp.paren(reduce(lambda one, other: exp.DPipe(this=one, expression=other), arrays), copy=False))
 
 
 def _sorted(node: Any) -> Any:

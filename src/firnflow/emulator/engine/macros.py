@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firnflow.emulator.engine import arrays, flatten, numbers, variants
+from firnflow.emulator.engine import arrays, flatten, numbers, once, variants
 
 MOVED = "_firnflow_moved"
 """Moves a moment by an interval of whole days, months or years; a date stays one.
@@ -19,7 +19,7 @@ TEXT = "_firnflow_text"
 
 https://docs.snowflake.com/en/sql-reference/functions/to_char#usage-notes
 """
-_TEXT = """CASE typeof(given)
+_TEXT = """(given) AS CASE typeof(given)
     WHEN 'JSON' THEN given::VARCHAR::JSON ->> '$'
     WHEN 'TIMESTAMP' THEN strftime(given::VARCHAR::TIMESTAMP, '%Y-%m-%d %H:%M:%S.%g')
     WHEN 'TIMESTAMP_NS' THEN strftime(given::VARCHAR::TIMESTAMP, '%Y-%m-%d %H:%M:%S.%g')
@@ -27,6 +27,9 @@ _TEXT = """CASE typeof(given)
     THEN strftime(timezone('UTC', given::VARCHAR::TIMESTAMPTZ), '%Y-%m-%d %H:%M:%S.%g +0000')
     ELSE given::VARCHAR END"""
 """Moments: https://docs.snowflake.com/en/sql-reference/parameters#timestamp-output-format."""
+_ONCE = {TEXT: _TEXT, **arrays.ONCE, **numbers.ONCE, **variants.ONCE}
+NAMES_ONCE = frozenset(_ONCE)
+"""Those that stand otherwise in the defaults of columns."""
 _MOMENTS = ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
 _MOVES = {
     "DATE": "CAST(moment + step AS DATE)",
@@ -43,4 +46,4 @@ def creation() -> list[str]:
         for name, other, bodies in ((MOVED, "step", _MOVES), (SHAPED, "found", _SHAPES))
     ]
     others = (*arrays.MACROS, *flatten.MACROS, *numbers.MACROS, *variants.MACROS)
-    return [*by_type, f"CREATE TEMP MACRO {TEXT}(given) AS {_TEXT}", *others]
+    return [*by_type, *others, *(made for each in _ONCE.items() for made in once.macros(*each))]

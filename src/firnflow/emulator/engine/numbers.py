@@ -38,17 +38,16 @@ _COUNTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """Arguments that count something, which DuckDB takes in 64 or 32 bits only."""
 
-MACROS = (
-    f"CREATE TEMP MACRO {_SMALL}(count) AS count::INTEGER",
-    f"""CREATE TEMP MACRO {_WHOLE}(given) AS CASE WHEN typeof(given) IN ('DOUBLE', 'FLOAT')
+MACROS = (f"CREATE TEMP MACRO {_SMALL}(count) AS count::INTEGER",)
+"""A count as DuckDB's ROUND takes it."""
+ONCE = {
+    _WHOLE: """(given) AS CASE WHEN typeof(given) IN ('DOUBLE', 'FLOAT')
         THEN round(given::DOUBLE)::HUGEINT ELSE given::HUGEINT END""",
-    f"CREATE TEMP MACRO {_DIVISOR}(b) AS CASE WHEN b = 0 THEN error('Division by zero') ELSE b END",
-    *(
-        f"CREATE TEMP MACRO {name}(a, b) AS a {sign} b, (a DATE, b HUGEINT) AS a {sign} b::INTEGER"
-        for name, sign in ((_PLUS, "+"), (_MINUS, "-"))
-    ),
-)
-"""A count as DuckDB's ROUND takes it, a whole number, what something can be divided by, sums of dates and days."""
+    _DIVISOR: "(b) AS CASE WHEN b = 0 THEN error('Division by zero') ELSE b END",
+    _PLUS: "(a, b) AS a + b, (a DATE, b HUGEINT) AS a + b::INTEGER",
+    _MINUS: "(a, b) AS a - b, (a DATE, b HUGEINT) AS a - b::INTEGER",
+}
+"""A whole number, what something can be divided by, sums of dates and days."""
 
 
 def as_duckdb(tree: Any) -> None:

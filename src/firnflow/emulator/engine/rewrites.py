@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from firnflow.emulator import errors
-from firnflow.emulator.engine import arrays, asof, flatten, numbers, trees, variants
-from firnflow.emulator.engine.macros import MOVED, SHAPED, TEXT
+from firnflow.emulator.engine import arrays, asof, flatten, numbers, once, trees, variants
+from firnflow.emulator.engine.macros import MOVED, NAMES_ONCE, SHAPED, TEXT
 
 _PARTS = {
     "YYYY": "%Y",
@@ -47,6 +47,7 @@ def as_meant(tree: Any) -> Any:
     numbers.as_duckdb(tree)
     _moved(tree)
     variants.as_duckdb(tree)
+    once.plain_in_defaults(tree, NAMES_ONCE)
     return tree
 
 

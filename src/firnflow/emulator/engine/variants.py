@@ -12,13 +12,15 @@ from firnflow.emulator.engine.arrays import LIST
 
 _KIND, _BINARY, _SPLIT = "_firnflow_kind", "_firnflow_binary", "_firnflow_split"
 MACROS = (
-    f"""CREATE TEMP MACRO {_KIND}(given) AS CASE WHEN given IS NOT NULL THEN CASE json_type(to_json(given))
-        WHEN 'UBIGINT' THEN 'INTEGER' WHEN 'BIGINT' THEN 'INTEGER' WHEN 'HUGEINT' THEN 'INTEGER'
-        WHEN 'DOUBLE' THEN 'DECIMAL' WHEN 'NULL' THEN 'NULL_VALUE' ELSE json_type(to_json(given)) END END""",
     f"CREATE TEMP MACRO {_BINARY}(given VARCHAR) AS unhex(given), (given BLOB) AS given",
     f"""CREATE TEMP MACRO {_SPLIT}(given, parts) AS TABLE
         SELECT hash(given) >> 1 AS "SEQ", unnest(range(1, len(parts) + 1)) AS "INDEX", unnest(parts) AS "VALUE" """,
 )
+ONCE = {
+    _KIND: """(given) AS CASE WHEN given IS NOT NULL THEN CASE json_type(to_json(given))
+        WHEN 'UBIGINT' THEN 'INTEGER' WHEN 'BIGINT' THEN 'INTEGER' WHEN 'HUGEINT' THEN 'INTEGER'
+        WHEN 'DOUBLE' THEN 'DECIMAL' WHEN 'NULL' THEN 'NULL_VALUE' ELSE json_type(to_json(given)) END END""",
+}
 
 
 def as_duckdb(tree: Any) -> None:
