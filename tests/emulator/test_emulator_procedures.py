@@ -57,9 +57,9 @@ def test_a_handler_may_do_no_more_than_a_procedure_may(sql, tmp_path):
     sql("CREATE STAGE S")
     body = f"""
 import importlib
-def tried(work, *arguments):
+def tried(work, *arguments, **options):
     try:
-        work(*arguments)
+        work(*arguments, **options)
     except Exception as error:
         return str(error).partition("\\n")[0]
     return "done"
@@ -71,6 +71,10 @@ def main(session, what):
     return {{
         "put": tried(session.sql, f"PUT file://{{path}} @S"),
         "get": tried(cursor.execute, "GET @S/a.txt file:///tmp"),
+        "put by name": tried(session.sql, query=f"PUT file://{{path}} @S"),
+        "get by name": tried(cursor.execute, command="GET @S/a.txt file:///tmp"),
+        "query": session.sql(query="SELECT ?", params=[1]).collect()[0][0],
+        "command": cursor.execute(command="SELECT 2").fetchone()[0],
         "autocommit": tried(cursor.execute, "ALTER SESSION SET AUTOCOMMIT = FALSE"),
         "connect": tried(snowflake.connector.connect),
         "files": session.file.put(path, "@S", auto_compress=False)[0].status,
@@ -83,11 +87,13 @@ def main(session, what):
     sql(kind.format(name="P(WHAT VARCHAR)", returns="VARIANT", more="", body=body))
     (found,) = sql("CALL P('')")[0]
     said = json.loads(found)
-    for each in ("put", "get", "autocommit"):
+    for each in ("put", "get", "put by name", "get by name", "autocommit"):
         assert "Unsupported statement in a stored procedure: " in said.pop(each)
     assert said == {
         "connect": "a stored procedure reaches no network, and has the session that it was given",
         "files": "UPLOADED",
+        "query": 1,
+        "command": 2,
         "listed": "done",
         "needed": "done",
         "not listed": "No module named 'sklearn'",

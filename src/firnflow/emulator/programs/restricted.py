@@ -47,12 +47,12 @@ def restrict(session: Any, packages: Sequence[str], known: Mapping[str, Sequence
     loaded = {name for name in list(sys.modules) if name in hidden}
     for name in [name for name in sys.modules if name.partition(".")[0] in loaded]:
         del sys.modules[name]
-    _guard(session, "sql")
+    _guard(session, "sql", "query")
     own = session.connection.cursor
 
     def cursor(*kinds: Any) -> Any:
         made = own(*kinds)
-        _guard(made, "execute")
+        _guard(made, "execute", "command")
         return made
 
     session.connection.cursor = cursor
@@ -67,16 +67,17 @@ def restrict(session: Any, packages: Sequence[str], known: Mapping[str, Sequence
     return lift
 
 
-def _guard(thing: Any, name: str) -> None:
-    """Have a method refuse statements that a procedure may not send."""
+def _guard(thing: Any, name: str, first: str) -> None:
+    """Have a method refuse statements that a procedure may not send; `first` is how its first argument is called."""
     own: Callable[..., Any] = getattr(thing, name)
 
-    def send(text: str, *arguments: Any, **options: Any) -> Any:
+    def send(*arguments: Any, **options: Any) -> Any:
+        text = arguments[0] if arguments else options.get(first, "")
         if _REFUSED.match(text):
             from snowflake.connector.errors import ProgrammingError
 
             raise ProgrammingError(msg=f"Unsupported statement in a stored procedure: {text[:80]}", errno=2141)
-        return own(text, *arguments, **options)
+        return own(*arguments, **options)
 
     setattr(thing, name, send)
 
