@@ -122,9 +122,8 @@ def test_what_is_computed_of_a_value_has_it_once(sql):
         (4, "[5,0]")
     ]
     assert sql("SELECT q.NEXTVAL") == [(6,)]
-    sql(
-        "CREATE TABLE t (a INT, bound FLOAT, d INT DEFAULT (1.5 * 3)::INT % (8 - 1), e VARCHAR DEFAULT (1 + 1)::VARCHAR)"
-    )
+    defaults = "d INT DEFAULT (1.5 * 3)::INT % (8 - 1), e VARCHAR DEFAULT (1 + 1)::VARCHAR"
+    sql(f"CREATE TABLE t (a INT, bound FLOAT, {defaults})")
     sql("INSERT INTO t (a, bound) VALUES (2, 4)")
     depth = 24
     for around, expected in (

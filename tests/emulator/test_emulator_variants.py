@@ -30,6 +30,21 @@ def test_functions_of_variants_answer_as_documented(sql):
     assert sql("SELECT '6162'::BINARY, TO_BINARY('61'), TO_BINARY('YQ==', 'BASE64')") == [(b"ab", b"a", b"a")]
 
 
+def test_an_object_gets_a_key_or_another_value_of_it(sql):
+    insert = "OBJECT_INSERT({{'a': {{'x': 1}}, 'n': PARSE_JSON('null')}}, {})".format
+    for given, expected in (
+        ("'a', {'y': 2}, TRUE", '{"n":null,"a":{"y":2}}'),
+        ("'b', PARSE_JSON('null')", '{"a":{"x":1},"n":null,"b":null}'),
+        ("'b', NULL", '{"a":{"x":1},"n":null}'),
+        ("'n', NULL, TRUE", '{"a":{"x":1}}'),
+        ("NULL, 1, TRUE", '{"a":{"x":1},"n":null}'),
+        ("""'it\'\'s "b"', [1, 'x'], FALSE""", '{"a":{"x":1},"n":null,"it\'s \\"b\\"":[1,"x"]}'),
+    ):
+        assert sql(f"SELECT {insert(given)}") == [(expected,)], given
+    assert sql("SELECT OBJECT_INSERT(NULL::OBJECT, 'a', 1)") == [(None,)]
+    assert "Duplicate field key 'a'" in sql.refused("SELECT " + insert("'a', 2")).msg
+
+
 def test_what_depends_on_the_rows_is_found_in_them(sql):
     sql("CREATE TABLE t AS SELECT column1 AS k, column2 AS n FROM VALUES ('a', 1), ('b', 2), ('a', 4), (NULL, 8)")
     assert sql("SELECT * FROM t PIVOT(SUM(n) FOR k IN (ANY ORDER BY k))") == [(5, 2)]

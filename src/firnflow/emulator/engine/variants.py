@@ -11,6 +11,7 @@ from firnflow.emulator.engine import trees
 from firnflow.emulator.engine.arrays import LIST
 
 _KIND, _BINARY, _SPLIT = "_firnflow_kind", "_firnflow_binary", "_firnflow_split"
+_INSERTED = "_firnflow_inserted"
 MACROS = (
     f"CREATE TEMP MACRO {_BINARY}(given VARCHAR) AS unhex(given), (given BLOB) AS given",
     f"""CREATE TEMP MACRO {_SPLIT}(given, parts) AS TABLE
@@ -20,7 +21,16 @@ ONCE = {
     _KIND: """(given) AS CASE WHEN given IS NOT NULL THEN CASE json_type(to_json(given))
         WHEN 'UBIGINT' THEN 'INTEGER' WHEN 'BIGINT' THEN 'INTEGER' WHEN 'HUGEINT' THEN 'INTEGER'
         WHEN 'DOUBLE' THEN 'DECIMAL' WHEN 'NULL' THEN 'NULL_VALUE' ELSE json_type(to_json(given)) END END""",
+    _INSERTED: """(given, key, value, updates) AS CASE
+        WHEN given IS NULL THEN NULL
+        WHEN NOT updates AND list_contains(json_keys(to_json(given)), key)
+        THEN error('Duplicate field key ''' || key || '''')
+        ELSE to_json(map_from_entries(list_concat(
+            list_filter(map_entries(from_json(to_json(given), '"MAP(VARCHAR, JSON)"')),
+                lambda entry: entry.key IS DISTINCT FROM key),
+            CASE WHEN key IS NULL OR value IS NULL THEN [] ELSE [{key: key, value: to_json(value)}] END))) END""",
 }
+"""What a variant holds, and OBJECT_INSERT: https://docs.snowflake.com/en/sql-reference/functions/object_insert ."""
 
 
 def as_duckdb(tree: Any) -> None:
@@ -104,8 +114,8 @@ def _function(node: Any) -> Any:
     if isinstance(node, exp.TableFromRows):
         return _split(node)
     if isinstance(node, exp.ObjectInsert):
-        more = exp.Anonymous(this="JSON_OBJECT", expressions=[node.args["key"].copy(), node.args["value"].copy()])
-        return exp.Anonymous(this="JSON_MERGE_PATCH", expressions=[node.this.copy(), more])
+        given = [node.this, node.args["key"], node.args["value"], node.args.get("update_flag") or exp.false()]
+        return exp.Anonymous(this=_INSERTED, expressions=[each.copy() for each in given])
     if str(node.this).upper() != "OBJECT_DELETE":
         return None
     found, *keys = node.expressions
