@@ -34,6 +34,13 @@ BLOCKS = {
     "BEGIN UPDATE t SET b = 'q' WHERE a > 1; RETURN SQLROWCOUNT || ' ' || SQLFOUND || ' ' || SQLNOTFOUND; END": (
         "2 true false"
     ),
+    "BEGIN RETURN SQLROWCOUNT IS NULL AND SQLFOUND IS NULL AND SQLNOTFOUND IS NULL; END": True,
+    "BEGIN UPDATE t SET b = 'q'; SELECT 1; RETURN SQLROWCOUNT; END": None,
+    """BEGIN FOR i IN 1 TO 2 DO BEGIN LET x := 1 / 0; EXCEPTION WHEN OTHER THEN CONTINUE; END; RETURN 0; END FOR;
+    RETURN 1; END""": 1,
+    "BEGIN FOR i IN 1 TO NULL DO RETURN i; END FOR; EXCEPTION WHEN OTHER THEN RETURN SQLERRM; END": (
+        "SQL compilation error:\nFOR I: where it begins and ends must not be NULL"
+    ),
     f"{WRONG} BEGIN RAISE wrong; EXCEPTION WHEN wrong THEN RETURN SQLCODE || SQLSTATE || SQLERRM; END": (
         "-20005P0001it is wrong"
     ),
@@ -83,6 +90,9 @@ def test_blocks_return_what_the_language_says(tables):
         ("BEGIN BOGUS statement; END", "Unsupported feature 'BOGUS STATEMENT'"),
         ("BEGIN IF (TRUE) THEN RETURN 1; END; END", "unexpected ';'"),
         ("BEGIN SELECT 1; END x", "unexpected 'x'"),
+        ("BEGIN LET i := 0; BREAK; END", "unexpected 'BREAK'"),
+        ("BEGIN LOOP CONTINUE outer; END LOOP inner; END", "unexpected 'CONTINUE outer'"),
+        ("BEGIN REPEAT NULL; UNTIL (TRUE) END REPEAT; EXIT; END", "unexpected 'EXIT'"),
         ("DECLARE x INT DEFAULT; BEGIN RETURN 1; END", "unexpected ';'"),
         ("BEGIN LET c CURSOR FOR SELECT 1; LET x INT; FETCH c INTO x; END", "Cursor 'C' is not open."),
     ],

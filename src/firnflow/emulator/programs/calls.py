@@ -55,6 +55,10 @@ def _value(session: Session, given: Expression) -> Any:
     return session.execute(f"SELECT {render_expression(given)} AS V").table[0][0].as_py()
 
 
-@statement("DECLARE", "sql-reference/snowflake-scripting/declare", partly="no procedures in blocks, no ASYNC and AWAIT")
+@statement(
+    "DECLARE",
+    "sql-reference/snowflake-scripting/declare",
+    partly="no procedures in blocks, no ASYNC and AWAIT, no SQLID",
+)
 def _declare(session: Session, given: Statement) -> Result:
     return scripting.run(session, given.text)

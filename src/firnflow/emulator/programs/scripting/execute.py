@@ -52,7 +52,7 @@ class Run:
         """
         with self._session.scoped():
             try:
-                self._block(block, Scope(names=variables))
+                self._block(block, Scope(names={**_counted(None), **variables}))
             except _Returned as found:
                 if found.result is not None:
                     return found.result
@@ -175,21 +175,13 @@ class Run:
         self._count(result, scope)
 
     def _count(self, result: Result, scope: Scope) -> None:
-        """Tell how many rows a statement has changed.
-
-        https://docs.snowflake.com/en/developer-guide/snowflake-scripting/dml-status
-        """
-        if not _COUNTED <= result.kind < 2 * _COUNTED or not result.table.num_rows:
-            return
+        """Tell how many rows a statement has changed."""
+        is_change = _COUNTED <= result.kind < 2 * _COUNTED and result.table.num_rows
         outermost = scope
         while outermost.above is not None:
             outermost = outermost.above
-        count = sum(int(column[0].as_py() or 0) for column in result.table.columns)
-        outermost.names |= {
-            "SQLROWCOUNT": Variable(count, "fixed"),
-            "SQLFOUND": Variable(count > 0, "boolean"),
-            "SQLNOTFOUND": Variable(count == 0, "boolean"),
-        }
+        count = sum(int(column[0].as_py() or 0) for column in result.table.columns) if is_change else None
+        outermost.names |= _counted(count)
 
     def _dynamic(self, node: syntax.Dynamic, scope: Scope) -> None:
         self._count(self._immediate(node, scope), scope)
@@ -256,7 +248,10 @@ class Run:
     def _for(self, node: syntax.Count, scope: Scope) -> None:
         assert node.first is not None  # noqa: S101 - likewise
         assert node.last is not None  # noqa: S101 - likewise
-        first, last = (int(self._value(each, scope).value) for each in (node.first, node.last))
+        bounds = [self._value(each, scope, "INT").value for each in (node.first, node.last)]
+        if None in bounds:
+            raise errors.invalid(f"FOR {node.name}: where it begins and ends must not be NULL")
+        first, last = map(int, bounds)
         for number in range(last, first - 1, -1) if node.is_reverse else range(first, last + 1):
             if not self._turn(node, scope, {node.name: Variable(number, "fixed")}):
                 return
@@ -335,6 +330,18 @@ class Run:
         syntax.Cursor: _cursor,
         syntax.Return: _return,
         syntax.Raise: _raise,
+    }
+
+
+def _counted(count: int | None) -> dict[str, Variable]:
+    """Return what tells how many rows the last statement has changed; None: it was none that changes rows.
+
+    https://docs.snowflake.com/en/developer-guide/snowflake-scripting/dml-status
+    """
+    return {
+        "SQLROWCOUNT": Variable(count, "fixed"),
+        "SQLFOUND": Variable(None if count is None else count > 0, "boolean"),
+        "SQLNOTFOUND": Variable(None if count is None else count == 0, "boolean"),
     }
 
 

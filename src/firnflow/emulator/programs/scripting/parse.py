@@ -57,6 +57,7 @@ def block_of(text: str) -> syntax.Block | None:
     parser.take(";")
     if parser.next.sort is not Sort.END:
         raise parser.unexpected()
+    parser.check_jumps()
     return found
 
 
@@ -71,6 +72,7 @@ class _Parser:
 
     def __init__(self, text: str, tokens: list[Token]) -> None:
         self._text, self._tokens, self._at = text, tokens, 0
+        self._jumps: list[syntax.Jump] = []
         self._readers: dict[str, Callable[[], Node]] = {
             "LET": self._let,
             "IF": self._if,
@@ -109,6 +111,11 @@ class _Parser:
         token = self.next
         line, column = Piece(self._text, [token]).where
         return errors.syntax(self._text[token.start : token.end] or "<EOF>", line, column)
+
+    def check_jumps(self) -> None:
+        """Raise SnowflakeError if a BREAK or CONTINUE stands in no loop, or in none with its label."""
+        for each in self._jumps:
+            raise errors.syntax(each.at.shown, *each.at.where)
 
     def _is(self, *words: str) -> bool:
         return self.next.sort is Sort.WORD and self.next.value in words
@@ -274,11 +281,18 @@ class _Parser:
 
     def _body(self, *words: str) -> tuple[tuple[Node, ...], str | None]:
         """Read the body of a loop, and the label behind its end."""
+        jumps = len(self._jumps)
         body = self._statements("END")
         self._need("END")
         if not any(self.take(word) for word in words):
             raise self.unexpected()
-        return body, None if self._ends() else self._name()
+        return body, self._label(jumps)
+
+    def _label(self, jumps: int) -> str | None:
+        """Read the label of a loop; of the jumps from this one on, it leaves those that go further."""
+        label = None if self._ends() else self._name()
+        self._jumps[jumps:] = [each for each in self._jumps[jumps:] if each.label not in (None, label)]
+        return label
 
     def _for(self) -> Node:
         start = self._at
@@ -309,12 +323,12 @@ class _Parser:
     def _repeat(self) -> Node:
         start = self._at
         self._need("REPEAT")
+        jumps = len(self._jumps)
         body = self._statements("UNTIL")
         self._need("UNTIL")
         condition = self._until(("END",))
         self._need("END", "REPEAT")
-        label = None if self._ends() else self._name()
-        return syntax.While(self._since(start), body, label, condition, is_repeat=True)
+        return syntax.While(self._since(start), body, self._label(jumps), condition, is_repeat=True)
 
     def _loop(self) -> Node:
         start = self._at
@@ -325,7 +339,8 @@ class _Parser:
     def _jump(self) -> Node:
         start, word = self._at, self._name()
         label = None if self._ends() else self._name()
-        return syntax.Jump(self._since(start), word in ("BREAK", "EXIT"), label)
+        self._jumps.append(syntax.Jump(self._since(start), word in ("BREAK", "EXIT"), label))
+        return self._jumps[-1]
 
     def _return(self) -> Node:
         start = self._at
