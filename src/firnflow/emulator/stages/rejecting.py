@@ -50,7 +50,7 @@ class Checked:
 
 
 def limit(how: str) -> float | None:
-    """Return how many errors ON_ERROR lets a file have, as a part of its rows below 1; None: one is too many.
+    """Return how many errors are too many for ON_ERROR, in percent of the rows where it says so; None: one is.
 
     Raises:
         SnowflakeError: it is no such option.
@@ -64,13 +64,13 @@ def limit(how: str) -> float | None:
         raise errors.invalid(
             f"invalid value '{how}' for ON_ERROR: ABORT_STATEMENT, CONTINUE, SKIP_FILE, SKIP_FILE_3, …"
         )
-    return int(found[1]) / 100 if found[2] else float(found[1])
+    return float(found[1])
 
 
 def is_too_many(checked: Checked, most: float, *, in_percent: bool) -> bool:
-    """Return whether a file has as many errors as are too many."""
+    """Return whether a file has too many errors: as many as are said, or more percent of its rows than are said."""
     count = len(checked.rejected)
-    return count > 0 and (count >= most * checked.parsed if in_percent else count >= most)
+    return count > 0 and (100 * count > most * checked.parsed if in_percent else count >= most)
 
 
 def check(session: Session, table: Object, wanted: Sequence[str], query: Any) -> Checked:
