@@ -231,8 +231,8 @@ def test_changes_of_tables_and_views_are_seen_from_here_and_rows_are_lent_to_a_r
     flows: Any, account: Account, tmp_path: Any
 ) -> None:
     account(ORDERS.format("O"), ROWS.format("O"), "CREATE VIEW V AS SELECT * FROM O WHERE ID > 1")
-    flow = flows("duckdb", "[orders]\ntable = 'o'\n[late]\nview = 'v'\n")
-    wanted, clock = [("orders", ""), ("late", "")], [0.0]
+    flow = flows("duckdb", "[orders]\ntable = 'o'\n[types]\nview = 'v'\n")
+    wanted, clock = [("orders", ""), ("types", "")], [0.0]
     watch = SourceWatch(flow.root, print, lambda: clock[0], background=False, settings=flow.project.settings)
 
     def marks() -> list[Any]:
@@ -243,11 +243,10 @@ def test_changes_of_tables_and_views_are_seen_from_here_and_rows_are_lent_to_a_r
     assert marks() == first
     account("INSERT INTO O VALUES (7, NULL, NULL, NULL)")
     assert not set(marks()) & set(first)
-    borrow(flow.root, flow.project.settings, tmp_path)
+    borrow(flow.root, flow.project.settings, (), tmp_path)
     kept = [account(f"SELECT * FROM {name} ORDER BY ID") for name in "OV"]
     account("DROP VIEW V", "DROP TABLE O")
-    with contextlib.closing(Stores.open(flow.project.settings, flow.root)) as stores:
-        granted = lend(account.connection, stores.embedded.warehouse, tmp_path)
+    granted = lend(account.connection, flow.project.settings, tmp_path)
     assert [account(f"SELECT * FROM {name} ORDER BY ID") for name in "OV"] == kept
     assert [row[1] for row in account("SHOW VIEWS")] == ["V"]
     assert [each.rpartition(".")[2] for each in granted] == ['"V$ROWS" TO ROLE']

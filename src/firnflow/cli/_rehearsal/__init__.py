@@ -61,7 +61,7 @@ def rehearse(root: Path, environment: str | None, pipelines: Sequence[str], seco
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_own_folder(root, settings.environment))
         stack.enter_context(_ended_by_signals())
-        borrow(root, settings, folder)
+        borrow(root, settings, pipelines, folder)
         emulator = stack.enter_context(_started([sys.executable, "-m", "firnflow", *_EMULATE], folder, {}))
         port = _port(folder / "emulator.log", emulator)
         say(f"Rehearsal of {settings.environment} on an emulated Snowflake, port {port}: nothing else is touched")

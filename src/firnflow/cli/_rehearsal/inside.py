@@ -20,6 +20,7 @@ from firnflow.cli import _project, _running, _summary
 from firnflow.cli._app import DEBUG
 from firnflow.cli._errors import explain
 from firnflow.cli._print import say
+from firnflow.cli._rehearsal.borrowed import reading_queries, why_left
 from firnflow.cli._rehearsal.comparing import first_difference
 from firnflow.cli._rehearsal.presumed import prepare
 from firnflow.cli._rehearsal.surroundings import stores
@@ -82,7 +83,10 @@ class Rehearsal:
         self, folder: Path, root: str, environment: str, pipelines: list[str], seconds: float, port: int
     ) -> None:
         self._folder, self._seconds, self._port = folder, seconds, port
-        self._project = load_project(Path(root), environment)
+        project = load_project(Path(root), environment)
+        self._left = reading_queries(project)
+        kept = {name: each for name, each in project.pipelines.items() if name not in self._left}
+        self._project = dataclasses.replace(project, pipelines=kept)
         self._chosen = [self._project.pipeline(name).name for name in pipelines]
 
     def perform(self) -> None:
@@ -102,6 +106,8 @@ class Rehearsal:
             yield "the jobs reach what this machine reaches, whatever their external access integrations say"
         if section.secrets:
             yield f"the secrets {listing(section.secrets.values())} hold 'rehearsal' there"
+        for name, source in self._left.items():
+            yield f"{name} is left out: {why_left(source)}"
 
     def _apply(self) -> None:
         """Apply the plan, and make sure that a second one has nothing to do."""

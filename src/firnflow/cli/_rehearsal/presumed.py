@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from firnflow.cli._rehearsal.borrowed import lend
 from firnflow.cli._rehearsal.surroundings import USER
 from firnflow.errors import RunError
-from firnflow.stores import Stores
 from firnflow.targets.snowflake.compile.place import parsed, place_of
 from firnflow.targets.snowflake.grammar import render, render_name
 from firnflow.targets.snowflake.grammar.statements import Create
@@ -58,7 +57,7 @@ def prepare(project: Project, port: int, folder: Path) -> list[str]:
         things = [*presumed(project)]
         for each in things:
             _do(connection, render(each))
-        granted = lend(connection, Stores.open(project.settings, project.root).warehouse.embedded, folder)
+        granted = lend(connection, project.settings, folder)
         script = SnowflakeTarget(project).grants()
         for text in script:
             _do(connection, text.removesuffix(";"))

@@ -175,13 +175,17 @@ class Reading:
             return True
         return found(self._account, self._spec).version == self._settled.version
 
-    def check(self) -> None:
-        """Raise DataError where a value does not fit the type of its column: no digit is ever lost unseen."""
+    def check(self, most: int | None = None) -> None:
+        """Raise DataError where a value does not fit the type of its column: no digit is ever lost unseen.
+
+        Args:
+            most: how many rows are looked at, whichever; None: all.
+        """
         risky = {name: bad for name, bad in self.found.risky.items() if not self.natural[name].startswith("DECIMAL")}
         if not risky:
             return
         counts = ", ".join(f"COUNT_IF({bad}) AS C{at}" for at, bad in enumerate(risky.values()))
-        (row,) = _asked(self._account, self._spec, f"SELECT {counts} FROM ({self.rows})")
+        (row,) = _asked(self._account, self._spec, f"SELECT {counts} FROM ({self.rows}{_limit(most)})")
         wrong = [name for name, count in zip(risky, row.values(), strict=True) if count]
         if wrong:
             kind = self.found.columns[wrong[0]]
@@ -205,8 +209,7 @@ class Reading:
         """
         kinds = embedded.ibis_types({f"c{at}": self.natural[name] for at, name in enumerate(names)})
         chosen = ", ".join(f'{_sql.identifier(name)} AS "c{at}"' for at, name in enumerate(names))
-        limit = f" LIMIT {most}" if most is not None else ""
-        rows = f"FROM (SELECT {chosen} FROM ({self.rows}){limit})"
+        rows = f"FROM (SELECT {chosen} FROM ({self.rows}){_limit(most)})"
         try:
             with self._account.asking(rows) as connection:
                 loading.fetch_by(connection, embedded, rows, kinds, path)
@@ -215,7 +218,7 @@ class Reading:
 
     def read(self, embedded: DuckDBWarehouse, scratch: Path, most: int | None = None) -> Raw:
         """Fetch the rows, as those of other sources are read: types and checks come after. Raises as `found`."""
-        self.check()
+        self.check(most)
         target, names = scratch / "snowflake.parquet", list(self.natural)
         self.fetched(embedded, target, names, most)
         part = Part(self.found.shown, target, tuple(f"c{at}" for at in range(len(names))))
@@ -316,6 +319,10 @@ def _place(account: Account, spec: Source) -> tuple[str, ...]:
 
 def _where(spec: Source) -> str:
     return f" WHERE (\n{_sql.without_end(spec.where)}\n)" if spec.where is not None else ""
+
+
+def _limit(most: int | None) -> str:
+    return f" LIMIT {most}" if most is not None else ""
 
 
 def _written(place: tuple[str, ...]) -> str:
