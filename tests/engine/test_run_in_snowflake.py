@@ -53,6 +53,15 @@ SOURCE = """
     def broken():
         fails_once(ff.source("orders"))
 """
+BEFORE = """
+    @ff.task
+    def refuses() -> int:
+        raise ValueError("not yet")
+
+    @ff.pipeline
+    def flow():
+        refuses()
+"""
 ORDERS = 'CREATE TABLE {} (ID INT, DAY DATE, AMOUNT NUMBER(10, 2), "it\'s ""odd""" VARCHAR)'
 ROWS = "INSERT INTO {} VALUES (1, '2026-01-05', 10.50, 'a'), (2, '2026-01-05', 0.25, NULL), (3, '2026-01-06', -3, 'ü')"
 TYPES = """CREATE TABLE {} (I INT, D DECIMAL(12, 3), F FLOAT, T VARCHAR, B BOOLEAN, DY DATE, N TIMESTAMP_NTZ,
@@ -189,6 +198,29 @@ def test_what_was_not_read_yet_is_read_as_it_was_where_it_keeps_its_history(
     assert sum(each["n"] for each in rows(flow, done, "daily")[0]) == 2
     assert "orders changed since the run began, and keeps no history" in caplog.text
     assert flow.run("flow", inline=True).tasks["orders"].state == "succeeded"  # nobody takes that for the rows of then
+
+
+def test_a_source_that_a_resumed_run_reads_for_the_first_time_is_held_to_what_was_settled_then(
+    flows: Any, lab: Any, account: Account, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from firnflow.engine import run as running
+
+    account(ORDERS.format("O"), ROWS.format("O"), "CREATE VIEW V AS SELECT * FROM O")
+    flow = flows("duckdb", "[orders]\nview = 'v'\n")
+    failed = lab(BEFORE, account.settings("duckdb"), flow.root).run("flow", inline=True)
+    assert failed.status == "failed"
+    flow = flows("duckdb", "[orders]\nview = 'v'\n")
+    original = running.tables.pinned
+
+    def changed(*given: Any) -> Any:  # after the run has settled what it reads
+        account("DELETE FROM O WHERE ID = 1")
+        return original(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running.tables, "pinned", changed)
+        done = flow.resume(failed.run, inline=True)
+    assert sum(each["n"] for each in rows(flow, done, "daily")[0]) == 2
+    assert "orders changed since the run began, and keeps no history" in caplog.text
 
 
 def test_a_query_a_sample_and_what_cannot_be_read(flows: Any, account: Account) -> None:

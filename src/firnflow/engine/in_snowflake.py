@@ -82,8 +82,14 @@ def reached(settings: Settings, root: Path) -> Iterator[Account]:
         yield account
 
 
-def read(project: Project, place: Workplace, spec: Source) -> Any:
+def read(project: Project, place: Workplace, spec: Source, version: str | None) -> Any:
     """Return a source in Snowflake as a table, or as the ref of one, its checks fulfilled.
+
+    Args:
+        project: the project.
+        place: of the work.
+        spec: the source.
+        version: what the run reads, by its graph; None: nothing is settled.
 
     Raises:
         BadRowsError, DataError: the rows, or the data as a whole, are not what is declared.
@@ -97,7 +103,7 @@ def read(project: Project, place: Workplace, spec: Source) -> Any:
     about = checking.circumstances(spec.name, rules) if rules != Checks() else Circumstances(at=0.0)
     seen = checking.Seen() if rules != Checks() else None
     with reached(project.settings, project.root) as account:
-        reading = Reading(account, spec, _settled(place, here))
+        reading = Reading(account, spec, _settled(place, here, version))
         is_there = project.settings.warehouse == "snowflake"
         if is_there and reading.as_declared and spec.checks.on_failure == "stop":
             made = _kept(place, reading, spec, about, seen)
@@ -155,13 +161,15 @@ def _fetched(
     return seen.told(rows, place.stores) if seen is not None else rows
 
 
-def _settled(place: Workplace, here: context.TaskContext | None) -> Settled | None:
-    """Return what the run under way reads; None: nothing is settled."""
+def _settled(place: Workplace, here: context.TaskContext | None, version: str | None) -> Settled | None:
+    """Return what the run under way reads; None: nothing is settled. The moment is known of what its start settled."""
     from firnflow.stores.sources.snowflake import Settled
 
     request = place.state.run(here.run).request if here is not None else {}
     found = request.get("sources", {}).get(here.task) if here is not None else None
-    return Settled(found["version"], found["at"]) if found is not None else None
+    if found is not None:
+        return Settled(found["version"], found["at"])
+    return Settled(version, None) if version is not None else None
 
 
 def _spec(project: Project, node: TaskNode) -> Source | None:

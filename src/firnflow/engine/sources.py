@@ -36,13 +36,13 @@ def with_builtins(pipeline: Pipeline, project: Project, place: Workplace) -> dic
         path: str | None = None,
         expected: str | None = None,
         partition: str | None = None,
-        version: str | None = None,  # noqa: ARG001 - it is for the key
+        version: str | None = None,
     ) -> Any:
         from firnflow.stores import sources
 
         here, spec = context.current(), _spec(project, name, partition)
         if spec is not None and spec.in_snowflake and path is None:
-            return in_snowflake.read(project, place, spec)
+            return in_snowflake.read(project, place, spec, version)
         if expected is not None and here is not None:  # a table may be read as late as it is stored
             here.before_commit.append(lambda: _check_unchanged(project, name, path, partition, expected))
         rules = spec.rules if spec is not None else Checks()
