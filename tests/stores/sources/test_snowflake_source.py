@@ -1,4 +1,4 @@
-"""Sources in Snowflake whose connection is cut while they are looked at or fetched."""
+"""Sources in Snowflake whose connection is cut, or of which nobody tells when they were changed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pytest
 
-from firnflow.errors import StoreError
+from firnflow.errors import ConfigError, StoreError
 from firnflow.project.catalog import Source
 from firnflow.stores.snowflake.account import Account
 from firnflow.stores.snowflake.session import CutError
-from firnflow.stores.sources import snowflake
+from firnflow.stores.sources import snowflake, units
 from firnflow.stores.warehouse import DuckDBWarehouse
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ TABLE = Source(name="orders", table="d.s.t")
 class Connection:
     """A connection whose statements fail as told: the first ones, or in the middle of the rows."""
 
-    def __init__(self, *ends: Exception | None, later: Exception | None = None) -> None:
-        self.ends, self.later, self.said = list(ends), later, list[str]()
+    def __init__(
+        self, *ends: Exception | None, later: Exception | None = None, row: tuple[Any, ...] = (7, 7, 7)
+    ) -> None:
+        self.ends, self.later, self.said, self.row = list(ends), later, list[str](), row
 
     def cursor(self) -> Connection:
         return self
@@ -53,7 +55,7 @@ class Connection:
     description = tuple(SimpleNamespace(name=name) for name in ("ORG", "NAME", "STAMP"))
 
     def fetchall(self) -> list[Any]:
-        return [(7, 7, 7)]
+        return [self.row]
 
     def fetch_arrow_batches(self) -> Iterator[pa.Table]:
         yield pa.table({"C0": pa.array([7])})
@@ -130,3 +132,17 @@ def test_what_is_refused_while_rows_are_fetched_is_an_error_of_ours(errors, acco
     with pytest.raises(StoreError, match=r"refuses: .*the warehouse is suspended") as caught:
         fetched(account_of(Connection(None, None, None, refused)), tmp_path)
     assert caught.value.__cause__ is refused
+
+
+def test_a_view_of_which_snowflake_does_not_tell_when_it_was_changed_is_read_as_a_query_without_version_is(
+    errors, account_of, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(snowflake, "_shown", lambda *_: {"kind": "VIEW"})
+    view = Source(name="orders", view="d.s.v")
+    account = account_of(Connection(row=(7, 7, None)))
+    first, second = (snowflake.settled(account, view) for _ in range(2))
+    assert first.version != second.version
+    assert (first.at, snowflake.found(account, view).changed) == (None, 0.0)
+    assert snowflake.Reading(account, view, first).is_settled()
+    with pytest.raises(ConfigError, match=r"orders: Snowflake does not tell when .*V. was changed. Mend: .*`version`"):
+        units.of(view, tmp_path, "", account)

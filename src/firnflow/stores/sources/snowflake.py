@@ -106,16 +106,16 @@ def found(account: Account, spec: Source) -> Found:
     place = _place(account, spec)
     sql = _written(place)
     row = _shown(account, place)
-    stamp = int(_asked(account, spec, f"SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME({literal(sql)}) AS stamp")[0]["stamp"])
-    told += [sql, row.get("kind"), str(row.get("created_on")), stamp]
+    stamp = _asked(account, spec, f"SELECT SYSTEM$LAST_CHANGE_COMMIT_TIME({literal(sql)}) AS stamp")[0]["stamp"]
+    told += [sql, row.get("kind"), str(row.get("created_on")), int(stamp) if stamp is not None else uuid.uuid4().hex]
     keeps = row.get("kind") == "TABLE" and int(row.get("retention_time") or 0) > 0
-    return Found(sql, columns, risky, _digest(told), keeps, stamp / 1e9, int(row.get("bytes") or 0))
+    return Found(sql, columns, risky, _digest(told), keeps, int(stamp or 0) / 1e9, int(row.get("bytes") or 0))
 
 
 def settled(account: Account, spec: Source) -> Settled:
     """Return what a run reads that starts now. Raises as `found`."""
     before = found(account, spec)
-    if spec.query is not None:
+    if not before.changed:
         return Settled(before.version, None)
     for _ in range(_TRIES):
         now = "SELECT DATE_PART(EPOCH_MILLISECOND, CURRENT_TIMESTAMP()) AS now"
@@ -171,7 +171,7 @@ class Reading:
 
     def is_settled(self) -> bool:
         """Return whether the rows that were read are those that the run reads. Raises as `found`."""
-        if self._moment or self._settled is None or self._spec.query is not None:
+        if self._moment or self._settled is None or not self.found.changed:
             return True
         return found(self._account, self._spec).version == self._settled.version
 

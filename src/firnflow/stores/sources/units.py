@@ -93,7 +93,13 @@ def _version(spec: Source, account: Account | None) -> str | None:
         return postgres.version(spec)
     from firnflow.stores.sources import snowflake
 
-    return snowflake.found(account, spec).version
+    found = snowflake.found(account, spec)
+    if spec.query is None and not found.changed:
+        raise ConfigError(
+            f"{spec.name}: Snowflake does not tell when {found.shown} was changed. Mend: in catalog.toml `query`, with "
+            "`version` beside it, a query whose answer changes when that of this one does"
+        )
+    return found.version
 
 
 def content(spec: Source, root: Path, unit: Unit) -> Any:
