@@ -148,6 +148,16 @@ def test_a_try_that_takes_too_long_is_ended_and_its_statements_are(execute, tmp_
     state.close()
 
 
+def test_a_time_limit_that_ends_with_the_try_does_not_stay_with_the_session(monkeypatch):
+    def late(*_):
+        raise KeyboardInterrupt
+
+    session = Session()
+    with pytest.raises(KeyboardInterrupt), here._Limit(session, 60.0):
+        monkeypatch.setattr(here, "_raise_in", late)
+    assert session.said[1:] == ["ALTER SESSION UNSET STATEMENT_TIMEOUT_IN_SECONDS"]
+
+
 SALES = """
 import os
 from pathlib import Path

@@ -110,9 +110,11 @@ class _Limit:
 
     def __exit__(self, *_: object) -> None:
         if self._seconds is not None:
-            self._timer.cancel()
-            _raise_in(threading.get_ident(), None)  # what has not come yet comes no more
-            self._ask("UNSET STATEMENT_TIMEOUT_IN_SECONDS")
+            try:
+                self._timer.cancel()
+                _raise_in(threading.get_ident(), None)  # what has not come yet comes no more
+            finally:  # it may come just here
+                self._ask("UNSET STATEMENT_TIMEOUT_IN_SECONDS")
 
     def _ask(self, change: str) -> None:
         self._session.sql(f"ALTER SESSION {change}").collect()
