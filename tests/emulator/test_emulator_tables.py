@@ -8,6 +8,8 @@ import threading
 
 import pytest
 
+from firnflow.emulator.account import Account
+
 pytestmark = pytest.mark.slow
 
 
@@ -20,6 +22,25 @@ def test_ddl_commits_what_is_open(sql):
         sql(statement)
         sql("ROLLBACK")
         assert sql("SELECT COUNT(*) AS n FROM t") == [(expected,)]
+
+
+def test_statements_that_are_one_leave_nothing_whatever_fails(tmp_path):
+    def broken() -> None:
+        with session.transaction.whole():
+            session.execute("INSERT INTO t VALUES (1)")
+            raise RuntimeError("broken")
+
+    account = Account(tmp_path)
+    try:
+        session = account.login("EMULATOR")
+        for statement in ("CREATE DATABASE d", "USE WAREHOUSE COMPUTE_WH", "CREATE TABLE t (a INT)"):
+            session.execute(statement)
+        with pytest.raises(RuntimeError, match="broken"):
+            broken()
+        assert not session.transaction.is_open
+        assert session.execute("SELECT COUNT(*) AS n FROM t").table.to_pylist() == [{"N": 0}]
+    finally:
+        account.close()
 
 
 def test_without_autocommit_a_change_waits_for_commit(server, sql):

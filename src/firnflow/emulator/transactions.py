@@ -128,7 +128,7 @@ class Transaction:
         self.begin()
         try:
             yield
-        except SnowflakeError:
+        except BaseException:
             if own:
                 self.end("ROLLBACK")
             raise
