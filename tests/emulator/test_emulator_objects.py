@@ -71,7 +71,15 @@ def test_a_tag_is_on_what_it_was_set_on(sql):
 
 def test_a_secret_never_says_what_it_holds(sql):
     sql("CREATE SECRET key TYPE = GENERIC_STRING SECRET_STRING = 'canary-secret'")
-    for statement in ("SHOW SECRETS", "DESCRIBE SECRET key"):
+    sql("CREATE SECRET a TYPE = GENERIC_STRING COMMENT = 'kept' secret_string='it''s canary, \\' canary' ")
+    sql("CREATE SECRET b TYPE = PASSWORD USERNAME = 'u' PASSWORD = $$'canary'$$ COMMENT = 'kept'")
+    for value, name in (("it''''s canary", "c"), ("canary", "d")):
+        secret = f"CREATE SECRET {name} TYPE = GENERIC_STRING COMMENT = ''kept'' SECRET_STRING = ''{value}''"
+        sql(f"EXECUTE IMMEDIATE '{secret}'")
+    sql.refused("CREATE SECRET e TYPE = GENERIC_STRING COMMENT = 'kept' SECRET_STRING = 'canary")
+    history = "SELECT query_text FROM TABLE(INFORMATION_SCHEMA.QUERY_HISTORY(RESULT_LIMIT => 8))"
+    assert str(sql(history)).count("kept") == 5
+    for statement in ("SHOW SECRETS", "DESCRIBE SECRET key", history):
         assert "canary" not in str(sql(statement))
     assert "Missing option" in str(sql.refused("CREATE SECRET other TYPE = PASSWORD USERNAME = 'x'"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 import uuid
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 _KEPT = 2_000
 _AT_ONCE = 64
+_END = r"(?='?(?:[\s;,)]|$))"
+_HELD = re.compile(
+    r"\b(SECRET_STRING|PASSWORD)(\s*=\s*)"
+    rf"(?:'(?:[^'\\]|\\.|'')*'{_END}|('{{2,}}).+?\3{_END}|\$\$.*?\$\$|(?:'|\$\$).*)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What a statement sets a secret to: a text, one within another, one in `$$`, or one that does not end."""
 
 
 class Query:
@@ -27,7 +35,7 @@ class Query:
 
     Attributes:
         id: by which clients ask for it.
-        text: as it was sent.
+        text: as it was sent, but for the secrets that it sets.
         future: gives its answer, or raises SnowflakeError.
         started, ended: when, in seconds since 1970; 0.0 as long as it runs.
         cancelled: set when somebody asks it to stop; what waits for long looks at it.
@@ -36,7 +44,7 @@ class Query:
 
     def __init__(self, session: Session, text: str, tag: str | None = None) -> None:
         self.id = str(uuid.uuid4())
-        self.session, self.text = session, text
+        self.session, self.text = session, _HELD.sub(r"\1\2'****'", text)
         self.future: Future[Result] = Future()
         self.tag = str(session.parameters.get("QUERY_TAG") or "") if tag is None else tag
         self.started, self.ended = time.time(), 0.0
