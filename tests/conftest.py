@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
+sys.path.insert(0, str(Path(__file__).parent / "faults"))
+
+from forked_calls import Quick
 
 from databases import Missing, Postgres, Redis
 
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SOURCE = Path(__file__).parents[1] / "src"
-TOGETHER = ("conformance/", "gates/test_gates_acceptance.py", "steps/test_steps_nodes.py")
-"""Tests that share what must not be there twice: an Airflow, a champion on 370,000 rows, a cluster."""
+TOGETHER = ("conformance/test_airflow", "conformance/", "gates/test_gates_acceptance.py", "steps/test_steps_nodes.py")
+"""Tests that share what must not be there twice: an Airflow, an account, a champion on 370,000 rows, a cluster."""
 S3_KEY, S3_SECRET = "test", "canary-s3-key"
 
 
@@ -115,6 +118,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False
     return Grouped(config, log)
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
+    """Call `firnflow …` in a folder, quickly."""
+    made = Quick(tmp_path_factory.mktemp("quick"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_bench import Bench
 
 LONG = 300.0
-"""Seconds until Airflow must have noticed: it gives up a silent task after 40."""
+"""Seconds that a run has in all, with what is done to it: Airflow gives up a silent task after 40."""
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Steady:
         for name in [*self.bench.runs]:
             self.bench.ended(name)
         self.bench.trigger(self.name, "c_steady", folder=str(self.folder))
+        self._until = time.monotonic() + LONG
 
     @property
     def name(self) -> str:
@@ -45,9 +46,8 @@ class Steady:
 
     def process(self, but: Collection[int] = ()) -> psutil.Process:
         """Wait until a process is at the task, which is none of `but`, and return it."""
-        end = time.monotonic() + LONG
         while not (found := {int(path.name[3:]) for path in self.folder.glob("at-*")} - set(but)):
-            assert time.monotonic() < end, f"nobody is at {self.folder}"
+            assert time.monotonic() < self._until, f"nobody is at {self.folder}"
             self.bench.airflow.revive()
             time.sleep(0.1)
         return psutil.Process(found.pop())
@@ -55,7 +55,7 @@ class Steady:
     def check(self) -> None:
         """Let the task go on, and check that the run ends as if nothing had been: each task has committed once."""
         (self.folder / "go").touch()
-        assert self.bench.ended(self.name, LONG) == "success"
+        assert self.bench.ended(self.name, self._until - time.monotonic()) == "success"
         state = State(self.bench.state)
         try:
             run = state.run(self.bench.run_id(self.name))

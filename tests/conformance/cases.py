@@ -16,6 +16,7 @@ def _can(airflow: Can = "yes", snowflake: Can = "yes") -> dict[str, Can]:
 
 CAPABILITIES: dict[str, tuple[str, dict[str, Can]]] = {
     "values": ("tables, several outputs, JSON, pages", _can()),
+    "expressions": ("tables that the warehouse computes", _can()),
     "params": ("typed parameters, in sections, with any text", _can()),
     "maps": ("maps over lists written down, given, computed, empty, crossed", _can()),
     "branches": ("branches, joins, arguments that accept None", _can()),
@@ -70,6 +71,7 @@ _LEFT = {"right": "skipped", "below_right": "skipped", "perhaps": "skipped"}
 
 CASES = (
     Case("values", "values", ("values", "params")),
+    Case("expressions", "expressions", ("expressions",)),
     Case("maps", "maps", ("maps",)),
     Case("the left branch", "branches", ("branches", "finalizer"), states=_LEFT),
     Case("the right branch", "branches", ("branches",), states=_RIGHT, params={"side": "right"}),

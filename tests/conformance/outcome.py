@@ -8,6 +8,7 @@ from typing import Any
 
 from firnflow.status import COMMITTED, TaskStatus
 from firnflow.stores.state import State
+from firnflow.values.ref import Ref
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Outcome:
     Attributes:
         status: of the run.
         states: task → how it ended; not those that could not start, of which a target need write nothing down.
-        digests: task, or element of a map as `task[label]` → the digests of its outputs.
+        digests: task, or element of a map as `task[label]` → the digests of its outputs; "" of a table that Snowflake
+            holds, which has one of another kind.
         attempts: task → how many were started, where some were.
     """
 
@@ -46,8 +48,7 @@ def outcome(url: str, run: str) -> Outcome:
         states,
         {
             each.task + (f"[{each.label}]" if each.label else ""): {
-                name: ref.get("digest", "") if isinstance(ref, dict) else ref.digest
-                for name, ref in each.outputs.items()
+                name: _digest(ref) for name, ref in each.outputs.items()
             }
             for each in done
         },
@@ -64,6 +65,17 @@ def differences(case: Any, found: Outcome, right: Outcome) -> list[str]:
         wrong = {task: state for task, state in found.states.items() if state != case.states.get(task, "succeeded")}
         wrong |= dict.fromkeys({*case.states, *right.states} - {*found.states}, "nothing")
         told += [f"states {wrong}"] if wrong else []
-    if found.digests != right.digests:
-        told.append(f"digests of {[key for key in right.digests if found.digests.get(key) != right.digests[key]]}")
+    if found.digests.keys() != right.digests.keys():
+        told.append(f"outputs of {sorted(found.digests.keys() ^ right.digests.keys())}")
+    elif differ := [key for key in right.digests if not _alike(found.digests[key], right.digests[key])]:
+        told.append(f"digests of {differ}")
     return [f"{case.name}: {each}" for each in told]
+
+
+def _digest(ref: Any) -> str:
+    told = Ref.from_json(ref) if isinstance(ref, dict) else ref
+    return "" if told.is_kept else told.digest
+
+
+def _alike(found: dict[str, str], right: dict[str, str]) -> bool:
+    return found.keys() == right.keys() and all(digest in {"", right[name]} for name, digest in found.items())

@@ -15,6 +15,7 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from calling import firnflow
@@ -45,29 +46,26 @@ orchestrator = "snowflake"
 tracking = "none"
 cache = false
 {more}
-{parameters}
 """
-PARAMETERS = """
-[pipelines.retried.params]
-folder = "."
-[pipelines.timed_out.params]
-folder = "."
-"""
-EMULATED = """
-warehouse = "duckdb"
-state = "sqlite:///{folder}/{schema}.db"
-artifacts = "{folder}/{schema}"
-
+NEED_A_FOLDER = ("retried", "timed_out")
+SECTION_HERE = """
 [environments.prod.snowflake]
 connection = "emulator"
 database = "conformance"
 schema = "{schema}"
 warehouse = "wh"
-image = "/conformance/suite/images/suite:1"
 pool = "all"
 pools.all = {{ name = "conformance_{schema}", family = "CPU_X64_S", max_nodes = 4 }}
-variables = {{ FIRNFLOW_STATE = "sqlite:///{folder}/{schema}.db", FIRNFLOW_ARTIFACTS = "{folder}/{schema}" }}
 """
+BY_JOBS = f"""
+warehouse = "duckdb"
+state = "{{state}}"
+artifacts = "{{folder}}/{{schema}}"
+{SECTION_HERE}
+image = "/conformance/suite/images/suite:1"
+variables = {{{{ FIRNFLOW_STATE = "{{state}}", FIRNFLOW_ARTIFACTS = "{{folder}}/{{schema}}" }}}}
+"""
+"""Nothing is in Snowflake but the tasks; each is a job of an image."""
 LOGIN = """[emulator]
 protocol = "http"
 host = "127.0.0.1"
@@ -132,8 +130,8 @@ class Bench:
 
 
 @contextlib.contextmanager
-def emulated(folder: Path, pipelines: list[str]) -> Iterator[Bench]:
-    """Give a bench on an emulator of its own."""
+def emulated(folder: Path, pipelines: list[str], more: str = BY_JOBS) -> Iterator[Bench]:
+    """Give a bench on an emulator of its own; with `SECTION_HERE` all that can be in Snowflake is there."""
     import snowflake.connector as snowflake
 
     command = [sys.executable, "-m", "firnflow", "emulate", "snowflake", "--port", "0"]
@@ -142,19 +140,17 @@ def emulated(folder: Path, pipelines: list[str]) -> Iterator[Bench]:
             assert process.stderr is not None
             found = re.search(r"http://127\.0\.0\.1:(\d+)", said := process.stderr.readline())
             assert found, said
-            login = folder / "login" / "connections.toml"
-            login.parent.mkdir(mode=0o700)
-            login.touch(mode=0o600)
-            login.write_text(LOGIN.format(port=found[1]))
             where = {"host": "127.0.0.1", "port": int(found[1]), "account": "emulator", "user": "EMULATOR"}
             account = Account(lambda: snowflake.connect(protocol="http", password="x", **where))
             for each in MADE:
                 account.query(f"CREATE {each}")
-            root = _project(folder, pipelines, EMULATED.format(folder=folder, schema="suite"))
-            variables = {"SNOWFLAKE_HOME": str(login.parent)}
-            bench = Bench(root, variables, f"sqlite:///{folder}/suite.db", folder / "marks", account)
-            bench.call("apply", "--yes")
-            yield bench
+            root = _project(folder, pipelines, _here(more, folder, "suite"))
+            variables = {"SNOWFLAKE_CONNECTIONS": LOGIN.format(port=found[1])}
+            with mock.patch.dict(os.environ, variables):
+                state = load_settings(root, "prod").state.reveal()
+                bench = Bench(root, variables, state, folder / "marks", account)
+                bench.call("apply", "--yes")
+                yield bench
         finally:
             process.terminate()
 
@@ -202,7 +198,7 @@ def example(bench: Bench, name: str) -> Bench:
     (root / "data").mkdir()
     for path in re.findall(r'path = "(data/\w+\.csv)"', (root / "catalog.toml").read_text()):
         (root / path).touch()  # what another pipeline of it reads, which does not run
-    more = EMULATED.format(folder=folder, schema=name) + 'files = ["data/*.csv"]\n'
+    more = _here(BY_JOBS, folder, name) + 'files = ["data/*.csv"]\n'
     small = f'[environments.small]\ninherits = "local"\n{SMALL[name]}'
     prod = f'[environments.prod]\ninherits = "small"\norchestrator = "snowflake"\ntracking = "none"\n{more}'
     settings.write_text(f"{settings.read_text()}\n{small}\n{prod}")
@@ -211,11 +207,16 @@ def example(bench: Bench, name: str) -> Bench:
     return found
 
 
+def _here(more: str, folder: Path, schema: str) -> str:
+    return more.format(folder=folder, schema=schema, state=f"sqlite:///{folder}/{schema}.db")
+
+
 def _project(folder: Path, pipelines: list[str], more: str) -> Path:
     """Write the project: the suite's module, and one that names what of it this target can do."""
     root = folder / "project"
     root.mkdir()
     (root / "flows.py").write_text(FLOWS.read_text())
     (root / "on_snowflake.py").write_text(f"from flows import {', '.join(sorted(set(pipelines)))}\n")
-    (root / "firnflow.toml").write_text(SETTINGS.format(more=more, parameters=PARAMETERS))
+    given = (f'[pipelines.{name}.params]\nfolder = "."\n' for name in NEED_A_FOLDER if name in pipelines)
+    (root / "firnflow.toml").write_text(SETTINGS.format(more="\n".join([more, *given])))
     return root

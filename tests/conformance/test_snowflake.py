@@ -1,6 +1,7 @@
 """Snowflake, emulated or an account that is named: small pipelines give there what they give on this machine.
 
-All runs are under way at once; each task is a job of its own.
+All runs are under way at once. Each task is a job of its own; a few pipelines run once more with all that can be in
+Snowflake there: their tables, state and artifacts, and tasks of tables in the warehouse.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import cases
 import pytest
 from calling import firnflow
 from outcome import differences, outcome
-from snowflake_bench import emulated, example, real
+from snowflake_bench import SECTION_HERE, emulated, example, real
 
 from firnflow.targets.operate import Order
 
@@ -21,6 +22,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(600)]
 CHOSEN = cases.that("snowflake")
 BESIDE = ("failing", "nightly", "reading")
 """What runs beside the cases."""
+
+
+INSIDE = ("expressions", "a table", "a failure")
+"""Cases that run once more."""
 
 
 @pytest.fixture(scope="module", params=["emulator", "account"])
@@ -32,6 +37,26 @@ def bench(request, tmp_path_factory):
         for case in CHOSEN:
             bench.start(case)
         yield bench
+
+
+@pytest.fixture(scope="module")
+def inside(tmp_path_factory):
+    """A deployment of which all is in Snowflake, on which a few cases have been started."""
+    pytest.importorskip("fakesnow")
+    chosen = [case for case in CHOSEN if case.name in INSIDE]
+    pipelines = ["reading", *(case.pipeline for case in chosen)]
+    with emulated(tmp_path_factory.mktemp("inside"), pipelines, SECTION_HERE) as bench:
+        for case in chosen:
+            bench.start(case)
+        yield bench
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_snowflake_does_the_same_with_all_of_it_inside(name, inside, local):
+    case = next(case for case in CHOSEN if case.name == name)
+    ended, found = inside.ended(name), inside.outcome(name)
+    assert differences(case, found, local(case)) == []
+    assert ended.status == case.status
 
 
 @pytest.mark.parametrize("case", CHOSEN, ids=lambda case: case.name)

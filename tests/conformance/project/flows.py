@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import ibis
 import pyarrow as pa
 from pydantic import Field
 
@@ -65,6 +66,30 @@ def values(p):
     """Tables, several outputs, JSON, a page, parameters with hostile texts."""
     parts = split(numbers(p.rows))
     page(describe(count(parts.low), count.options(name="above")(parts.high), p.word, p.section))
+
+
+@ff.task
+def computed(rows: int) -> ibis.Table:
+    numbers = ibis.range(rows).unnest().name("n").as_table()
+    return numbers.mutate(word=ibis.literal("ü'\"") + (numbers.n % 3).cast("string"), half=numbers.n / 2)
+
+
+@ff.task
+def by_word(table: ibis.Table) -> ibis.Table:
+    return table.group_by("word").agg(rows=table.count(), most=table.half.max())
+
+
+@ff.task
+def told(table: ibis.Table) -> list[dict[str, str]]:
+    rows = table.order_by("word").to_pyarrow().to_pylist()
+    print("of", len(rows), "words")
+    return [{name: str(value) for name, value in row.items()} for row in rows]
+
+
+@ff.pipeline
+def expressions():
+    """Tables that the warehouse computes, none of whose rows a task holds before the last one."""
+    told(by_word(computed(10)))
 
 
 @ff.task
