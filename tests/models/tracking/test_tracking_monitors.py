@@ -13,7 +13,7 @@ from firnflow._crash import InjectedCrash
 from firnflow.errors import ConfigError
 from firnflow.models.registry import Registry
 from firnflow.models.tracking import tracker_of
-from firnflow.models.tracking.snowflake import monitors
+from firnflow.models.tracking.snowflake import SnowflakeTracker, monitors
 from firnflow.stores.snowflake.account import Account
 
 pytest.importorskip("snowflake.ml.registry", reason="snowflake-ml-python is not installed")
@@ -186,9 +186,11 @@ def test_what_no_monitor_of_snowflake_can_be_is_named(desk: Callable[..., Desk])
         ({"every": 30.0}, r"every: .* 60 seconds at the most\. Mend: every = '1h'"),
         ({"segments": tuple("abcdef")}, r"segments: .* 5 at the most\. Mend: leave some out"),
     ):
-        changed = {"credit": replace_of(made, **change)}
+        changed = replace(settings, monitors={"credit": replace_of(made, **change)})
         with pytest.raises(ConfigError, match=rf"\[monitors\.credit\] {said}"):
-            monitors.check(replace(settings, monitors=changed), made.root)
+            monitors.check(changed, made.root)
+        with pytest.raises(ConfigError, match=rf"\[monitors\.credit\] {said}"):  # whatever runs the pipelines
+            SnowflakeTracker(changed, made.root)
     with pytest.raises(ConfigError, match=r"'scores', which is not in Snowflake here\. Mend: warehouse = 'snowflake'"):
         monitors.check(made.project.settings, made.root)
     nowhere = settings.snowflake.model_copy(update={"warehouse": None})

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firnflow.errors import ConfigError
-from firnflow.models.tracking.snowflake import experiments, registry
-from firnflow.models.tracking.snowflake.monitors import Monitors
+from firnflow.models.tracking.snowflake import experiments, monitors, registry
 from firnflow.stores.snowflake.account import Account
 from firnflow.stores.snowflake.connection import where
 
@@ -25,7 +24,7 @@ class SnowflakeTracker:
         root: the project's folder.
 
     Raises:
-        ConfigError: the section `tracking` names a place of its own.
+        ConfigError: the section `tracking` names a place of its own, or a model monitor cannot be kept.
     """
 
     live = False
@@ -43,8 +42,10 @@ class SnowflakeTracker:
         self._mark = f"firnflow project={settings.project} environment={settings.environment}"
         self._account = Account(settings, root)
         is_there = settings.warehouse == "snowflake"  # the tables in which predictions stand
+        if is_there:
+            monitors.check(settings, root)
         wanted = settings.monitors if is_there else {}
-        self._monitors = Monitors(self._account, self._mark, wanted, section.warehouse)
+        self._monitors = monitors.Monitors(self._account, self._mark, wanted, section.warehouse)
 
     def check(self) -> None:
         """Raise FirnflowError where Snowflake does not let us in, or no schema is named."""
