@@ -184,6 +184,33 @@ def test_a_function_in_sql_returns_the_rows_of_its_body_as_it_stands(sql):
     assert sorted(sql("SELECT t.x, a.x FROM t, TABLE(above(t.x)) AS a")) == [(1, 2), (1, 3), (2, 3)]
 
 
+def test_a_function_in_sql_is_a_query_or_an_expression_that_can_be_run_when_it_is_made(sql):
+    sql("CREATE TABLE t AS SELECT column1 AS x FROM VALUES (1), (2), (3)")
+    sql("CREATE FUNCTION most() RETURNS INT AS 'SELECT MAX(x) FROM t'")
+    sql("CREATE FUNCTION below(n INT) RETURNS INT AS 'WITH w AS (SELECT x FROM t WHERE x < n) SELECT SUM(x) FROM w'")
+    sql("CREATE FUNCTION part(v VARIANT, d DATE) RETURNS INT AS 'v:a[0]::INT + YEAR(d) -- and no more'")
+    sql("CREATE FUNCTION small(n INT) RETURNS TABLE (x INT) AS 'SELECT x FROM t WHERE x < n'")
+    sql("CREATE FUNCTION less(n INT) RETURNS TABLE (x INT) AS 'SELECT x - below(n) FROM TABLE(small(n + 0))'")
+    sql("CREATE SCHEMA other")  # where names without a schema mean something else
+    assert sql("SELECT public.most(), public.below(3), public.below(public.below(3))") == [(3, 3, 3)]
+    assert sql("""SELECT public.part(PARSE_JSON('{"a": [4]}'), '2026-01-01')""") == [(2030,)]
+    assert sorted(sql("SELECT * FROM TABLE(public.less(3))")) == [(-2,), (-1,)]
+    sql("USE SCHEMA public")
+    for made, said in {
+        "FUNCTION f(n INT) RETURNS INT AS 'nowhere + n'": "invalid identifier 'NOWHERE'",
+        "FUNCTION f(n INT) RETURNS INT AS 'n, n'": "neither an expression nor a query",
+        "FUNCTION f(n INT) RETURNS INT AS 'n) + (n'": "neither an expression nor a query",
+        "FUNCTION f(n INT) RETURNS INT AS 'f(n) + 1'": "Unknown function f",
+        "OR REPLACE FUNCTION below(n INT) RETURNS INT AS 'below(n) + 1'": "calls itself",
+        "OR REPLACE FUNCTION small(n INT) RETURNS TABLE (x INT) AS 'SELECT x FROM TABLE(less(n))'": "calls itself",
+        "FUNCTION f(n INT) RETURNS TABLE (x INT) AS 'SELECT q FROM nowhere'": "NOWHERE' does not exist",
+        "FUNCTION f(n INT) RETURNS TABLE (x INT) AS 'SELECT x, x FROM t'": "the query has 2 column(s)",
+        "FUNCTION f(n INT) RETURNS TABLE (x INT, y INT) AS 'SELECT x FROM t'": "the query has 1 column(s)",
+    }.items():
+        assert said in sql.refused(f"CREATE {made}").msg, made
+    assert sql("SELECT most(), below(3)") == [(3, 3)]
+
+
 def test_a_function_returns_a_value_for_each_group(sql):
     sql("CREATE TABLE t AS SELECT column1 AS k, column2 AS x FROM VALUES ('p', 1), ('q', 2), ('p', 3), ('q', NULL)")
     sql(f"CREATE AGGREGATE FUNCTION total(x INT, factor INT) RETURNS INT {PYTHON} $${GROUPED}$$")

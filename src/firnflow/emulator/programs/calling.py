@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
+from firnflow.emulator.catalog import full
 from firnflow.emulator.engine import trees
 from firnflow.emulator.programs import handlers, kinds, overloads
 from firnflow.emulator.programs.applied import Applied
@@ -36,6 +37,7 @@ class Called:
         is_strict: whether a NULL among the arguments makes a NULL.
         sql: its body in SQL; None: it has a handler.
         handler, put: of `Applied`.
+        within: the functions whose bodies the call stands in, and last the one that it calls; none for a model's.
     """
 
     spoken: str
@@ -48,6 +50,7 @@ class Called:
     sql: str | None
     handler: tuple[str, str] = ("", "")
     put: Callable[[Path], None] = lambda _: None
+    within: tuple[FullName, ...] = ()
 
     def process(self, session: Session, form: str) -> Applied:
         """Return the process that its handler will run in; `form` is as of `forms.applied`."""
@@ -68,6 +71,12 @@ def put(session: Session, tree: Any, binds: list[Any]) -> None:
     Raises:
         SnowflakeError: one may not be used, or is called with other arguments.
     """
+    while _put_one(session, tree, binds):
+        pass
+
+
+def _put_one(session: Session, tree: Any, binds: list[Any]) -> bool:
+    """Put what runs it in the place of the first function that a statement calls; return whether there is one."""
     from sqlglot import exp
 
     for node in list(tree.find_all(exp.Anonymous, exp.ModelAttribute)):
@@ -81,9 +90,9 @@ def put(session: Session, tree: Any, binds: list[Any]) -> None:
             continue
         if found.columns is not None or outer is tree:
             raise errors.invalid(f"{found.spoken} returns a table: it stands in FROM only, as TABLE({found.spoken}(…))")
-        outer.replace(_in_sql(found) if found.sql is not None else _in_python(session, found, node))
-        put(session, tree, binds)
-        return
+        outer.replace(in_sql(found) if found.sql is not None else _in_python(session, found, node))
+        return True
+    return False
 
 
 def called(session: Session, node: Any, tree: Any, binds: list[Any]) -> Called | None:
@@ -105,7 +114,8 @@ def called(session: Session, node: Any, tree: Any, binds: list[Any]) -> Called |
     if isinstance(node, exp.ModelAttribute):
         return calling.called(session, node)
     call = node.expression if isinstance(node, exp.Dot) else node
-    path = _path(session, node)
+    within = call.meta.get("within", ())
+    path = _path(session, node, within[-1][:2] if within else ())
     found = overloads.named(session, "FUNCTION", path) if path else []
     if path is None or not found or not isinstance(call, exp.Anonymous):
         return None
@@ -114,12 +124,22 @@ def called(session: Session, node: Any, tree: Any, binds: list[Any]) -> Called |
     given = [each for each in call.expressions if not isinstance(each, exp.Kwarg)]
     named = {str(each.this.this).upper(): each.expression for each in call.expressions if isinstance(each, exp.Kwarg)}
     thing = overloads.chosen(session, path, found, len(given), named, lambda: _types(session, call, given))
+    if thing.path in within:
+        raise errors.invalid(f"Function {full(path)} calls itself, which one in SQL cannot")
     left = thing.body["arguments"][len(given) :]
     given += [named[name] if name in named else _constant(text) for name, _, text in left]
-    return _of_function(session, thing, given)
+    return of_function(session, thing, given, within)
 
 
-def _of_function(session: Session, thing: Object, given: list[Any]) -> Called:
+def of_function(session: Session, thing: Object, given: list[Any], within: tuple[FullName, ...] = ()) -> Called:
+    """Return what a call of a function runs.
+
+    Args:
+        session: who calls.
+        thing: the function.
+        given: the expressions for its arguments.
+        within: the functions whose bodies the call stands in.
+    """
     body = thing.body
     is_python = body.get("LANGUAGE") == "PYTHON"
     return Called(
@@ -135,6 +155,7 @@ def _of_function(session: Session, thing: Object, given: list[Any]) -> Called:
         None if is_python else body["AS"],
         handlers.named(body) if is_python else ("", ""),
         lambda folder: handlers.put_code(session, body, folder),
+        (*within, thing.path),
     )
 
 
@@ -142,14 +163,21 @@ def _constant(text: str) -> Any:
     return trees.parsed(f"SELECT {text}").expressions[0].unalias()
 
 
-def _path(session: Session, node: Any) -> FullName | None:
-    """Return the full name of what is called; None: a session without a schema calls one of the system's."""
+def _path(session: Session, node: Any, home: Sequence[str]) -> FullName | None:
+    """Return the full name of what is called; None: a session without a schema calls one of the system's.
+
+    Args:
+        session: who calls.
+        node: the call, with the names before it.
+        home: the database and schema of the function whose body the call stands in, if it stands in one.
+    """
     from sqlglot import exp
 
-    parts = [*node.parts[:-1], node.parts[-1].this] if isinstance(node, exp.Dot) else [node.this]
+    *above, call = node.flatten() if isinstance(node, exp.Dot) else [node]
+    parts = [*above, call.this]
     name = [trees.part(each) if isinstance(each, exp.Identifier) else str(each).upper() for each in parts]
     try:
-        return session.path("FUNCTION", name)
+        return session.path("FUNCTION", [*home[: max(0, 3 - len(name))], *name])
     except errors.SnowflakeError:
         return None
 
@@ -174,12 +202,11 @@ def selected(session: Session, query: Any) -> Any:
     return session.engine.run(prepared(session, query, []), [])
 
 
-def _in_sql(found: Called) -> Any:
+def in_sql(found: Called) -> Any:
     """Return the expression of a function with what it is called with in the places of its arguments."""
     from sqlglot import exp
 
-    (item,) = trees.parsed(f"SELECT {found.sql}").expressions
-    made = exp.Paren(this=item.unalias())
+    made = body_of(found)
     if made.find(exp.Select) is None:
         _substituted(found, made, _given(found))
     else:  # which may read tables of the same names as the query around it
@@ -187,6 +214,33 @@ def _in_sql(found: Called) -> Any:
         apart(found, query)
         made = exp.Paren(this=query)
     return exp.cast(made, exp.DataType.build(found.returns, dialect="snowflake"))
+
+
+def body_of(found: Called) -> Any:
+    """Return the body of a function in SQL: a query, or what gives one value, in parentheses.
+
+    Names in it mean what is in its schema: https://docs.snowflake.com/en/sql-reference/name-resolution
+
+    Raises:
+        SnowflakeError: it is neither.
+    """
+    from sqlglot import exp
+
+    if found.columns is not None:
+        body = trees.parsed(str(found.sql))
+    else:
+        (item,) = trees.parsed(f"SELECT (\n{found.sql}\n)").expressions
+        body = item.unalias()
+        if not isinstance(body, exp.Paren | exp.Subquery):
+            raise errors.invalid(f"the body of {found.spoken} is neither an expression nor a query")
+    database, schema = found.within[-1][:2]
+    for table in trees.tables(body):
+        if table.args.get("catalog") is None:
+            table.set("db", table.args.get("db") or exp.to_identifier(schema, quoted=True))
+            table.set("catalog", exp.to_identifier(database, quoted=True))
+    for call in body.find_all(exp.Anonymous):
+        call.meta["within"] = found.within
+    return body
 
 
 def apart(found: Called, query: Any) -> None:

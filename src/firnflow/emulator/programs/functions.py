@@ -6,12 +6,12 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
-from firnflow.emulator.engine import trees
-from firnflow.emulator.objects import making
+from firnflow.emulator.catalog import Object
+from firnflow.emulator.objects import making, selects
 from firnflow.emulator.objects.given import parsed, settings
 from firnflow.emulator.objects.show import shown
 from firnflow.emulator.objects.topics import body
-from firnflow.emulator.programs import handlers, kinds, overloads
+from firnflow.emulator.programs import calling, handlers, kinds, overloads, tables
 from firnflow.emulator.programs.procedures import COLUMNS, default_of, flag, the_one
 from firnflow.emulator.registry import function, statement
 from firnflow.emulator.result import Result, status
@@ -49,6 +49,8 @@ def _create(session: Session, given: Statement) -> Result:
     replaces = "OR REPLACE" in made.variants or ("OR ALTER" in made.variants and there is not None)
     if found := making.begin(session, "FUNCTION", path, replaces=replaces, optional=made.if_not_exists):
         return found
+    if said.get("LANGUAGE", "SQL") != "PYTHON":
+        _check_body(session, Object("FUNCTION", path, session.role, said))
     if any("TEMP" in each for each in made.variants):
         said["session"] = session.token
     making.made(session, "FUNCTION", path, said)
@@ -66,8 +68,25 @@ def _check_code(said: dict[str, Any]) -> None:
         raise errors.unknown(
             "CREATE AGGREGATE FUNCTION … LANGUAGE SQL", ["CREATE AGGREGATE FUNCTION … LANGUAGE PYTHON"]
         )
+
+
+def _check_body(session: Session, thing: Object) -> None:
+    """Raise SnowflakeError if a function in SQL cannot be called: it names what is not there, or itself."""
+    from sqlglot import exp
+
+    types = ["json" if kinds.is_document(each[1]) else kinds.duck(each[1]) for each in thing.body["arguments"]]
+    found = calling.of_function(session, thing, [exp.cast(exp.null(), each) for each in types])
+    if found.columns is None:
+        query = exp.select(calling.in_sql(found))
     else:
-        trees.parsed(said["AS"] if "columns" in said else f"SELECT {said['AS']}")
+        query = tables.rows_of(dataclasses.replace(found, columns=[]))  # by its own names
+    made = selects.prepared(session, query, [], runs=False)
+    width = session.engine.run(made.limit(0)).table.num_columns
+    if found.columns is not None and width != len(found.columns):
+        raise errors.invalid(
+            f"Declared return type '{found.returns}' is incompatible with actual return type: the query has {width} "
+            "column(s)"
+        )
 
 
 def _as_procedure(given: Statement) -> Statement:

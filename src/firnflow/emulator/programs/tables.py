@@ -63,16 +63,23 @@ def put(session: Session, tree: Any, binds: list[Any], *, is_empty: bool) -> Non
 
     if tree.find(exp.TableFromRows, exp.Lateral) is None:
         return
-    for select in reversed(list(tree.find_all(exp.Select))):
-        while (found := _first(session, select, tree, binds)) is not None:
-            if tree.find(exp.Placeholder) is not None:
-                trees.bind(tree, binds)
-                continue
-            place, called = found
-            if called.sql is not None:
-                place.node.replace(_in_sql(called, place))
-            else:
-                _in_python(session, called, place, is_empty=is_empty)
+    while (found := _next(session, tree, binds)) is not None:
+        if tree.find(exp.Placeholder) is not None:
+            trees.bind(tree, binds)
+            continue
+        place, called = found
+        if called.sql is not None:
+            place.node.replace(_in_sql(called, place))
+        else:
+            _in_python(session, called, place, is_empty=is_empty)
+
+
+def _next(session: Session, tree: Any, binds: list[Any]) -> tuple[_Place, Called] | None:
+    """Return the next table function of a user's in a statement, those of queries within others first; None: none."""
+    from sqlglot import exp
+
+    selects = reversed(list(tree.find_all(exp.Select)))
+    return next((found for each in selects if (found := _first(session, each, tree, binds)) is not None), None)
 
 
 def _first(session: Session, select: Any, tree: Any, binds: list[Any]) -> tuple[_Place, Called] | None:
@@ -100,16 +107,21 @@ def _first(session: Session, select: Any, tree: Any, binds: list[Any]) -> tuple[
 
 
 def _in_sql(called: Called, place: _Place) -> Any:
-    """Return the body of a function as a query in FROM."""
+    """Return the rows of a function in FROM, in the types of its columns."""
+    from sqlglot import exp
+
+    typed = kinds.as_typed([each.name for each in _names(called)], called.columns or [])
+    return _aliased(exp.select(*typed).from_(exp.Subquery(this=rows_of(called))), place)
+
+
+def rows_of(called: Called) -> Any:
+    """Return the query that the body of a function in SQL is, its columns by the function's names for them."""
     from sqlglot import exp
 
     alias = exp.TableAlias(this=exp.to_identifier("t"), columns=_names(called))
-    inner = exp.select("t.*").from_(exp.Subquery(this=trees.parsed(str(called.sql)), alias=alias))
-    calling.apart(called, inner)
-    query = exp.Subquery(this=inner)
-    return _aliased(
-        exp.select(*kinds.as_typed([each.name for each in _names(called)], called.columns or [])).from_(query), place
-    )
+    query = exp.select("t.*").from_(exp.Subquery(this=calling.body_of(called), alias=alias))
+    calling.apart(called, query)
+    return query
 
 
 def _names(called: Called) -> list[Any]:
