@@ -69,6 +69,57 @@ def test_copy_leaves_out_the_rows_that_a_table_does_not_take(sql, tmp_path):
     assert "invalid value 'BOGUS'" in str(sql.refused(copy.format("f.csv") + " ON_ERROR = BOGUS"))
 
 
+def test_a_column_takes_texts_of_its_length_only(sql, tmp_path):
+    sql("CREATE TABLE t (a INT, s VARCHAR(5) DEFAULT 'd', c CHAR, j VARIANT)")
+    sql("INSERT INTO t VALUES (1, 'äöüßé', 'x', NULL), ('2', DEFAULT, NULL, PARSE_JSON('[1]'))")
+    sql("INSERT INTO t (c, a) WITH w AS (SELECT 'z' AS c) SELECT c, ? FROM w", 3)
+    sql("CREATE TABLE source AS SELECT 'longer' AS s, 1 AS k")
+    merge = "MERGE INTO t USING source ON t.a = source.k + {} WHEN"
+    for statement in (
+        "INSERT INTO t (s) VALUES ('ok'), ('longer')",
+        "INSERT INTO t (c, a) SELECT 'zz', 1",
+        "INSERT INTO t SELECT k, s, NULL, NULL FROM source",
+        "INSERT OVERWRITE INTO t (s) SELECT s FROM source",
+        "INSERT ALL INTO t (a, s) VALUES (k, s) SELECT * FROM source",
+        "UPDATE t SET a = 7, s = s || 'r' WHERE a = 1",
+        merge.format(0) + " MATCHED THEN UPDATE SET s = source.s",
+        merge.format(9) + " NOT MATCHED THEN INSERT (a, s) VALUES (k, source.s)",
+        "CREATE TABLE u (s VARCHAR(5)) AS SELECT s FROM source",
+    ):
+        assert "is too long and would be truncated" in sql.refused(statement).msg, statement
+    assert "expected 2 columns but 3" in sql.refused("INSERT INTO t (a, s) SELECT 1, 'a', 'b'").msg
+    assert sql("SELECT a, s, c, j FROM t ORDER BY a") == [
+        (1, "äöüßé", "x", None),
+        (2, "d", None, "[1]"),
+        (3, "d", "z", None),
+    ]
+    for change in ("RENAME COLUMN c TO d", "ADD COLUMN e VARCHAR(2)", "ALTER COLUMN s SET DATA TYPE VARCHAR(6)"):
+        sql(f"ALTER TABLE t {change}")
+    assert [row["type"] for row in sql.maps("DESCRIBE TABLE t")][1:] == ["VARCHAR(6)", "CHAR", "VARIANT", "VARCHAR(2)"]
+    sql("INSERT INTO t (a, s) SELECT 4, s FROM source")
+    for column in ("d", "e"):
+        assert "'long' is too long" in sql.refused(f"INSERT INTO t ({column}) VALUES ('long')").msg
+    sql("ALTER TABLE t DROP COLUMN e")
+    sql("ALTER TABLE t ADD COLUMN e VARCHAR")
+    sql("INSERT INTO t (a, e) VALUES (5, 'long')")
+
+
+def test_copy_looks_at_the_lengths_of_texts_or_cuts_them(sql, tmp_path):
+    sql("CREATE TABLE t (a INT, s VARCHAR(3))")
+    sql("CREATE STAGE st")
+    (tmp_path / "f.csv").write_text("1,abc\n2,toolong\n3,\n")
+    sql(f"PUT 'file://{tmp_path}/f.csv' @st AUTO_COMPRESS = FALSE")
+    (told,) = sql.maps("COPY INTO t FROM @st VALIDATION_MODE = RETURN_ERRORS")
+    assert (told["ERROR"], told["ROW_NUMBER"], told["CODE"], told["SQL_STATE"]) == (
+        *("User character length limit (3) exceeded by string 'toolong'", 2, 100074, "54000"),
+    )
+    assert "'toolong' is too long" in sql.refused("COPY INTO t FROM @st").msg
+    assert sql.maps("COPY INTO t FROM @st ON_ERROR = CONTINUE")[0]["rows_loaded"] == 2
+    for how in ("TRUNCATECOLUMNS = TRUE", "ENFORCE_LENGTH = FALSE", "TRUNCATECOLUMNS = TRUE ON_ERROR = CONTINUE"):
+        assert sql.maps(f"COPY INTO t FROM @st FORCE = TRUE {how}")[0]["rows_loaded"] == 3
+    assert sql("SELECT s, COUNT(*) FROM t GROUP BY s ORDER BY s") == [("abc", 4), ("too", 3), (None, 4)]
+
+
 def test_schemas_and_databases_are_cloned_and_renamed_with_what_is_in_them(sql):
     database = sql("SELECT CURRENT_DATABASE()")[0][0]
     sql("CREATE SCHEMA s")

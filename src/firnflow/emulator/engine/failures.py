@@ -41,6 +41,12 @@ _WORDS = (
         "53100",
         "{}: the disk that holds the account is full, and the statement has changed nothing. Mend: make room",
     ),
+    (
+        r"Invalid Input Error: String '(.*)' is too long",
+        100078,
+        "22000",
+        "String '{}' is too long and would be truncated",
+    ),
     (r"Invalid Input Error: Division by zero()", 100051, "22012", "Division by zero{}"),
     (r"NOT NULL constraint failed: \S+?\.(\S+)", 100072, "22000", "NULL result in a non-nullable column: {}"),
 )

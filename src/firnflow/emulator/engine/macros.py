@@ -14,6 +14,8 @@ SHAPED = "_firnflow_shaped"
 
 https://docs.snowflake.com/en/sql-reference/functions/date_trunc#returns
 """
+FITTING = "_firnflow_fitting"
+"""Makes an error of a text that is longer than a column takes."""
 TEXT = "_firnflow_text"
 """Makes a text of a value: of a text in a VARIANT without quotes, of its null none, of a moment with three digits.
 
@@ -27,7 +29,9 @@ _TEXT = """(given) AS CASE typeof(given)
     THEN strftime(timezone('UTC', given::VARCHAR::TIMESTAMPTZ), '%Y-%m-%d %H:%M:%S.%g +0000')
     ELSE given::VARCHAR END"""
 """Moments: https://docs.snowflake.com/en/sql-reference/parameters#timestamp-output-format."""
-_ONCE = {TEXT: _TEXT, **arrays.ONCE, **numbers.ONCE, **variants.ONCE}
+_FITTING = """(given, most) AS CASE WHEN length(given::VARCHAR) > most
+    THEN error('String ''' || given::VARCHAR || ''' is too long and would be truncated') ELSE given END"""
+_ONCE = {TEXT: _TEXT, FITTING: _FITTING, **arrays.ONCE, **numbers.ONCE, **variants.ONCE}
 NAMES_ONCE = frozenset(_ONCE)
 """Those that stand otherwise in the defaults of columns."""
 _MOMENTS = ("TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")

@@ -9,7 +9,7 @@ from firnflow.emulator import errors
 from firnflow.emulator.catalog import full
 from firnflow.emulator.engine import trees
 from firnflow.emulator.kinds import KINDS, RELATIONS
-from firnflow.emulator.objects import history, making, relations
+from firnflow.emulator.objects import columns, history, making, relations
 from firnflow.emulator.objects.given import with_binds
 from firnflow.emulator.objects.tags import set_tags, unset_tags
 from firnflow.emulator.reader import Reader, tokens_of
@@ -81,9 +81,11 @@ def _in_engine(session: Session, thing: Object, text: str) -> None:
         raise errors.unknown(
             f"ALTER {thing.kind} {said}", [f"ALTER TABLE {words}" for words in (*_ACTIONS, "ADD COLUMN")]
         )
+    types = columns.altered(thing.body.get("types", {}), actions)
     history.keep(session, thing.path)
     relations.qualify(tree.this, thing.path)
     session.engine.run(tree)
+    session.account.catalog.put((relations.find(session, thing.path) or thing).changed(types=types))
 
 
 def _rename(session: Session, thing: Object, reader: Reader) -> None:

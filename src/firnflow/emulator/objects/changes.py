@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
-from firnflow.emulator.objects import history, hybrid, relations
+from firnflow.emulator.objects import columns, history, hybrid, lengths, relations
 from firnflow.emulator.objects.selects import prepared
 from firnflow.emulator.registry import statement
 from firnflow.emulator.result import Result, done
@@ -183,6 +183,8 @@ def _run(session: Session, tree: Any, writes: dict[int, tuple[str, ...]], binds:
     target = changed(tree.this)
     made = prepared(session, tree, binds, dict(writes))
     thing = relations.find(session, trees.name_of(target))
+    if thing is not None:
+        lengths.keep(made, thing, [name for name, *_ in columns.found_columns(session, thing)])
     appends = isinstance(tree, exp.Insert)
     own = hybrid.is_hybrid(thing) and not session.transaction.is_open and session.parameters.get("AUTOCOMMIT", True)
     if own:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from firnflow.emulator.result import Result, rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from firnflow.emulator.catalog import Object
     from firnflow.emulator.session import Session
 
@@ -59,10 +61,7 @@ def _column(node: Any, kept: dict[str, Any]) -> None:
     from sqlglot import exp
 
     name = _name(node.this)
-    kind = node.args.get("kind")
-    if kind is not None:
-        text = kind.sql(dialect="snowflake").upper()
-        kept["types"][name] = {"ARRAY": "ARRAY", "OBJECT": "OBJECT", "VARIANT": "VARIANT"}.get(text, text)
+    _typed(node, "kind", kept)
     for constraint in list(node.args.get("constraints") or []):
         sort = constraint.kind
         if isinstance(sort, exp.CommentColumnConstraint):
@@ -72,6 +71,33 @@ def _column(node: Any, kept: dict[str, Any]) -> None:
             if isinstance(sort, exp.PrimaryKeyColumnConstraint):
                 kept["primary_key"].append(name)
             constraint.pop()
+
+
+def altered(types: dict[str, str], actions: Sequence[Any]) -> dict[str, str]:
+    """Return the declared types of columns as they are once ALTER TABLE has done what it says."""
+    from sqlglot import exp
+
+    kept: dict[str, Any] = {"types": dict(types)}
+    for action in actions:
+        if isinstance(action, exp.ColumnDef):
+            _typed(action, "kind", kept)
+        elif isinstance(action, exp.AlterColumn):
+            _typed(action, "dtype", kept)
+        elif isinstance(action, exp.RenameColumn):
+            kept["types"] = {
+                _name(action.args["to"]) if name == _name(action.this) else name: kind
+                for name, kind in kept["types"].items()
+            }
+        elif isinstance(action, exp.Drop):
+            kept["types"].pop(_name(action.this), None)
+    return dict(kept["types"])
+
+
+def _typed(node: Any, key: str, kept: dict[str, Any]) -> None:
+    """Write down the type that a node says of a column, if it says one."""
+    kind = node.args.get(key)
+    if kind is not None:
+        kept["types"][_name(node.this)] = kind.sql(dialect="snowflake").upper()
 
 
 def _name(node: Any) -> str:

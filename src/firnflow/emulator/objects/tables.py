@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
-from firnflow.emulator.objects import evolving, history, hybrid, making, relations
+from firnflow.emulator.objects import evolving, history, hybrid, lengths, making, relations
 from firnflow.emulator.objects.columns import columns_of, declared
 from firnflow.emulator.objects.selects import headed, prepared
 from firnflow.emulator.objects.tags import set_tags
@@ -173,11 +173,21 @@ def _typed(tree: Any) -> None:
     names = [exp.to_identifier(trees.part(each.this), quoted=True) for each in columns]
     query = exp.Subquery(this=tree.expression, alias=exp.TableAlias(this=exp.to_identifier("made"), columns=names))
     items = [
-        exp.alias_(exp.cast(exp.column(name.copy()), each.kind) if each.kind else exp.column(name.copy()), name.copy())
+        exp.alias_(_as_declared(exp.column(name.copy()), each.kind), name.copy())
         for name, each in zip(names, columns, strict=True)
     ]
     tree.set("expression", exp.select(*items).from_(query))
     tree.set("this", tree.this.this)
+
+
+def _as_declared(value: Any, kind: Any) -> Any:
+    """Return a value as a column of a type has it."""
+    from sqlglot import exp
+
+    if kind is None:
+        return value
+    most = lengths.limit(kind.sql(dialect="snowflake").upper())
+    return exp.cast(value if most is None else lengths.fitting(value, most), kind)
 
 
 def _around(session: Session, tree: Any, target: Any, binds: list[Any]) -> Any:

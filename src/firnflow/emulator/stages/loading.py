@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
 from firnflow.emulator.engine import trees
-from firnflow.emulator.objects import columns, relations
+from firnflow.emulator.objects import columns, lengths, relations
 from firnflow.emulator.objects.changes import insert
 from firnflow.emulator.reader import Reader
 from firnflow.emulator.registry import statement
@@ -146,17 +146,29 @@ def _in_part(session: Session, load: Load, file: File, how: str) -> tuple[Any, .
     count = 0
     if not rejecting.is_too_many(checked, most, in_percent=how.endswith("%")):
         made = _insert(session, load, file)
-        count = insert(session, exp.Insert(this=made.this, expression=checked.query))
+        count = insert(session, _cut(load, exp.Insert(this=made.this, expression=checked.query)))
     bad = checked.rejected
     word = "LOADED" if not bad else "PARTIALLY_LOADED" if count else "LOAD_FAILED"
-    first = (bad[0].why, bad[0].row, 1, bad[0].column) if bad else (None, None, None, None)
+    first = (bad[0].why[-1], bad[0].row, 1, bad[0].column) if bad else (None, None, None, None)
     return (file.shown, word, checked.parsed, count, checked.parsed, len(bad), *first)
 
 
 def _checked(session: Session, load: Load, file: File) -> rejecting.Checked:
     found = reading.source(session, [file], load.form, file.shown, padded=False)
     wanted, query = _plain(load, _wanted(session, load), found)
-    return rejecting.check(session, load.table, wanted, query)
+    return rejecting.check(session, load.table, wanted, query, cuts=_cuts(load))
+
+
+def _cuts(load: Load) -> bool:
+    """Whether texts that are too long are cut."""
+    return bool(load.options.get("TRUNCATECOLUMNS")) or not load.options.get("ENFORCE_LENGTH", True)
+
+
+def _cut(load: Load, made: Any) -> Any:
+    """Return an INSERT that cuts texts that are too long, if that is asked for."""
+    if _cuts(load):
+        lengths.keep(made, load.table, [], lengths.cut)
+    return made
 
 
 def _wanted(session: Session, load: Load) -> list[str]:
@@ -195,7 +207,7 @@ def _insert(session: Session, load: Load, file: File) -> Any:
         this=trees.table(load.table.path), expressions=[exp.to_identifier(each, quoted=True) for each in wanted]
     )
     query = _typed(session, load.table, wanted, query, found)
-    return exp.Insert(this=head, expression=query)
+    return _cut(load, exp.Insert(this=head, expression=query))
 
 
 def _aliased(found: reading.Source, select: Any) -> Any:

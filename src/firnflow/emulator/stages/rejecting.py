@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from firnflow.emulator import errors
-from firnflow.emulator.objects import columns
+from firnflow.emulator.objects import columns, lengths
 from firnflow.emulator.result import Result, rows
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ _SKIP = re.compile(r"SKIP_FILE_(\d+)(%?)")
 
 @dataclass
 class Rejected:
-    """A row that is left out: its number from 1, the column, and why."""
+    """A row that is left out: its number from 1, the column, why, with code and state, and what it is."""
 
     row: int
     column: str
-    why: str
+    why: tuple[int, str, str]
     record: str = ""
 
 
@@ -73,7 +73,7 @@ def is_too_many(checked: Checked, most: float, *, in_percent: bool) -> bool:
     return count > 0 and (100 * count > most * checked.parsed if in_percent else count >= most)
 
 
-def check(session: Session, table: Object, wanted: Sequence[str], query: Any) -> Checked:
+def check(session: Session, table: Object, wanted: Sequence[str], query: Any, *, cuts: bool = False) -> Checked:
     """Look at each value of a file, whether its column takes it.
 
     Args:
@@ -81,10 +81,12 @@ def check(session: Session, table: Object, wanted: Sequence[str], query: Any) ->
         table: where the rows are to go.
         wanted: its columns.
         query: gives a value for each of them, as the file has it.
+        cuts: whether texts that are too long are cut.
     """
     from sqlglot import exp
 
-    known = {name: (kind, null) for name, kind, null, _ in columns.found_columns(session, table)}
+    most = {} if cuts else lengths.limits(table)
+    known = {name: (kind, null, most.get(name)) for name, kind, null, _ in columns.found_columns(session, table)}
     names = [exp.to_identifier(f"c{at}", quoted=True) for at in range(len(wanted))]
     values = [
         exp.alias_(item.unalias().copy(), name.copy()) for item, name in zip(query.expressions, names, strict=True)
@@ -95,7 +97,7 @@ def check(session: Session, table: Object, wanted: Sequence[str], query: Any) ->
     held = session.engine.scratch.table(session.engine.run(inner).table)
     why: Any = exp.Case()
     for name, column in zip(names, wanted, strict=True):
-        kind, null = known[column]
+        kind, null, letters = known[column]
         value = exp.column(name.copy())
         cast = exp.TryCast(this=exp.cast(value.copy(), "varchar"), to=exp.DataType.build(kind, dialect="duckdb"))
         if kind != "JSON":
@@ -104,6 +106,8 @@ def check(session: Session, table: Object, wanted: Sequence[str], query: Any) ->
             )
         if not null:
             why = why.when(value.copy().is_(exp.null()), exp.Literal.string(column))
+        if letters is not None:
+            why = why.when(exp.Length(this=exp.cast(value.copy(), "varchar")) > letters, exp.Literal.string(column))
     if not why.args.get("ifs"):
         why = exp.null()
     marked = exp.select("*", exp.alias_(why, "bad", quoted=True)).from_(held).subquery("marked")
@@ -127,17 +131,23 @@ def check(session: Session, table: Object, wanted: Sequence[str], query: Any) ->
 
 def _rejected(row: dict[str, Any], wanted: Sequence[str], known: dict[str, Any]) -> Rejected:
     column = row["bad"]
-    value, kind = row[f"c{list(wanted).index(column)}"], known[column][0]
-    said = next((word for start, word in _KINDS if kind.startswith(start)), "Numeric value")
-    why = f"{said} '{value}' is not recognized" if value is not None else "NULL result in a non-nullable column"
+    value, (kind, _, letters) = row[f"c{list(wanted).index(column)}"], known[column]
+    if value is None:
+        why = (100072, "22000", "NULL result in a non-nullable column")
+    elif letters is not None:
+        why = (100074, "54000", f"User character length limit ({letters}) exceeded by string '{value}'")
+    else:
+        said = next((word for start, word in _KINDS if kind.startswith(start)), "Numeric value")
+        why = (100038, "22018", f"{said} '{value}' is not recognized")
     record = ",".join("" if row[f"c{at}"] is None else str(row[f"c{at}"]) for at in range(len(wanted)))
     return Rejected(row["n"], column, why, record)
 
 
 def _told(table: Object, name: str, each: Rejected) -> tuple[Any, ...]:
     where = f'"{table.name}"["{each.column}"]'
+    code, state, said = each.why
     return (
-        *(each.why, name, each.row, 1, None, "conversion", 100038, "22018", where),
+        *(said, name, each.row, 1, None, "conversion", code, state, where),
         *(each.row, each.row, each.record),
     )
 
@@ -160,7 +170,6 @@ def validated(mode: str, table: Object, files: Sequence[tuple[str, Checked]], se
     name, checked = files[0]
     if checked.rejected and checked.rejected[0].row <= most:
         first = checked.rejected[0]
-        raise errors.SnowflakeError(
-            100038, "22018", f"{first.why}\n  File '{name}', line {first.row}, column {first.column}"
-        )
+        code, state, said = first.why
+        raise errors.SnowflakeError(code, state, f"{said}\n  File '{name}', line {first.row}, column {first.column}")
     return session.engine.run(checked.query.limit(most))
