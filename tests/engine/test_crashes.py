@@ -7,8 +7,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -45,24 +43,20 @@ FLOW = """
         total(shift.map(numbers(2000), by=[1, 2, 3]))
 """
 EXPECTED = sum(3 * x + 6 for x in range(2000))
-_ELSEWHERE = ("collect.", "model.", "schedule.", "table.", "warehouse.")
+_ELSEWHERE = ("apply.", "collect.", "model.", "online.", "schedule.", "snowflake.", "table.", "warehouse.")
+"""Points that a run of FLOW does not pass: they are tried where their code is tested."""
 RUN_POINTS = sorted(point for point in POINTS if not point.startswith(_ELSEWHERE))
+KILLS = int(os.environ.get("FAULTS_KILLS", "8"))
 
 
-def firnflow(root, *arguments, crash=None):
-    environment = {**os.environ, "FIRNFLOW_WORKERS": "2"}
-    environment.pop("FIRNFLOW_CRASH", None)
-    if crash:
-        environment["FIRNFLOW_CRASH"] = crash
-    return subprocess.Popen(
-        [sys.executable, "-m", "firnflow", *arguments],
-        cwd=root,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+@pytest.fixture
+def firnflow(quick):
+    """Return a function that starts `firnflow …` in a folder, to die at a point: in a fork, in half of the time."""
+
+    def start(root, *arguments, crash=None):
+        return quick.start(root, *arguments, environment={"FIRNFLOW_CRASH": crash} if crash else {})
+
+    return start
 
 
 def finish(process):
@@ -72,6 +66,10 @@ def finish(process):
 
 def state_of(root):
     return State(f"sqlite:///{root}/.firnflow/state.db")
+
+
+def logs_of(root):
+    return "".join(path.read_text() for path in (root / ".firnflow" / "logs").rglob("*.jsonl"))
 
 
 def resume_to_the_end(project):
@@ -98,29 +96,35 @@ def check_exactly_once(root, result, committed_before=frozenset()):
 @pytest.mark.slow
 @pytest.mark.parametrize("action", ["kill", "term", "raise"])
 @pytest.mark.parametrize("point", RUN_POINTS)
-def test_a_death_at_each_named_point_leaves_exactly_one_effect(lab, point, action):
+def test_a_death_at_each_named_point_leaves_exactly_one_effect(lab, firnflow, point, action):
     project = lab(FLOW)
-    finish(firnflow(project.root, "run", "flow", "--json", crash=f"{point}:{action}"))
+    code, _, err = finish(firnflow(project.root, "run", "flow", "--json", crash=f"{point}:{action}"))
+    if point == "commit.after":  # a worker that dies behind its commit is not missed, but written down
+        assert (code, "usual causes" in logs_of(project.root)) == (0, True), err
+    else:
+        # who is told to end by a signal when all has been done ends well
+        assert code != 0 or (action == "term" and point in {"finalizer.before", "run.ending", "run.ended"}), err
     check_exactly_once(project.root, resume_to_the_end(project))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("nth", [2, 3, 4])
-def test_a_death_at_a_later_commit(lab, nth):
+def test_a_death_at_a_later_commit(lab, firnflow, nth):
     project = lab(FLOW)
-    finish(firnflow(project.root, "run", "flow", "--json", crash=f"driver.told:kill@{nth}"))
+    code, _, err = finish(firnflow(project.root, "run", "flow", "--json", crash=f"driver.told:kill@{nth}"))
+    assert code == -signal.SIGKILL, err
     check_exactly_once(project.root, resume_to_the_end(project))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
-def test_kill_9_of_driver_and_workers_at_a_random_moment(lab, seed):
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_kill_9_of_driver_and_workers_at_a_random_moment(lab, firnflow, seed):
     project = lab(FLOW)
     root, moments = project.root, random.Random(seed)
     for _ in range(moments.randint(1, 2)):
         started = bool((root / ".firnflow").exists() and state_of(root).runs())
         process = firnflow(root, *(["resume", "--json"] if started else ["run", "flow", "--json"]))
-        time.sleep(moments.uniform(0.2, 1.6))
+        time.sleep(moments.uniform(0, 1.2))
         for victim in (*descendants(process.pid), process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
@@ -131,7 +135,7 @@ def test_kill_9_of_driver_and_workers_at_a_random_moment(lab, seed):
 
 
 @pytest.mark.slow
-def test_a_killed_fork_server_is_replaced(lab):
+def test_a_killed_fork_server_is_replaced(lab, firnflow):
     project = lab(FLOW.replace("@ff.task(cache=False)", "@ff.task(cache=False, retries=3, retry_delay=0.1)"))
     process = firnflow(project.root, "run", "flow", "--json")
     until = time.monotonic() + 20
@@ -146,7 +150,7 @@ def test_a_killed_fork_server_is_replaced(lab):
 
 
 @pytest.mark.slow
-def test_nothing_outlives_a_killed_driver(lab, tmp_path):
+def test_nothing_outlives_a_killed_driver(lab, firnflow, tmp_path):
     project = lab(f"""
         import subprocess
         from pathlib import Path
@@ -176,7 +180,7 @@ def test_nothing_outlives_a_killed_driver(lab, tmp_path):
 
 
 @pytest.mark.slow
-def test_eight_runs_of_one_project_at_once(lab):
+def test_eight_runs_of_one_project_at_once(lab, firnflow):
     root = lab(FLOW).root
     processes = [firnflow(root, "run", "flow", "--json", "--workers", "1") for _ in range(8)]
     results = []
@@ -190,7 +194,7 @@ def test_eight_runs_of_one_project_at_once(lab):
 
 
 @pytest.mark.slow
-def test_a_run_under_way_cannot_be_resumed(lab):
+def test_a_run_under_way_cannot_be_resumed(lab, firnflow):
     root = lab(FLOW.replace("0.05", "1.5")).root
     process = firnflow(root, "run", "flow", "--json")
     until = time.monotonic() + 20

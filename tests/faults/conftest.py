@@ -13,20 +13,17 @@ import textwrap
 import time
 import uuid
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from forked_calls import ALWAYS, PATIENCE, Forked, Quick
 
 from firnflow.stores.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-PATIENCE = 180.0
-"""Seconds after which a call is taken to hang."""
-ALWAYS = {"FIRNFLOW_WORKERS": "2", "FIRNFLOW_TRACKING": "none"}
-"""The environment of every call, unless a test says otherwise."""
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -63,7 +60,7 @@ class Place:
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
     forked: Quick | None = None
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: list[subprocess.Popen[str] | Forked] = field(default_factory=list)
 
     def start(self, *arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.Popen[str]:
         """Start `firnflow …` in a session of its own."""
@@ -82,6 +79,13 @@ class Place:
         self.started.append(process)
         return process
 
+    def fork(self, *arguments: str, **environment: str) -> Forked:
+        """Start `firnflow …` in a session of its own, in a fork of a process that has loaded it."""
+        assert self.forked is not None
+        process = self.forked.start(self.root, *arguments, environment={**self.environment, **environment})
+        self.started.append(process)
+        return process
+
     def end(self) -> None:
         """Kill what a test that has failed left running."""
         for process in self.started:
@@ -96,7 +100,7 @@ class Place:
     def quick(self, *arguments: str, cwd: Path | None = None, **environment: str) -> Said:
         """Call `firnflow …` to its end in a fork of a process that has loaded it: in a tenth of the time."""
         assert self.forked is not None
-        return self.forked(cwd or self.root, *arguments, environment={**self.environment, **environment})
+        return Said(*self.forked.call(cwd or self.root, *arguments, environment={**self.environment, **environment}))
 
     def write(self, name: str, text: str | bytes) -> Path:
         """Write a file of the project."""
@@ -117,18 +121,18 @@ class Place:
         """The files that stand among the objects."""
         return sorted(path for path in (self.own / "artifacts" / "objects").rglob("*") if path.is_file())
 
-    def wait(self, done: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:
+    def wait(self, done: Callable[[], Any], process: subprocess.Popen[str] | Forked | None = None) -> Any:
         """Wait until `done` returns something that is true, and return it."""
         until = time.monotonic() + PATIENCE
         while not (found := done()):
             if time.monotonic() > until or (process is not None and process.poll() is not None):
                 said = end(process) if process is not None and process.poll() is not None else None
                 pytest.fail(f"what was waited for did not happen: {said}")
-            time.sleep(0.02)
+            time.sleep(0.05)
         return found
 
 
-def end(process: subprocess.Popen[str]) -> Said:
+def end(process: subprocess.Popen[str] | Forked) -> Said:
     """Return what a call came to; one that hangs is killed, and fails the test."""
     try:
         out, err = process.communicate(timeout=PATIENCE)
@@ -141,7 +145,7 @@ def end(process: subprocess.Popen[str]) -> Said:
 
 
 @pytest.fixture
-def finish() -> Callable[[subprocess.Popen[str]], Said]:
+def finish() -> Callable[[subprocess.Popen[str] | Forked], Said]:
     return end
 
 
@@ -161,52 +165,3 @@ def place(tmp_path: Path, quick: Quick) -> Iterator[Callable[..., Place]]:
     yield make
     for each in places:
         each.end()
-
-
-class Quick:
-    """Calls the command line in forks of a process that has loaded it: for many calls, each as if it were the first."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("forked_calls.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={name: text for name, text in os.environ.items() if not name.startswith("FIRNFLOW_")},
-            start_new_session=True,
-        )
-
-    def __call__(self, root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Said:
-        out, err = self._folder / "out", self._folder / "err"
-        request = {
-            "arguments": arguments,
-            "folder": str(root),
-            "environment": {**ALWAYS, **(environment or {})},
-            "out": str(out),
-            "err": str(err),
-            "seconds": PATIENCE,
-        }
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        code = json.loads(self._process.stdout.readline())
-        texts = [path.read_bytes().decode("utf-8", "surrogateescape") for path in (out, err)]
-        assert code is not None, f"it hangs: {arguments}\n{texts}"
-        return Said(code, *texts)
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
-
-
-@pytest.fixture(scope="session")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quick]:
-    """Call `firnflow …` in a folder, quickly."""
-    made = Quick(tmp_path_factory.mktemp("quick"))
-    yield made
-    made.close()
