@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from forked_calls import Quick
 
 from firnflow.stores.state import COMMITTED
 
@@ -40,9 +41,17 @@ def moments():
     return [Moment(n, chance.uniform(0, 0.6), ("driver", "workers")[i % 2]) for i, n in enumerate(after)]
 
 
-def churn(place, name):
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    """Calls of the command line in forks of a process that has loaded the steps."""
+    made = Quick(tmp_path_factory.mktemp("loaded"), ("firnflow.steps",))
+    yield made
+    made.close()
+
+
+def churn(place, loaded, name):
     project = place("")
-    project.root = project.root.with_name(name)
+    project.root, project.forked = project.root.with_name(name), loaded
     shutil.copytree(CHURN, project.root, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     return project
 
@@ -79,13 +88,13 @@ def kill_workers(process, lost):
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_kills_of_drivers_and_workers_change_nothing(place, finish, capsys):
-    expected = digests(churn(place, "undisturbed").call(*CALL))
-    project = churn(place, "killed")
+def test_kills_of_drivers_and_workers_change_nothing(place, loaded, finish, capsys):
+    undisturbed = churn(place, loaded, "undisturbed").fork(*CALL, "--inline")
+    project = churn(place, loaded, "killed")
     began = time.monotonic()
     before, killed = {}, Counter()
     for number, moment in enumerate(moments()):
-        process = project.start(*(CALL if number == 0 else ("resume", "--json")))
+        process = project.fork(*(CALL if number == 0 else ("resume", "--json")))
         state = project.wait(lambda: (project.own / "state.db").exists() and project.state, process)
 
         def attempts(status, state=state, epoch=number + 1):
@@ -104,7 +113,7 @@ def test_kills_of_drivers_and_workers_change_nothing(place, finish, capsys):
         assert before.items() <= now.items()  # what had committed before still counts, and did not run again
         before = now
         state.close()
-    last = project.call("resume", "--json")
+    last, expected = project.quick("resume", "--json"), digests(finish(undisturbed))
     assert digests(last) == expected
     with contextlib.closing(project.state) as state:
         assert [run.status for run in state.runs()] == ["succeeded"]
