@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import os
 import signal
 import textwrap
 import time
@@ -15,6 +17,8 @@ from firnflow.stores.state.partitions import Partitions
 
 ETL = """
 import datetime as dt
+import os
+import time
 
 import pyarrow as pa
 
@@ -25,6 +29,8 @@ import firnflow as ff
 def load(key: str, day: dt.date) -> pa.Table:
     if key == "2026-02-03":
         raise ValueError("no file of that day")
+    while os.path.exists("wait"):
+        time.sleep(0.02)
     with open("loaded.txt", "a") as file:
         file.write(key + chr(10))
     return pa.table({"day": [day] * 3, "n": [1, 2, 3]})
@@ -50,6 +56,8 @@ def regions(partition):
     word(partition.key)
 """
 
+DAYS = int(os.environ.get("BACKFILL_DAYS", "36"))
+
 
 @pytest.fixture
 def shop(shop, monkeypatch):
@@ -65,10 +73,10 @@ def ledger(shop, pipeline="etl"):
     return {key: entry.status for key, entry in Partitions(shop.state, "local").of(pipeline).items()}
 
 
-def wait_until(shop, pipeline, done, process):
-    """Wait until so many partitions are done."""
+def wait_until(shop, pipeline, count, process, status="succeeded"):
+    """Wait until so many partitions are done, or stand otherwise."""
     entries, until = Partitions(shop.state, "local"), time.monotonic() + 60
-    while sum(entry.status == "succeeded" for entry in entries.of(pipeline).values()) < done:
+    while sum(entry.status == status for entry in entries.of(pipeline).values()) < count:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.1)
@@ -126,7 +134,7 @@ def test_one_that_fails_stops_no_other_and_is_run_again(shop):
     again = shop.process(*call, "--only-failed")
     assert (again.code, "2 done before" in again.out or "1 ran" in again.out) == (0, True)
     assert set(ledger(shop).values()) == {"succeeded"}
-    assert "nothing to do: 3 partitions from 2026-02-02 to 2026-02-04 are done" in shop.process(*call).out
+    assert "nothing to do: 3 partitions from 2026-02-02 to 2026-02-04 are done" in shop.call(*call).out
     forced = shop.process("backfill", "etl", "--keys", "2026-02-04", "--force", "--json")
     assert forced.json["ran"] == ["2026-02-04"]
     runs = shop.call("runs", "--json").json
@@ -217,23 +225,24 @@ def kill(process, *, whole: bool):
 
 @pytest.mark.slow
 @pytest.mark.timeout(200)
-def test_ninety_partitions_killed_twice_end_complete_and_the_next_call_does_nothing(shop, tmp_path):
+def test_many_partitions_killed_twice_end_complete_and_the_next_call_does_nothing(shop, tmp_path):
     etl = shop.root / f"{shop.module.stem}_etl.py"
     etl.write_text(etl.read_text().replace('key == "2026-02-03"', 'key == "never"'))
-    call = ("backfill", "publishing", "--from", "2026-01-01", "--to", "2026-03-31", "--workers", "2")
-    for done, whole in ((20, True), (55, False)):
+    last = dt.date(2026, 1, 1) + dt.timedelta(DAYS - 1)
+    call = ("backfill", "publishing", "--from", "2026-01-01", "--to", str(last), "--workers", "2")
+    for done, whole in ((DAYS * 2 // 9, True), (DAYS * 11 // 18, False)):
         process = shop.start(*call)
         wait_until(shop, "publishing", done, process)
         kill(process, whole=whole)
         assert "succeeded" in ledger(shop, "publishing").values()
-        assert len(ledger(shop, "publishing")) < 90
+        assert len(ledger(shop, "publishing")) < DAYS
     ended = shop.process(*call)
     assert ended.code == 0, ended.err
     standing = ledger(shop, "publishing")
-    assert (len(standing), set(standing.values())) == (90, {"succeeded"})
-    second = shop.process(*call)
+    assert (len(standing), set(standing.values())) == (DAYS, {"succeeded"})
+    second = shop.call(*call)
     assert second.code == 0
-    assert second.out.endswith("publishing: nothing to do: 90 partitions from 2026-01-01 to 2026-03-31 are done\n")
+    assert second.out.endswith(f"publishing: nothing to do: {DAYS} partitions from 2026-01-01 to {last} are done\n")
     runs = shop.state.runs(limit=1000)
     assert sorted(run.partition for run in runs) == [*standing]  # what was killed went on: no partition has two runs
     assert {run.status for run in runs} == {"succeeded"}
@@ -244,13 +253,16 @@ def test_ninety_partitions_killed_twice_end_complete_and_the_next_call_does_noth
 
 @pytest.mark.slow
 def test_two_backfills_at_once_run_each_partition_once(shop):
-    call = ("backfill", "etl", "--to", "2026-01-31", "--workers", "1", "--json")
+    (shop.root / "wait").touch()
+    call = ("backfill", "etl", "--to", "2026-01-12", "--workers", "1", "--json")
     both = [shop.start(*call) for _ in range(2)]
+    wait_until(shop, "etl", 2, both[0], "running")  # each has one: they are at it together
+    (shop.root / "wait").unlink()
     answers = [process.communicate(timeout=100) for process in both]
     assert [process.returncode for process in both] == [0, 0], answers
-    assert sorted(ledger(shop).values()) == ["succeeded"] * 31
+    assert sorted(ledger(shop).values()) == ["succeeded"] * 12
     assert sorted((shop.root / "loaded.txt").read_text().split()) == [*ledger(shop)]
-    assert len(shop.state.runs(limit=1000)) == 31
+    assert len(shop.state.runs(limit=1000)) == 12
 
 
 @pytest.mark.slow
