@@ -152,6 +152,47 @@ def test_schemas_and_databases_are_cloned_and_renamed_with_what_is_in_them(sql):
     assert sql.maps("SHOW SCHEMAS LIKE 's4'") == []
 
 
+def test_a_view_of_a_clone_or_of_a_renamed_schema_reads_what_its_names_mean_there(sql):
+    database = sql("SELECT CURRENT_DATABASE()")[0][0]
+    sql("CREATE SCHEMA s")
+    sql("CREATE TABLE t AS SELECT 1 AS a")
+    sql("CREATE VIEW z AS SELECT * FROM t")
+    sql("CREATE VIEW below AS SELECT * FROM z")  # is made after what it reads, though its name comes first
+    sql(f"CREATE VIEW said AS SELECT * FROM {database}.s.t")
+    sql("CREATE VIEW said_short (x) AS WITH z AS (SELECT a FROM s.t) SELECT * FROM z")
+
+    def counts(place, *names):
+        return [sql(f"SELECT COUNT(*) FROM {place}.{name}")[0][0] for name in names or ("below", "said", "said_short")]
+
+    sql(f"CREATE SCHEMA {database}.s2 CLONE s")
+    sql("INSERT INTO t VALUES (2)")
+    assert counts("s2") == [2, 1, 1]
+    sql("ALTER SCHEMA s RENAME TO old")
+    assert counts("old", "below", "z") == [1, 1]
+    for place in ("old", "s2"):
+        for name in ("said", "said_short"):
+            assert "does not exist" in sql.refused(f"SELECT * FROM {place}.{name}").msg
+    sql(f"CREATE SCHEMA {database}.s3 CLONE old")
+    assert counts("s3", "below") == [1]
+    sql("ALTER SCHEMA old RENAME TO s")
+    assert counts("s") == [1, 1, 1]
+    sql(f"CREATE DATABASE {database}_c CLONE {database}")
+    try:
+        sql(f"INSERT INTO {database}_c.s.t VALUES (3)")
+        assert counts(f"{database}_c.s") == [2, 1, 2]
+        sql(f"ALTER DATABASE {database}_c RENAME TO {database}_d")
+        assert counts(f"{database}_d.s") == [2, 1, 2]
+        sql(f"ALTER DATABASE {database} RENAME TO {database}_c")
+        assert "does not exist" in sql.refused(f"SELECT * FROM {database}_d.s.said").msg
+        assert "does not exist" in sql.refused(f"SELECT * FROM {database}_c.s.said").msg
+        assert counts(f"{database}_c.s", "below", "said_short") == [1, 1]
+        sql(f"ALTER DATABASE {database}_c RENAME TO {database}")
+        assert counts(f"{database}.s") == [1, 1, 1]
+    finally:
+        for end in "cd":
+            sql(f"DROP DATABASE IF EXISTS {database}_{end}")
+
+
 def test_insert_all_and_first_give_each_table_its_rows_or_none_any(sql):
     sql("CREATE TABLE s AS SELECT * FROM VALUES (1, 'x'), (7, 'y'), (NULL, 'z') v(a, b)")
     sql("CREATE TABLE t1 (a INT, b VARCHAR)")

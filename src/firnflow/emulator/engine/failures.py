@@ -18,6 +18,7 @@ _WORDS = (
         "42S02",
         "Object '{}' does not exist or not authorized.",
     ),
+    (r'Catalog "([^"]+)" does not exist', 2003, "02000", "Database '{}' does not exist or not authorized."),
     (r"Scalar Function with name (\S+) does not exist", 2140, "42601", "Unknown function {}"),
     (r"(?:Table )?Function with name (\S+) does not exist", 2140, "42601", "Unknown function {}"),
     (r'Referenced column "([^"]+)" (?:was )?not found', 904, "42000", "invalid identifier '{}'"),

@@ -183,7 +183,7 @@ def _run(session: Session, tree: Any, writes: dict[int, tuple[str, ...]], binds:
     target = changed(tree.this)
     made = prepared(session, tree, binds, dict(writes))
     thing = relations.find(session, trees.name_of(target))
-    if thing is not None:
+    if thing is not None and lengths.limits(thing):
         lengths.keep(made, thing, [name for name, *_ in columns.found_columns(session, thing)])
     appends = isinstance(tree, exp.Insert)
     own = hybrid.is_hybrid(thing) and not session.transaction.is_open and session.parameters.get("AUTOCOMMIT", True)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from firnflow.emulator.statement import Statement
 
 _OPTIONS = ("COMMENT", "DATA_RETENTION_TIME_IN_DAYS", "MAX_DATA_EXTENSION_TIME_IN_DAYS")
-_PARTLY = "no AT with CLONE; CLONE and RENAME are refused where there is more than tables, views, stages and code"
+_PARTLY = (
+    "no AT with CLONE; CLONE and RENAME are refused where there is more than tables, views, stages and code; a view "
+    "that cannot be read then never can"
+)
 
 
 @statement("CREATE DATABASE", "sql-reference/sql/create-database", partly=_PARTLY)

@@ -1,8 +1,9 @@
 """Schemas and databases that are cloned, or get another name.
 
 https://docs.snowflake.com/en/sql-reference/sql/create-clone: a clone has the objects with their grants, but none of the
-grants on the container itself, and no internal stages. What says the names of other objects (tasks, streams, dynamic
-tables), or lives in more than the catalog, is refused.
+grants on the container itself, and no internal stages. A view reads in its new container what it names without saying
+that, and else what the name says: https://docs.snowflake.com/en/user-guide/object-clone . What says the names of other
+objects (tasks, streams, dynamic tables), or lives in more than the catalog, is refused.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 from firnflow._sql import identifier
 from firnflow.emulator import errors
 from firnflow.emulator.catalog import full, key
+from firnflow.emulator.engine import trees
 from firnflow.emulator.kinds import KINDS
 from firnflow.emulator.objects import making
 from firnflow.emulator.stages import places
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from firnflow.emulator.catalog import FullName, Object
     from firnflow.emulator.session import Session
 
@@ -45,6 +49,7 @@ def clone(session: Session, path: FullName, new: FullName) -> None:
         for thing in catalog.all(each, path):
             if "session" not in thing.body:
                 _copy(session, thing, path, new)
+    _make_views(session, _texts(session, catalog.all("VIEW", path)), path, new)
 
 
 def _copy(session: Session, thing: Object, path: FullName, new: FullName) -> None:
@@ -52,8 +57,6 @@ def _copy(session: Session, thing: Object, path: FullName, new: FullName) -> Non
     where = (*new, *thing.path[len(path) :])
     if thing.kind == "TABLE":
         _copy_table(session, thing.path, where)
-    elif thing.kind == "VIEW":
-        _copy_view(session, thing.path, where, path, new)
     body = {name: value for name, value in thing.body.items() if name not in ("history", "loaded")}
     catalog.put(replace(thing, path=where, owner=session.role, body=body, created=time.time()))
     catalog.run(
@@ -81,18 +84,19 @@ def renamed(session: Session, thing: Object, new: FullName) -> None:
     within = [other for other in session.account.sessions() if (other.database, other.schema)[: len(path)] == path]
     for other in within:
         other.engine.use(None, None)
-    texts = {view.path: _text(session, view.path) for view in views}
+    texts, run = _texts(session, views), session.account.databases.run
     if kind == "DATABASE":
+        texts = [(view, text) for view, text in texts if not _said(view, path)]  # which cannot be read any more
         session.account.databases.rename(path[0], new[0])
-        for view in views:
-            session.account.databases.run(f"DROP VIEW {_duck(*new, *view.path[1:])}")
+        for view, _ in texts:
+            run(f"DROP VIEW {_duck(*new, *view.path[1:])}")
+        _make_views(session, texts, path, new)
     else:
-        session.account.databases.run(f"CREATE SCHEMA {_duck(*new)}")
+        run(f"CREATE SCHEMA {_duck(*new)}")
         for table in tables:
             _copy_table(session, table.path, (*new, table.name))
-        session.account.databases.run(f"DROP SCHEMA {_duck(*path)} CASCADE")
-    for view in views:
-        _make_view(session, texts[view.path], (*new, *view.path[len(path) :]), path, new)
+        _make_views(session, texts, path, new)  # as long as there is what they read by its old name
+        run(f"DROP SCHEMA {_duck(*path)} CASCADE")
     session.account.catalog.move(kind, path, new)
     folder = places.folder(session.account, path)
     if folder.exists():
@@ -127,28 +131,48 @@ def _copy_table(session: Session, path: FullName, new: FullName) -> None:
     run(f"INSERT INTO {_duck(*new)} FROM {_duck(*path)}")
 
 
-def _text(session: Session, path: FullName) -> str:
+def _texts(session: Session, views: Iterable[Object]) -> list[tuple[Object, str]]:
+    """Return views with DuckDB's statement for each."""
     where = "WHERE database_name = ? AND schema_name = ? AND view_name = ?"
-    ((text,),) = session.account.databases.run(f"SELECT sql FROM duckdb_views() {where}", list(path))  # noqa: S608
-    return str(text)
+    read = "SELECT sql FROM duckdb_views() "
+    return [(view, text) for view in views for (text,) in session.account.databases.run(read + where, list(view.path))]
 
 
-def _copy_view(session: Session, path: FullName, where: FullName, old: FullName, new: FullName) -> None:
-    _make_view(session, _text(session, path), where, old, new)
+def _make_views(session: Session, texts: list[tuple[Object, str]], old: FullName, new: FullName) -> None:
+    """Make views in the new container, those first that others read; DuckDB has none of what is not there."""
+    left = texts
+    while left:
+        waiting = [each for each in left if not _is_made(session, *each, old, new)]
+        if len(waiting) == len(left):
+            return
+        left = waiting
 
 
-def _make_view(session: Session, text: str, where: FullName, old: FullName, new: FullName) -> None:
-    """Make a view that reads from the new container what it has read from the old one."""
+def _is_made(session: Session, view: Object, text: str, old: FullName, new: FullName) -> bool:
+    """Make a view that reads from the new container what it has read from its own; return whether all that is there."""
+    import duckdb
     import sqlglot
     from sqlglot import exp
 
     tree = sqlglot.parse_one(text, read="duckdb")
+    said = _said(view, old)
     for node in tree.find_all(exp.Table):
         parts = tuple(node.args[part].name for part in ("catalog", "db", "this") if node.args.get(part) is not None)
-        if len(parts) == len(where) and parts[: len(old)] == old:
+        if len(parts) == len(view.path) and parts[: len(old)] == old and parts not in said:
             _put(node, (*new, *parts[len(old) :]))
-    _put(tree.this, where)
-    session.account.databases.run(tree.sql(dialect="duckdb"))
+    _put(tree.this.this if isinstance(tree.this, exp.Schema) else tree.this, (*new, *view.path[len(old) :]))
+    try:
+        session.account.databases.run(tree.sql(dialect="duckdb"))
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return False
+    return True
+
+
+def _said(view: Object, container: FullName) -> set[FullName]:
+    """Return what a view reads by names that say the container; those stay as they are written."""
+    names = map(trees.name_of, trees.tables(trees.parsed(view.body["text"]).expression))
+    depth = len(view.path)
+    return {(*view.path[: depth - len(name)], *name) for name in names if len(name) > depth - len(container)}
 
 
 def _put(table: Any, path: FullName) -> None:
