@@ -220,6 +220,32 @@ def test_a_function_returns_a_value_for_each_group(sql):
     assert "OVER" in sql.refused("SELECT total(x, 1) OVER (PARTITION BY k) FROM t").msg
 
 
+def test_a_function_imports_what_its_packages_bring(sql, tmp_path):
+    code = """
+import importlib
+def go(name):
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        return str(error)
+    return "there"
+"""
+    sql("CREATE STAGE s")
+    (tmp_path / "helper.py").write_text("")
+    sql(f"PUT file://{tmp_path}/helper.py @s AUTO_COMPRESS = FALSE")
+    for name, more in {"bare": "", "more": "PACKAGES = ('duckdb') IMPORTS = ('@s/helper.py')"}.items():
+        sql(f"CREATE FUNCTION {name}(m VARCHAR) RETURNS VARCHAR {more} {PYTHON} $${code}$$")
+    names = ("json", "duckdb", "sklearn", "helper", "snowflake.snowpark")
+    found = {name: sql(f"SELECT bare('{name}'), more('{name}')")[0] for name in names}
+    assert found == {
+        "json": ("there", "there"),
+        "duckdb": ("No module named 'duckdb'", "there"),
+        "sklearn": ("No module named 'sklearn'", "No module named 'sklearn'"),
+        "helper": ("No module named 'helper'", "there"),
+        "snowflake.snowpark": ("No module named 'snowflake'", "No module named 'snowflake'"),
+    }
+
+
 def test_functions_of_one_name_are_told_apart_by_their_arguments(sql):
     sql("CREATE TABLE t AS SELECT 1 AS n, 'a' AS s, 1.5::FLOAT AS x")
     for kind in ("INT", "VARCHAR", "FLOAT"):

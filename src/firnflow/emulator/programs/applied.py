@@ -25,7 +25,7 @@ class Applied:
         spoken: how errors call the function.
         handler: its module, and its name in that.
         put: writes its code into a folder.
-        form: how it is applied, as `forms.applied` takes it.
+        form: how it is applied, as `forms.applied` takes it, and `packages`, as of `Called`.
     """
 
     def __init__(

@@ -37,6 +37,7 @@ class Called:
         is_strict: whether a NULL among the arguments makes a NULL.
         sql: its body in SQL; None: it has a handler.
         handler, put: of `Applied`.
+        packages: what its PACKAGES says; None: it has all that is installed.
         within: the functions whose bodies the call stands in, and last the one that it calls; none for a model's.
     """
 
@@ -50,6 +51,7 @@ class Called:
     sql: str | None
     handler: tuple[str, str] = ("", "")
     put: Callable[[Path], None] = lambda _: None
+    packages: Sequence[str] | None = None
     within: tuple[FullName, ...] = ()
 
     def process(self, session: Session, form: str) -> Applied:
@@ -57,7 +59,8 @@ class Called:
         results = [kinds.family(each[1]) for each in self.columns or [["", self.returns]]]
         types = [kinds.family(each[1]) for each in self.arguments]
         told = {"form": form, "kinds": types, "names": [each[0] for each in self.arguments], "results": results}
-        return Applied(session, self.spoken, self.handler, self.put, {**told, "strict": self.is_strict})
+        told |= {"strict": self.is_strict, "packages": self.packages}
+        return Applied(session, self.spoken, self.handler, self.put, told)
 
 
 def put(session: Session, tree: Any, binds: list[Any]) -> None:
@@ -138,6 +141,7 @@ def of_function(session: Session, thing: Object, given: list[Any], within: tuple
         session: who calls.
         thing: the function.
         given: the expressions for its arguments.
+        packages: what its PACKAGES says; None: it has all that is installed.
         within: the functions whose bodies the call stands in.
     """
     body = thing.body
@@ -155,6 +159,7 @@ def of_function(session: Session, thing: Object, given: list[Any], within: tuple
         None if is_python else body["AS"],
         handlers.named(body) if is_python else ("", ""),
         lambda folder: handlers.put_code(session, body, folder),
+        body.get("PACKAGES", []),
         (*within, thing.path),
     )
 

@@ -1,4 +1,4 @@
-"""What the Python of a procedure may not do, in the process that executes its handler.
+"""What the Python of a procedure or function may not do, in the process that executes its handler.
 
 https://docs.snowflake.com/en/developer-guide/stored-procedure/python/procedure-python-limitations: no PUT and GET, for
 which Snowpark's `session.file` is there. https://docs.snowflake.com/en/sql-reference/transactions: AUTOCOMMIT is not
@@ -30,12 +30,11 @@ def modules() -> Mapping[str, Sequence[str]]:
     return metadata.packages_distributions()
 
 
-def restrict(session: Any, packages: Sequence[str], known: Mapping[str, Sequence[str]]) -> Callable[[], None]:
-    """Let this process do no more than a procedure may.
+def hide(packages: Sequence[str], known: Mapping[str, Sequence[str]]) -> Callable[[], None]:
+    """Let this process import no more than packages bring.
 
     Args:
-        session: Snowpark's, of the procedure.
-        packages: what its PACKAGES says.
+        packages: what PACKAGES says.
         known: what `modules` has returned.
 
     Returns:
@@ -47,6 +46,16 @@ def restrict(session: Any, packages: Sequence[str], known: Mapping[str, Sequence
     loaded = {name for name in list(sys.modules) if name in hidden}
     for name in [name for name in sys.modules if name.partition(".")[0] in loaded]:
         del sys.modules[name]
+
+    def lift() -> None:
+        sys.meta_path[:] = before[0]
+        sys.modules.update(before[1])
+
+    return lift
+
+
+def restrict(session: Any) -> None:
+    """Let this process send no more than a procedure may, and only by its session of Snowpark's."""
     _guard(session, "sql", "query")
     own = session.connection.cursor
 
@@ -59,12 +68,6 @@ def restrict(session: Any, packages: Sequence[str], known: Mapping[str, Sequence
     import snowflake.connector
 
     snowflake.connector.connect = _no_session
-
-    def lift() -> None:
-        sys.meta_path[:] = before[0]
-        sys.modules.update(before[1])
-
-    return lift
 
 
 def _guard(thing: Any, name: str, first: str) -> None:

@@ -19,7 +19,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firnflow.emulator.programs.restricted import modules, restrict
+from firnflow.emulator.programs.restricted import hide, modules, restrict
 from firnflow.emulator.programs.rows import said
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ _LOADED = (
     *("duckdb", "ibis.backends.snowflake", "pydantic", "rich", "snowflake.sqlalchemy", "typer"),
 )
 """What handlers are likely to need, and need not load then; what PACKAGES does not bring is taken away from them."""
+_OF_ROWS = ("pandas", "pyarrow")
+"""What rows are handed over by, which each function has therefore."""
 _known: dict[str, Sequence[str]] = {}
 """Module → the distributions that have it."""
 
@@ -96,7 +98,8 @@ def main(call: dict[str, Any], folder: Path) -> dict[str, Any]:
         if "form" in call:
             return _function(call, folder)
         session = _session()
-        lift = restrict(session, call["packages"], _known)
+        lift = hide(call["packages"], _known)
+        restrict(session)
         value = _handler(call)(session, *call["arguments"])
         if call["is_table"]:
             lift()
@@ -135,6 +138,8 @@ def _function(call: dict[str, Any], folder: Path) -> dict[str, Any]:
     from firnflow.emulator.programs import forms, rows
 
     rows.provide()
+    if call["packages"] is not None:
+        hide((*call["packages"], *_OF_ROWS), _known)
     rows.serve(str(folder / rows.SOCKET), forms.applied(_handler(call), call))
     return {"value": None}
 
