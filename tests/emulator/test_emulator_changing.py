@@ -123,7 +123,7 @@ def test_copy_looks_at_the_lengths_of_texts_or_cuts_them(sql, tmp_path):
 def test_schemas_and_databases_are_cloned_and_renamed_with_what_is_in_them(sql):
     database = sql("SELECT CURRENT_DATABASE()")[0][0]
     sql("CREATE SCHEMA s")
-    sql("CREATE TABLE t (a INT NOT NULL DEFAULT 3, b VARCHAR(10))")
+    sql("CREATE TABLE t (a INT NOT NULL DEFAULT (1.5 * 2)::INT, b VARCHAR(10))")
     sql("INSERT INTO t VALUES (1, 'x')")
     sql("CREATE VIEW v AS SELECT a, b FROM t")
     sql("GRANT SELECT ON TABLE t TO ROLE SYSADMIN")
@@ -156,7 +156,7 @@ def test_a_view_of_a_clone_or_of_a_renamed_schema_reads_what_its_names_mean_ther
     database = sql("SELECT CURRENT_DATABASE()")[0][0]
     sql("CREATE SCHEMA s")
     sql("CREATE TABLE t AS SELECT 1 AS a")
-    sql("CREATE VIEW z AS SELECT * FROM t")
+    sql("CREATE VIEW z AS SELECT a / a AS a FROM t")
     sql("CREATE VIEW below AS SELECT * FROM z")  # is made after what it reads, though its name comes first
     sql(f"CREATE VIEW said AS SELECT * FROM {database}.s.t")
     sql("CREATE VIEW said_short (x) AS WITH z AS (SELECT a FROM s.t) SELECT * FROM z")
