@@ -173,10 +173,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
         importlib.metadata.version("mlflow")  # to import its server takes seconds
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("mlflow is not installed (extra track-ui)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     (tmp_path / "server").mkdir()
-    made = Server(tmp_path / "server", Gate(), port)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        made = Server(tmp_path / "server", Gate(), free.getsockname()[1])
     made.start()
     yield made
     made.stop()
@@ -186,7 +185,7 @@ def until(done: Callable[[], Any], seconds: float = 120.0) -> Any:
     end = time.monotonic() + seconds
     while not (found := done()):
         assert time.monotonic() < end, "it took too long"
-        time.sleep(0.1)
+        time.sleep(0.3)
     return found
 
 
@@ -195,13 +194,19 @@ def sends(project: Path) -> bool:
 
     Behind all that the other tests do it would take minutes to load its libraries.
     """
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        if "--follow" in (process.info["cmdline"] or ()) and process.info["cwd"] == str(project):
-            with contextlib.suppress(psutil.Error, OSError):
-                process.nice(0)
-                Path(f"/proc/{process.pid}/autogroup").write_text("0")
-            return True
+    for process in psutil.process_iter(["cmdline"]):
+        if "--follow" in (process.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.Error):
+                if process.cwd() == str(project):
+                    hurry(process)
+                    return True
     return False
+
+
+def hurry(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.AccessDenied, OSError):
+        process.nice(0)
+        Path(f"/proc/{process.pid}/autogroup").write_text("0")
 
 
 def test_metrics_arrive_whenever_the_server_was_away(place, server, tmp_path, finish):
