@@ -110,6 +110,8 @@ class Told:
             raise StoreError("Snowflake refuses: told to")
         if text == "SELECT CURRENT_ROLE()":
             return [{"current_role()": "DEPLOYER"}]
+        if text.startswith("SELECT SYSTEM$GET_TAG"):
+            return [self.tags_of(text)]
         statement = parse(text)
         return getattr(self, f"on_{type(statement).__name__.lower()}")(statement) or []
 
@@ -173,13 +175,17 @@ class Told:
             row["predecessors"] = json.dumps(above)
 
     def on_select(self, select: st.Select) -> list[dict[str, Any]] | None:
-        if select.items[0].name.last == "SYSTEM$GET_TAG":
-            return [{str(at): self.tag(*each.arguments) for at, each in enumerate(select.items)}]
         root = select.items[0].arguments[0].value.rpartition(".")[2].strip('"')
         for name, row in self.tasks.items():
             if name == root or name.startswith(f"{root}$"):
                 row["state"] = "started"
         return None
+
+    def tags_of(self, text: str) -> dict[str, str | None]:
+        names = re.findall(r"\) AS (T\d+)(?:,|$)", text)
+        asked = parse(re.sub(r"\) AS T\d+(?=,|$)", ")", text))
+        assert isinstance(asked, st.Select)
+        return {name.lower(): self.tag(*each.arguments) for name, each in zip(names, asked.items, strict=True)}
 
     def tag(self, tag: v.Constant, name: v.Constant, kind: v.Constant) -> str | None:
         found = read_name(name.value.partition("(")[0])

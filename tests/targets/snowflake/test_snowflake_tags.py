@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -14,6 +15,7 @@ from firnflow.stores.state.deployments import Deployments
 from firnflow.targets.apply import apply_plan
 from firnflow.targets.explain import as_lines, summary
 from firnflow.targets.plan import plan_apply, plan_destroy
+from firnflow.targets.snowflake import tags
 from firnflow.targets.snowflake.compile.place import Place
 from firnflow.targets.snowflake.grammar.values import Name
 from firnflow.targets.snowflake.target import SnowflakeTarget
@@ -97,6 +99,20 @@ def test_where_tagging_fails_the_same_command_goes_on(deployment, told, at):
     deployment.apply()
     assert dict(told.tags) == dict.fromkeys(TAGGED, WANTED)
     assert summary(deployment.plan()).startswith("No changes")
+
+
+def test_tags_are_told_by_the_names_of_columns_not_by_their_order():
+    class Account:
+        def query(self, text):
+            calls = re.findall(r"SYSTEM\$GET_TAG\('([^']+)', '([^']+)', 'TASK'\) AS (\w+)", text)
+            return [{column.lower(): f"{tag} of {name}" for tag, name, column in reversed(calls)}]
+
+    place = Place("ML", "PROD", Name(("WH",)), Name(("ML", "PROD", "FIRNFLOW")), "", "shop", "prod")
+    assert tags.told(Account(), place, "TASK", ["A", "B"]) == [
+        f"FIRNFLOW_PROJECT=ML.PROD.FIRNFLOW_PROJECT of {name}, "
+        f"FIRNFLOW_ENVIRONMENT=ML.PROD.FIRNFLOW_ENVIRONMENT of {name}"
+        for name in "AB"
+    ]
 
 
 def test_without_tags_nothing_asks_for_them_and_those_that_were_there_go(deployment, told):

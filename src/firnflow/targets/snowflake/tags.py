@@ -78,10 +78,11 @@ def told(account: Account, place: Place, kind: str, names: Sequence[str]) -> lis
     """
     if not place.tags:
         return [""] * len(names)
+    tags = {tag: literal(render_name(place.named(tag))) for tag in place.tags}
     found: list[str] = []
     for start in range(0, len(names), _AT_ONCE):
         part = names[start : start + _AT_ONCE]
-        values = _values(account, [_asks(place, tag, name, kind) for name in part for tag in place.tags])
+        values = _values(account, [_asks(tags[tag], name, kind) for name in part for tag in place.tags])
         found += [place.tag_text({tag: value for tag in place.tags if (value := next(values))}) for _ in part]
     return found
 
@@ -89,13 +90,15 @@ def told(account: Account, place: Place, kind: str, names: Sequence[str]) -> lis
 def _values(account: Account, calls: Sequence[str]) -> Iterator[str | None]:
     """Return what functions answer; None of each, where there are no such tags."""
     try:
-        return iter(account.query(f"SELECT {', '.join(calls)}")[0].values())
+        asked = ", ".join(f"{call} AS T{at}" for at, call in enumerate(calls))
+        (row,) = account.query(f"SELECT {asked}")
+        return iter([row[f"t{at}"] for at in range(len(calls))])
     except StoreError as error:
         if getattr(error.__cause__, "errno", None) in MISSING:
             return itertools.repeat(None)
         raise
 
 
-def _asks(place: Place, tag: str, name: str, kind: str) -> str:
+def _asks(tag: str, name: str, kind: str) -> str:
     """https://docs.snowflake.com/en/sql-reference/functions/system_get_tag: the call that says the value of a tag."""
-    return f"SYSTEM$GET_TAG({literal(render_name(place.named(tag)))}, {literal(name)}, {literal(kind)})"
+    return f"SYSTEM$GET_TAG({tag}, {literal(name)}, {literal(kind)})"
