@@ -52,6 +52,7 @@ class Jobs:
         section = project.settings.snowflake
         self._project, self._place, self._section = project, place, section
         self.sides = sides
+        self._pool_names: dict[str, Name] = {}
         self._shared: dict[str, Any] = {
             "version": VERSION,
             "payload": location_text(place.payload(payload)),
@@ -140,7 +141,9 @@ class Jobs:
             )
         found = pools[key]
         self._check_fits(resources, found, key, path)
-        return pool_name(self._project, key, found), found
+        if key not in self._pool_names:
+            self._pool_names[key] = pool_name(self._project, key, found)
+        return self._pool_names[key], found
 
     def _check_fits(self, resources: Resources, pool: Pool, key: str, path: str) -> None:
         """Raise ConfigError where a task wants more than an instance of its pool has."""

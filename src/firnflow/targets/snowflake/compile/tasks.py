@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 Waiting: TypeAlias = Mapping[str, Sequence[str]]
 """Named table → the pipelines that wait for a new version of it."""
+Ends: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Task → what is to be known of it when it has ended."""
 LONGEST_RUN = 604_800_000
 """Milliseconds that a task may take at most: 7 days."""
 START = 1800.0
@@ -124,11 +126,12 @@ def compile_graph(
         ConfigError: the environment lacks a pool, or has too small a one.
     """
     found, groups = [_root(graph, place, defaults)], jobs_of(graph)
+    ends = _ends(graph, place, waiting or {})
     names: dict[str, tuple[str, ...]] = {}
     members = {path: job for job in groups for path in job}
     for job in groups:
         state = "ALL_DONE" if may_go_on(graph, job, members) else "NONE_FAILED"
-        made = list(_tasks(graph, job, place, jobs, names, waiting or {}, state))
+        made = list(_tasks(graph, job, place, jobs, names, ends, state))
         names |= dict.fromkeys(job, tuple(each.name for each in made))
         found += made
     found.append(_finalizer(graph, place, jobs))
@@ -152,7 +155,7 @@ def _root(graph: Graph, place: Place, defaults: dict[str, Any]) -> Task:
 
 
 def _tasks(
-    graph: Graph, job: Job, place: Place, jobs: Jobs, names: Mapping[str, tuple[str, ...]], waiting: Waiting, state: str
+    graph: Graph, job: Job, place: Place, jobs: Jobs, names: Mapping[str, tuple[str, ...]], ends: Ends, state: str
 ) -> Iterator[Task]:
     """Yield the task of a job, or of a map that is written down one for each element."""
     path, nodes = job[0], [graph.tasks[each] for each in job]
@@ -167,13 +170,10 @@ def _tasks(
         label = elements[index].label if elements is not None and index is not None else None
         more = {"element": index, "label": label}
         if len(job) == 1:
-            more |= {**_of_task(graph, path, place, waiting), "instances": None if one_by_one else _instances(node)}
+            more |= {**ends[path], "instances": None if one_by_one else _instances(node)}
             call = jobs.call(graph, path, node.options, **more)
         else:
-            steps = [
-                jobs.step(graph, each, needs=_inside(graph, each, job), **_of_task(graph, each, place, waiting))
-                for each in job
-            ]
+            steps = [jobs.step(graph, each, needs=_inside(graph, each, job), **ends[each]) for each in job]
             call = jobs.call(graph, "+".join(job), together(nodes), steps=steps)
         times = [1 if one_by_one or each.mapping is None else None for each in nodes]
         longest = sum(_longest(each.options, count) for each, count in zip(nodes, times, strict=True))
@@ -208,9 +208,18 @@ def _inside(graph: Graph, path: str, job: Job) -> list[str]:
     return [each for each in reads(graph.tasks[path]) if each in job]
 
 
-def _of_task(graph: Graph, path: str, place: Place, waiting: Waiting) -> dict[str, Any]:
-    """Return what is to be known of a task when it has ended: by what it decides, and who waits for it."""
-    return {"decides": _decides(graph, path), "wakes": _wakes(graph.tasks[path], place, waiting) or None}
+def _ends(graph: Graph, place: Place, waiting: Waiting) -> Ends:
+    """Return task → what is to be known of it when it has ended: by what it decides, and who waits for it."""
+    outputs: dict[str, set[str]] = {}
+    for each in (each for node in graph.tasks.values() for each in node.when):
+        outputs.setdefault(each.task, set()).add(each.output or "result")
+    return {
+        path: {
+            "decides": _decides(graph, path, outputs.get(path, set())),
+            "wakes": _wakes(node, place, waiting) or None,
+        }
+        for path, node in graph.tasks.items()
+    }
 
 
 def _instances(node: TaskNode) -> int | None:
@@ -274,16 +283,15 @@ def _wakes(node: TaskNode, place: Place, waiting: Waiting) -> dict[str, str]:
     return {each: render_name(place.named(place.root(each))) for each in found}
 
 
-def _decides(graph: Graph, path: str) -> str | None:
+def _decides(graph: Graph, path: str, outputs: set[str]) -> str | None:
     """Return the output of a task on which others depend. Raises UsageError: on more than one."""
-    outputs = {each.output or "result" for node in graph.tasks.values() for each in node.when if each.task == path}
     if len(outputs) > 1:
         raise UsageError(
             f"pipeline {graph.pipeline!r}: task {path!r} decides by {len(outputs)} outputs "
             f"({', '.join(sorted(outputs))}), but a task of Snowflake has one return value. "
             "Mend: a task for each decision"
         )
-    return outputs.pop() if outputs else None
+    return next(iter(outputs), None)
 
 
 def _longest(options: Options, times: int | None) -> int:

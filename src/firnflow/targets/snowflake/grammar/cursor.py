@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, NoReturn
 
@@ -10,7 +11,7 @@ from firnflow.targets.snowflake.grammar.tokens import ParseError, Sort, Token, n
 from firnflow.targets.snowflake.grammar.values import Location, Name, Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import TypeVar
 
     T = TypeVar("T")
@@ -19,6 +20,16 @@ _PATH = re.compile(r"[^\s'\",();]*")
 _PART = r'(?:[A-Za-z_][A-Za-z0-9_$]*|"(?:[^"]|"")+")'
 _STAGE = re.compile(rf"@(?:(?P<of>~)|(?P<of_table>%)?(?P<name>{_PART}(?:\.{{1,2}}{_PART}){{0,2}}))")
 _URI = re.compile(r"(?:file|snow)://[^\s'\",();]*", re.IGNORECASE)
+
+
+@functools.lru_cache(4096)
+def _split(words: str) -> list[str]:
+    return words.split()
+
+
+@functools.lru_cache(4096)
+def _longest_first(choices: tuple[str, ...]) -> list[str]:
+    return sorted(choices, key=len, reverse=True)
 
 
 class Cursor:
@@ -60,9 +71,9 @@ class Cursor:
     def accept(self, words: str) -> bool:
         """Go behind these words or signs, and say whether they stand here."""
         position = self.position
-        for word in words.split():
+        for word in _split(words):
             token = self.peek() if position == self.position else next_token(self.text, position)
-            if token.sort not in {Sort.WORD, Sort.SIGN} or token.value != word:
+            if token.value != word or not (token.sort is Sort.WORD or token.sort is Sort.SIGN):
                 self._tried[words] = None
                 return False
             position = token.end
@@ -74,9 +85,9 @@ class Cursor:
         if not self.accept(words):
             self.fail()
 
-    def one_of(self, choices: list[str]) -> str | None:
+    def one_of(self, choices: Iterable[str]) -> str | None:
         """Go behind one of these, the longest first, and return it; None: none of them stands here."""
-        return next((words for words in sorted(choices, key=len, reverse=True) if self.accept(words)), None)
+        return next((words for words in _longest_first(tuple(choices)) if self.accept(words)), None)
 
     def listed(self, read: Callable[[Cursor], T]) -> tuple[T, ...]:
         """Return what stands here between commas."""

@@ -41,7 +41,7 @@ def expression(cursor: Cursor, level: int = 0) -> Expression:
         return Operation("NOT", (expression(cursor, level),))
     left = expression(cursor, level + 1)
     while True:
-        if operator := cursor.one_of(list(LEVELS[level])):
+        if operator := cursor.one_of(LEVELS[level]):
             left = Operation("<>" if operator == "!=" else operator, (left, expression(cursor, level + 1)))
         elif level == _COMPARISONS and (test := _test(cursor, left)):
             left = test
