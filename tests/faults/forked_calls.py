@@ -122,18 +122,26 @@ class Quick:
         self._process.stdout.close()
 
 
+LOADED = (
+    *("firnflow.cli._checks", "firnflow.cli._deliverers", "firnflow.cli._errors", "firnflow.cli._outputs"),
+    *("firnflow.cli._project", "firnflow.cli._rows", "firnflow.cli._running", "firnflow.cli._summary"),
+    *("firnflow.engine.external.task", "firnflow.engine.run", "firnflow.features", "firnflow.graph.draw"),
+    *("firnflow.models.tracking.send", "firnflow.project.load", "firnflow.stores", "firnflow.stores.checks"),
+    *("firnflow.stores.sources", "firnflow.stores.state.migrate", "firnflow.stores.warehouse"),
+    *("firnflow.targets.choose", "firnflow.values.tables.pandas", "firnflow.values.tables.warehouse"),
+    *("_strptime", "alembic.command", "duckdb", "ibis.backends.duckdb", "pandas", "psutil"),
+    *("pyarrow.dataset", "pyarrow.parquet", "rich.table"),
+)
+"""What most calls load."""
+
+
 def main() -> None:
     import firnflow.cli._app as app
+    from firnflow.values.registry import value_types
 
-    for verb in app.VERBS:
-        importlib.import_module(f"firnflow.cli.{verb}")
-    ours = ("firnflow.engine.run", "firnflow.engine.external.task", "firnflow.stores")
-    for module in (*ours, "ibis", "duckdb", "psutil"):
+    for module in (*(f"firnflow.cli.{verb}" for verb in app.VERBS), *LOADED, *sys.argv[1:]):
         importlib.import_module(module)
-    for module in ("pyarrow.parquet", "firnflow.stores.state.migrate", "alembic.command", "rich.table", "_strptime"):
-        importlib.import_module(module)
-    for module in sys.argv[1:]:
-        importlib.import_module(module)
+    value_types()
     for line in sys.stdin:
         request = json.loads(line)
         answer = code_of(request["wait"], request["seconds"]) if "wait" in request else fork(app.main, request)

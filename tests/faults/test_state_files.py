@@ -113,7 +113,7 @@ def digests(said):
 def stopped(place, request):
     """A stopped run; `request.param`: whether what it wrote still stands in the write-ahead log."""
     project = place(FLOW)
-    said = project.call("run", "flow", "--inline", FIRNFLOW_CRASH=f"attempt.started:kill@{ATTEMPTS}")
+    said = project.quick("run", "flow", "--inline", FIRNFLOW_CRASH=f"attempt.started:kill@{ATTEMPTS}")
     assert said.code == -9, said
     if not getattr(request, "param", False):
         project.quick("runs").well(0)
