@@ -16,6 +16,9 @@ def test_create_or_alter_keeps_the_rows_and_makes_the_columns_those_of_the_defin
     wider = f"{create} (a INT, b VARCHAR(20), c NUMBER(12, 2), d DATE COMMENT 'day', e INT NOT NULL DEFAULT 7)"
     assert sql(wider) == [("Table T successfully altered.",)]
     sql(wider)
+    sql("CREATE TABLE computed AS SELECT 1 AS a")
+    sql("CREATE OR ALTER TABLE computed (a INT, b INT DEFAULT (3.5 * 2)::INT)")
+    assert sql("SELECT b FROM computed") == [(7,)]
     sql("INSERT INTO t (a, d) VALUES (NULL, '2026-01-02')")
     assert sql("SELECT * FROM t ORDER BY a") == [(1, "x", 1.5, None, 7), (None, None, None, dt.date(2026, 1, 2), 7)]
     columns = {row["name"]: row for row in sql.maps("DESCRIBE TABLE t")}

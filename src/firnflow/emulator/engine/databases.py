@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from firnflow._sql import identifier, literal
 from firnflow.emulator import errors
+from firnflow.emulator.engine.macros import creation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,8 @@ class Databases:
         self.run(f"ATTACH ':memory:' AS {NOWHERE}")
         self.run(f"ATTACH {literal(str(folder / 'kept.duckdb'))} AS {KEPT}")
         self.run(macros.creation_sql(NOWHERE))
+        for made in creation(shared=True):  # views and defaults call them in whatever connection they are read
+            self.run(made)
 
     def open(self, name: str) -> None:
         """Open a database, and make it if there is none.

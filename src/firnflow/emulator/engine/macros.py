@@ -43,11 +43,12 @@ _MOVES = {
 _SHAPES = {"DATE": "CAST(found AS DATE)", **dict.fromkeys((*_MOMENTS, "VARCHAR", "TIME"), "found")}
 
 
-def creation() -> list[str]:
-    """Return the statements that make them."""
+def creation(*, shared: bool = False) -> list[str]:
+    """Return the statements that make them for one connection, or in a database for all that have none."""
     by_type = [
         f"CREATE TEMP MACRO {name}" + ", ".join(f"(moment {sort}, {other}) AS {body}" for sort, body in bodies.items())
         for name, other, bodies in ((MOVED, "step", _MOVES), (SHAPED, "found", _SHAPES))
     ]
     others = (*arrays.MACROS, *flatten.MACROS, *numbers.MACROS, *variants.MACROS)
-    return [*by_type, *others, *(made for each in _ONCE.items() for made in once.macros(*each))]
+    made = [*by_type, *others, *(made for each in _ONCE.items() for made in once.macros(*each))]
+    return [each.replace("CREATE TEMP MACRO", "CREATE MACRO", 1) for each in made] if shared else made

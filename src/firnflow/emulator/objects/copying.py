@@ -122,13 +122,13 @@ def _copy_table(session: Session, path: FullName, new: FullName) -> None:
     """Make a table with the columns, defaults, keys and rows of another one."""
     import sqlglot
 
+    run = session.account.databases.run
     where = "WHERE database_name = ? AND schema_name = ? AND table_name = ?"
-    read = f"SELECT sql FROM duckdb_tables() {where}"  # noqa: S608 - a constant
-    ((text,),) = session.account.databases.run(read, list(path))
+    ((text,),) = run(f"SELECT sql FROM duckdb_tables() {where}", list(path))  # noqa: S608 - a constant
     tree = sqlglot.parse_one(text, read="duckdb")
     _put(tree.this.this, new)
-    for statement in (tree.sql(dialect="duckdb"), f"INSERT INTO {_duck(*new)} FROM {_duck(*path)}"):
-        session.engine.raw(statement)  # as defaults may call its macros
+    run(tree.sql(dialect="duckdb"))
+    run(f"INSERT INTO {_duck(*new)} FROM {_duck(*path)}")
 
 
 def _texts(session: Session, views: Iterable[Object]) -> list[tuple[Object, str]]:
@@ -162,7 +162,7 @@ def _is_made(session: Session, view: Object, text: str, old: FullName, new: Full
             _put(node, (*new, *parts[len(old) :]))
     _put(tree.this.this if isinstance(tree.this, exp.Schema) else tree.this, (*new, *view.path[len(old) :]))
     try:
-        session.engine.raw(tree.sql(dialect="duckdb"))  # as it may call its macros
+        session.account.databases.run(tree.sql(dialect="duckdb"))
     except (duckdb.CatalogException, duckdb.BinderException):
         return False
     return True

@@ -102,7 +102,7 @@ def _steps(before: Sequence[Column], after: Sequence[Column]) -> Iterator[str]:
         if column.name in there:
             yield from _changes(there[column.name], column)
         else:
-            default = f" DEFAULT {column.default}" if column.default else ""
+            default = f" DEFAULT ({column.default})" if column.default else ""
             yield f"ADD COLUMN {identifier(column.name)} {column.kind}{default}"
             if not column.null:
                 yield f"ALTER COLUMN {identifier(column.name)} SET NOT NULL"
