@@ -129,6 +129,9 @@ def test_runs_can_be_chosen(shop):
 
 def test_runs_before_the_first_makes_no_file(shop):
     assert shop.call("runs").out == "There is no run yet. Start one: firnflow run\n"
+    for verb in ("runs", "show --run x"):
+        said = shop.call(*verb.split(), "--env", "local")
+        assert (said.out + said.err).endswith("There is no run yet. Start one: firnflow run --env local\n")
     assert shop.call("runs", "--json").json == []
     assert not (shop.root / ".firnflow").exists()
 

@@ -49,11 +49,16 @@ def open_state(environment: str | None) -> tuple[Path, Settings, State]:
     root, settings = settings_of(environment)
     state = find_state(root, settings)
     if state is None:
-        raise NotFoundError(NO_RUNS)
+        raise NotFoundError(f"{NO_RUNS}{option(environment)}")
     return root, settings, state
 
 
-def find_run(state: State, run_id: str | None) -> Run:
+def option(environment: str | None) -> str:
+    """Return what to write after a command for the same environment."""
+    return f" --env {environment}" if environment is not None else ""
+
+
+def find_run(state: State, run_id: str | None, environment: str | None) -> Run:
     """Return a run by the beginning of its id; None: the newest. Runs whose process is gone are marked as crashed.
 
     Raises:
@@ -61,10 +66,10 @@ def find_run(state: State, run_id: str | None) -> Run:
     """
     state.reap()
     if run_id is not None:
-        return state.run(run_id)
+        return state.run(run_id, option(environment))
     newest = state.runs(limit=1)
     if not newest:
-        raise NotFoundError(NO_RUNS)
+        raise NotFoundError(f"{NO_RUNS}{option(environment)}")
     return newest[0]
 
 

@@ -33,7 +33,7 @@ def command(
     from firnflow.engine.external import run as external_run
 
     _, _, state = _project.open_state(environment)
-    record = _project.find_run(state, run)
+    record = _project.find_run(state, run, environment)
     if external_run.cancel(state, record):
         record = state.run(record.id)
     elif state.request_cancel(record.id):

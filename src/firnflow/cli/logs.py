@@ -48,7 +48,7 @@ def command(
     from firnflow.engine.workplace import logs_folder
 
     root, _, state = _project.open_state(environment)
-    record, task = _find(state, run, task)
+    record, task = _find(state, run, task, environment)
     reader = _Reader(state, logs_folder(root), record.id, task, attempt)
     show = print_json_line if as_json else print_line
     shown = _follow(state, record.id, reader, show) if follow else _show(reader, show)
@@ -71,7 +71,7 @@ def _nothing(state: State, record: Run, task: str | None) -> str:
     return f"There is no log of {what} here" + (f"; it ran on {host}" if host != socket.gethostname() else "")
 
 
-def _find(state: State, run: str | None, task: str | None) -> tuple[Run, str | None]:
+def _find(state: State, run: str | None, task: str | None, environment: str | None) -> tuple[Run, str | None]:
     """Return the run and the task that are meant, and check that the run has the task.
 
     A single name is an id in full, else a task of the newest run, else the beginning of an id.
@@ -79,8 +79,8 @@ def _find(state: State, run: str | None, task: str | None) -> tuple[Run, str | N
     from firnflow.cli import _project
 
     if run is not None and task is None:
-        return _named(state, run)
-    record = _project.find_run(state, run)
+        return _named(state, run, environment)
+    record = _project.find_run(state, run, environment)
     if task is not None and task not in (known := _tasks(state, record)):
         from firnflow._text import listing, nearest
         from firnflow.errors import NotFoundError
@@ -90,15 +90,15 @@ def _find(state: State, run: str | None, task: str | None) -> tuple[Run, str | N
     return record, task
 
 
-def _named(state: State, name: str) -> tuple[Run, str | None]:
+def _named(state: State, name: str, environment: str | None) -> tuple[Run, str | None]:
     from firnflow._text import nearest
     from firnflow.cli import _project
     from firnflow.errors import NotFoundError
 
-    newest = _project.find_run(state, None)
+    newest = _project.find_run(state, None, environment)
     known = _tasks(state, newest)
     try:
-        record = state.run(name)
+        record = state.run(name, _project.option(environment))
     except NotFoundError as error:
         if name in known:
             return newest, name

@@ -40,7 +40,7 @@ def command(
     from firnflow.stores import Stores
 
     root, settings, state = _project.open_state(environment)
-    record = _project.find_run(state, run)
+    record = _project.find_run(state, run, environment)
     result = finished(state, record)
     stores = Stores.open(settings, root)
     try:

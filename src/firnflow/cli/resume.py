@@ -37,7 +37,7 @@ def command(
     _options.refuse_elsewhere(wait=wait, timeout=timeout)
     shown = _running.Shown(as_json=as_json, quiet=quiet, plain=inline)
     root, settings, state = _project.open_state(environment)
-    record = _project.find_run(state, run)
+    record = _project.find_run(state, run, environment)
     if record.status == RunStatus.SUCCEEDED:
         from firnflow.engine.history import finished
 

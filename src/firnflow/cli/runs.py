@@ -46,7 +46,8 @@ def command(
     elif found:
         print_runs([listed(run) for run in found])
     else:
-        typer.echo(_project.NO_RUNS if status is None and pipeline is None else "There is no such run.")
+        no_runs = f"{_project.NO_RUNS}{_project.option(environment)}"
+        typer.echo(no_runs if status is None and pipeline is None else "There is no such run.")
 
 
 class Listed(NamedTuple):

@@ -74,7 +74,7 @@ def _of_run(pipeline: str | None, run: str, environment: str | None) -> tuple[Gr
     from firnflow.graph.check import read_graph
 
     _, _, state = _project.open_state(environment)
-    record = _project.find_run(state, run)
+    record = _project.find_run(state, run, environment)
     if pipeline is not None and pipeline != record.pipeline:
         raise UsageError(f"run {record.id} is of {record.pipeline}, not of {pipeline}")
     graph = read_graph(state.graph_json(record.graph))

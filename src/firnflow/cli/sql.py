@@ -57,7 +57,7 @@ def command(
 
     form = Format.json if as_json else form
     root, settings, state = _project.open_state(environment)
-    record, refs = _newest(state) if run is None else _tables(state, _project.find_run(state, run))
+    record, refs = _newest(state) if run is None else _tables(state, _project.find_run(state, run, environment))
     stores = Stores.open(settings, root)
     try:
         if query is None:

@@ -223,8 +223,12 @@ class State:
 
         return transact(self.engine, work)
 
-    def run(self, run_id: str) -> Run:
+    def run(self, run_id: str, option: str = "") -> Run:
         """Return a run by its id, or by the beginning of one.
+
+        Args:
+            run_id: the id.
+            option: what to write after a command for the same environment, for messages.
 
         Raises:
             NotFoundError: there is none, or there are several.
@@ -238,7 +242,7 @@ class State:
             ).scalars()
             ids = list(near) if run_id else []
         if len(ids) != 1:
-            said = f"it could be {listing(ids)}" if ids else "see: firnflow runs"
+            said = f"it could be {listing(ids)}" if ids else f"see: firnflow runs{option}"
             raise NotFoundError(f"there is no run {run_id!r}: {said}")
         found = self.find(ids[0])
         if found is None:
