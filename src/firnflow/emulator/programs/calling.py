@@ -58,8 +58,8 @@ class Called:
         """Return the process that its handler will run in; `form` is as of `forms.applied`."""
         results = [kinds.family(each[1]) for each in self.columns or [["", self.returns]]]
         types = [kinds.family(each[1]) for each in self.arguments]
-        told = {"form": form, "kinds": types, "names": [each[0] for each in self.arguments], "results": results}
-        told |= {"strict": self.is_strict, "packages": self.packages}
+        told: dict[str, Any] = {"form": form, "kinds": types, "names": [each[0] for each in self.arguments]}
+        told |= {"results": results, "strict": self.is_strict, "packages": self.packages}
         return Applied(session, self.spoken, self.handler, self.put, told)
 
 
