@@ -102,7 +102,8 @@ def test_columns_are_asked_for_again_where_the_connection_was_cut(errors, accoun
     account = account_of(first, second)
     assert [each.name for each in account.described("SELECT 1 AS X")] == ["X"]
     assert first.said == second.said == ["SELECT 1 AS X"]
-    assert account.connection is second
+    with account.asking("") as connection:
+        assert connection is second
 
 
 @pytest.mark.parametrize("spec", [QUERY, TABLE], ids=["query", "table"])
@@ -123,7 +124,8 @@ def test_a_cut_while_rows_are_fetched_is_said_as_one(errors, account_of, monkeyp
     with pytest.raises(CutError, match=r"cannot be reached: .*network down") as caught:
         fetched(account, tmp_path)
     assert isinstance(caught.value.__cause__, errors.OperationalError)
-    assert account.connection is not connection
+    with account.asking("") as another:
+        assert another is not connection
 
 
 def test_what_is_refused_while_rows_are_fetched_is_an_error_of_ours(errors, account_of, monkeypatch, tmp_path):

@@ -108,11 +108,6 @@ class Account:
         self.rows(f"PUT {literal(f'file://{file}')} {literal(place)} AUTO_COMPRESS = FALSE OVERWRITE = TRUE")
 
     @property
-    def connection(self) -> Any:
-        """The connector's connection, for rows that come as Arrow."""
-        return self._statements.connection
-
-    @property
     def host(self) -> str:
         """Where the account is."""
         return str(self._statements.connection.host)
