@@ -163,6 +163,16 @@ def test_without_docker_the_folder_is_written_and_the_call_said(prod):
     assert "neither docker nor podman is here" in shop.call("image", "push", "--env", "prod").err
 
 
+def test_podman_builds_where_the_daemon_of_docker_is_not_there(prod, tmp_path):
+    shop = prod(fails="version", more=f'image_base = "{BASE}@{DIGEST}"')
+    podman = tmp_path / "programs" / "podman"
+    podman.write_text('#!/bin/sh\nprintf \'podman %s\\n\' "$*" >> "$CALLS"\n')
+    podman.chmod(0o755)
+    called = shop.call("image", "build", "--env", "prod")
+    assert called.code == 0, called.err
+    assert [each.split()[:2] for each in calls(tmp_path)] == [["version"], ["podman", "build"]]
+
+
 def test_what_docker_refuses_is_said(prod):
     shop = prod(fails="build --platform", more=f'image_base = "{BASE}@{DIGEST}"')
     called = shop.call("image", "build", "--env", "prod")

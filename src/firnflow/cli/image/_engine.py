@@ -14,9 +14,11 @@ PLATFORM = "linux/amd64"
 
 
 def find() -> Engine | None:
-    """Return Docker or else Podman; None: neither is on the PATH."""
-    found = next((path for name in ("docker", "podman") if (path := shutil.which(name))), None)
-    return Engine(found) if found is not None else None
+    """Return Docker, or Podman where Docker is not there or its daemon is not; None: neither is on the PATH."""
+    found = [Engine(path) for name in ("docker", "podman") if (path := shutil.which(name))]
+    if len(found) > 1 and not found[0].answers():
+        return found[1]
+    return found[0] if found else None
 
 
 class Engine:
@@ -29,6 +31,10 @@ class Engine:
     def __init__(self, program: str) -> None:
         self._program = program
         self.name = Path(program).name
+
+    def answers(self) -> bool:
+        """Whether it can build: the program is often there without its daemon."""
+        return self._called("version").returncode == 0
 
     def pinned(self, base: str) -> str:
         """Return an image with the digest that its registry has for it now. Raises RunError."""
