@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from firnflow.emulator.catalog import Object
 
+_MOST = 16_777_216
+"""A column takes that many letters without being told; clients write it, too."""
 _SIZED = re.compile(r"(?:VAR)?CHAR(?:\((\d+)\))?")
 
 
@@ -25,7 +27,8 @@ def limit(declared: str | None) -> int | None:
     found = _SIZED.fullmatch(declared or "")
     if found is None or declared == "VARCHAR":
         return None
-    return int(found[1] or 1)
+    most = int(found[1] or 1)
+    return most if most < _MOST else None
 
 
 def limits(table: Object) -> dict[str, int]:
