@@ -63,6 +63,9 @@ def test_what_depends_on_the_rows_is_found_in_them(sql):
     assert sql(split) == [(1, 1, "a"), (1, 2, "x"), (2, 1, "b"), (2, 2, "x")]
     drawn = sql("SELECT UNIFORM(1::INT, 3::INT, RANDOM(5)) AS a, UNIFORM(0.0, 1.0, RANDOM()) FROM t")
     assert all(a in (1, 2, 3) and 0 <= b < 1 for a, b in drawn)
+    within = "SELECT RANDOM() AS a, RANDOM() AS b FROM TABLE(GENERATOR(ROWCOUNT => 50))"
+    for wide in zip(*sql(f"SELECT a, b, RANDOM() FROM (SELECT a, b FROM ({within}))"), strict=True):
+        assert min(wide) < -(2**62) < 2**62 < max(wide)
     assert sql("SELECT REGEXP_REPLACE('hello', 'l', 'L', 1, 0), CURRENT_DATE() <= CURRENT_TIMESTAMP()") == [
         ("heLLo", True)
     ]

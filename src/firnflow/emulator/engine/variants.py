@@ -12,6 +12,8 @@ from firnflow.emulator.engine.arrays import LIST
 
 _KIND, _BINARY, _SPLIT = "_firnflow_kind", "_firnflow_binary", "_firnflow_split"
 _INSERTED = "_firnflow_inserted"
+_ALL_OF_64_BITS = 2**64 - 2**11
+"""The largest double such that its half, on either side of zero, is of 64 bits."""
 MACROS = (
     f"CREATE TEMP MACRO {_BINARY}(given VARCHAR) AS unhex(given), (given BLOB) AS given",
     f"""CREATE TEMP MACRO {_SPLIT}(given, parts) AS TABLE
@@ -64,7 +66,10 @@ def _mixed(tree: Any) -> None:
 
 
 def _random(tree: Any) -> None:
-    """Let random numbers be whole where that is asked for, and seeds be such as DuckDB takes."""
+    """Let random numbers be whole where that is asked for or they are of 64 bits, and seeds be such as DuckDB takes.
+
+    https://docs.snowflake.com/en/sql-reference/functions/random
+    """
     from sqlglot import exp
 
     for node in list(tree.find_all(exp.Uniform)):
@@ -72,6 +77,9 @@ def _random(tree: Any) -> None:
     for node in list(tree.find_all(exp.Rand)):
         if isinstance(node.this, exp.Literal):  # DuckDB takes what fakesnow makes of 31 bits
             node.set("this", exp.Literal.number(int(node.this.this) % 2**31))
+        elif node.this is None:  # fakesnow would make one of each SELECT so, again for each SELECT around it
+            centred = exp.Paren(this=exp.Anonymous(this="RANDOM") - exp.Literal.number("0.5"))
+            node.replace(exp.cast(exp.Paren(this=centred * exp.Literal.number(_ALL_OF_64_BITS)), "bigint"))
 
 
 def _sets(tree: Any) -> None:
