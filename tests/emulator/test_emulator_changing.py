@@ -76,6 +76,8 @@ def test_a_column_takes_texts_of_its_length_only(sql, tmp_path):
     sql("CREATE TABLE t (a INT, s VARCHAR(5) DEFAULT 'd', c CHAR, j VARIANT)")
     sql("INSERT INTO t VALUES (1, 'äöüßé', 'x', NULL), ('2', DEFAULT, NULL, PARSE_JSON('[1]'))")
     sql("INSERT INTO t (c, a) WITH w AS (SELECT 'z' AS c) SELECT c, ? FROM w", 3)
+    sql("CREATE TABLE drawn (s VARCHAR(3), p INT)")
+    assert sql("INSERT INTO drawn SELECT 'r', RANDOM(7)") == [(1,)]
     sql("CREATE TABLE source AS SELECT 'longer' AS s, 1 AS k")
     merge = "MERGE INTO t USING source ON t.a = source.k + {} WHEN"
     for statement in (

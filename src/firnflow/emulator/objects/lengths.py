@@ -87,9 +87,12 @@ def _assigned(update: Any, most: dict[str, int], how: Callable[[Any, int], Any])
 
 
 def _row(values: Any, names: Sequence[str], most: dict[str, int], how: Callable[[Any, int], Any]) -> None:
+    from sqlglot import exp
+
     for name, value in zip(names, list(values.expressions), strict=False):
         if name in most and not _is_default(value):
-            value.replace(how(value.copy(), most[name]))
+            fit = how(value.unalias().copy(), most[name])
+            value.replace(exp.alias_(fit, value.alias, quoted=True) if value.alias else fit)
 
 
 def _inserted(tree: Any, names: Sequence[str], most: dict[str, int], how: Callable[[Any, int], Any]) -> None:
@@ -98,6 +101,9 @@ def _inserted(tree: Any, names: Sequence[str], most: dict[str, int], how: Callab
     if isinstance(tree.expression, exp.Values):
         for row in tree.expression.expressions:
             _row(row, names, most, how)
+        return
+    if isinstance(tree.expression, exp.Select) and not any(each.is_star for each in tree.expression.expressions):
+        _row(tree.expression, names, most, how)
         return
     places = {at: most[name] for at, name in enumerate(names) if name in most}
     if places:
