@@ -6,6 +6,7 @@ import contextlib
 import signal
 import threading
 import time
+import traceback
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.exc import DBAPIError
@@ -66,6 +67,7 @@ class Lease:
             self._thread.join()
 
     def _beat(self) -> None:
+        told = False
         while not self._stop.wait(min(self._seconds / 4, 2.0)):
             try:
                 if self._state.heartbeat(self._run, self._epoch, time.time() + self._seconds) and not self._heard:
@@ -78,6 +80,10 @@ class Lease:
                 return
             except (DBAPIError, StateError):
                 continue  # the database is away: the lease holds until it ends, and commits wait for it too
+            except Exception:  # noqa: BLE001 - without this thread the run would be taken for crashed
+                if not told:
+                    traceback.print_exc()
+                told = True
 
     @contextlib.contextmanager
     def signals(self, *, at_once: bool = False) -> Iterator[None]:
