@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo demo-airflow demo-snowflake test check bench airflow docs lock clean
+.PHONY: help demo demo-airflow demo-snowflake test static every-test check bench airflow docs lock clean
 help:
 	@echo "make demo   set up, and run the churn example on 100,000 customers"
 	@echo "make demo-airflow  set up, and run all examples on an Airflow of its own; its page is there until Ctrl-C"
@@ -58,19 +58,21 @@ demo: .venv/.demo
 	@echo "The graph: examples/churn/.firnflow/churn.svg"
 	@echo "Next: cd examples/churn, and again: ../../$(BIN)/firnflow run churn (everything comes from the cache)"
 
-check: .venv/.dev
+static: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+check: static
 	$(BIN)/pytest -q -n 2 -m "not slow and not server" tests examples/*/tests
 
-test: .venv/.dev .venv/.airflow
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+every-test: .venv/.dev .venv/.airflow
 	$(BIN)/pytest -q -n 3 tests examples/*/tests
+
+# What is looked at without running it takes one core for two minutes: beside the tests, and before they have ended.
+test: .venv/.dev .venv/.airflow
+	@$(MAKE) --no-print-directory -j 2 static every-test
 
 bench: .venv/.dev
 	$(BIN)/python benchmarks/run.py
