@@ -170,6 +170,9 @@ def test_who_may_not_make_hybrid_tables_or_has_no_warehouse_is_told(url, state, 
     monkeypatch.setenv("SNOWFLAKE_CONNECTIONS", known.replace('"COMPUTE_WH"', '"NOSUCH"'))
     with pytest.raises(StateError, match=r"no warehouse\. Mend: warehouse = 'wh'"):
         State(f"{url}_OTHER")
+    server, rest = url.removeprefix("snowflake://").split("/", 1)
+    with pytest.raises(StateError, match=r"warehouse 'gone' is not there, or .*GRANT USAGE ON WAREHOUSE gone TO ROLE"):
+        State(f"snowflake://{server};warehouse=gone/{rest}_OTHER")
 
 
 def test_a_session_that_has_ended_is_begun_anew(state, run_id):

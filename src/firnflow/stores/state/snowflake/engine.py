@@ -72,10 +72,15 @@ def _connect(section: Snowflake, url: str) -> Any:
         raise StateError(f"the state database cannot be used: {error}") from error
     if connection.warehouse is None:
         connection.close()
-        raise StateError(
-            f"the state database {url} cannot be used: the session has no warehouse. Mend: warehouse = 'wh' in the "
-            "section `snowflake` of the environment, or of the connection"
+        wanted = section.warehouse
+        why = (
+            f"warehouse {wanted!r} is not there, or the role may not use it. Mend: another one in the section "
+            f"`snowflake` of the environment, CREATE WAREHOUSE, or GRANT USAGE ON WAREHOUSE {wanted} TO ROLE …"
+            if wanted is not None
+            else "the session has no warehouse. Mend: warehouse = 'wh' in the section `snowflake` of the environment, "
+            "or of the connection"
         )
+        raise StateError(f"the state database {url} cannot be used: {why}")
     if (connection.database, connection.schema) == (kept(database), kept(schema)):
         return connection
     try:
