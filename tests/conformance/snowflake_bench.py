@@ -126,7 +126,8 @@ class Bench:
         return self.runs[name]
 
     def outcome(self, name: str) -> Outcome:
-        return outcome(self.state, self.runs[name].id)
+        with mock.patch.dict(os.environ, self.variables):
+            return outcome(self.state, self.runs[name].id)
 
 
 @contextlib.contextmanager
@@ -146,11 +147,9 @@ def emulated(folder: Path, pipelines: list[str], more: str = BY_JOBS) -> Iterato
                 account.query(f"CREATE {each}")
             root = _project(folder, pipelines, _here(more, folder, "suite"))
             variables = {"SNOWFLAKE_CONNECTIONS": LOGIN.format(port=found[1])}
-            with mock.patch.dict(os.environ, variables):
-                state = load_settings(root, "prod").state.reveal()
-                bench = Bench(root, variables, state, folder / "marks", account)
-                bench.call("apply", "--yes")
-                yield bench
+            bench = Bench(root, variables, load_settings(root, "prod").state.reveal(), folder / "marks", account)
+            bench.call("apply", "--yes")
+            yield bench
         finally:
             process.terminate()
 

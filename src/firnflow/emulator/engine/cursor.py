@@ -31,9 +31,9 @@ def run(connection: Any, tree: Any, binds: Sequence[Any]) -> Ran:
     values = list(binds)
     cursor.check_db_and_schema(tree)
     if isinstance(tree, exp.Merge):
-        return _merged(duck, cursor._transform(tree, values), values)  # noqa: SLF001 - it takes texts only
+        return _merged(duck, transformed(cursor, tree, values), values)
     for step in cursor._transform_explode(tree):  # noqa: SLF001 - likewise
-        made = cursor._transform(step, values)  # noqa: SLF001 - likewise
+        made = transformed(cursor, step, values)
         if isinstance(made, exp.Create | exp.Alter):
             duck.execute(made.sql(dialect="duckdb"), values)  # fakesnow would say what it did with the name as it is
             cursor._arrow_table = duck.to_arrow_table()  # noqa: SLF001 - as it does itself
@@ -41,6 +41,23 @@ def run(connection: Any, tree: Any, binds: Sequence[Any]) -> Ran:
         cursor._execute(made, values if made.find(exp.Placeholder) else None)  # noqa: SLF001 - likewise
     table = cursor._arrow_table  # noqa: SLF001 - its own rows are turned into tuples
     return Ran(table, _columns(duck), made)
+
+
+class _InPlace:
+    """A tree that fakesnow changes without copying it for each of its eighty changes, which took half of the time."""
+
+    def __init__(self, tree: Any) -> None:
+        self.tree = tree
+
+    def transform(self, change: Any, **options: Any) -> _InPlace:
+        self.tree = self.tree.transform(change, copy=False, **options)
+        return self
+
+
+def transformed(cursor: Any, tree: Any, values: list[Any]) -> Any:
+    """Return a tree as DuckDB can run it; what is not needed any more is taken out of the values of its `?`."""
+    made: _InPlace = cursor._transform(_InPlace(tree.copy()), values)  # noqa: SLF001 - `execute` takes texts only
+    return made.tree
 
 
 def _columns(duck: Any) -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from firnflow.emulator.engine.cursor import transformed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -65,7 +67,7 @@ def of(connection: Any, tree: Any, binds: Sequence[Any]) -> list[Operation]:
     values = list(binds)
     cursor = FakeSnowflakeCursor(connection, duck)
     cursor.check_db_and_schema(tree)
-    made = cursor._transform(tree, values).sql(dialect="duckdb")  # noqa: SLF001 - as `cursor.run` does it
+    made = transformed(cursor, tree, values).sql(dialect="duckdb")
     ((_, text),) = duck.execute(f"EXPLAIN (FORMAT JSON) {made}", values).fetchall()
     found: list[Operation] = []
     for root in json.loads(text):
