@@ -78,9 +78,9 @@ def test_show_a_run_with_its_states(shop):
         (("show", "flow", "--run", "broken-"), "is of broken, not of flow"),
         (("show", "flow", "--format", "pdf"), "--format"),
         (("show", "flow", "--run", ""), "there is no run ''"),
-        (("show", "flow", "--run", "x"), "there is no run 'x': see: firnflow runs\n"),
-        (("logs", "x", "--env", "local"), "there is no run 'x': see: firnflow runs --env local; the newest"),
-        (("show", "flow", "--run", "x", "--env", "local"), "there is no run 'x': see: firnflow runs --env local\n"),
+        (("show", "flow", "--run", "x"), "there is no run 'x'. See: firnflow runs\n"),
+        (("logs", "x", "--env", "local"), "there is no run 'x'; the newest"),
+        (("show", "flow", "--run", "x", "--env", "local"), "there is no run 'x'. See: firnflow runs --env local\n"),
         (("show", "flow", "--env", ""), "there is no environment ''. Known: dev, local"),
     ],
 )

@@ -66,7 +66,10 @@ def find_run(state: State, run_id: str | None, environment: str | None) -> Run:
     """
     state.reap()
     if run_id is not None:
-        return state.run(run_id, option(environment))
+        try:
+            return state.run(run_id)
+        except NotFoundError as error:
+            raise NotFoundError(f"{error}. See: firnflow runs{option(environment)}") from None
     newest = state.runs(limit=1)
     if not newest:
         raise NotFoundError(f"{NO_RUNS}{option(environment)}")

@@ -98,7 +98,7 @@ def _named(state: State, name: str, environment: str | None) -> tuple[Run, str |
     newest = _project.find_run(state, None, environment)
     known = _tasks(state, newest)
     try:
-        record = state.run(name, _project.option(environment))
+        record = state.run(name)
     except NotFoundError as error:
         if name in known:
             return newest, name

@@ -272,7 +272,7 @@ def test_a_run_is_found_by_its_id_by_airflows_or_by_its_beginning(shop, airflow,
     for given in ("flow.manual__1", "manual__1"):
         assert shop.call("cancel", given).out == "run flow.manual__1 succeeded\n"
     assert "it could be flow.manual__1, flow.manual__2" in shop.call("cancel", "flow.m").err
-    assert "there is no run 'nix': see: firnflow runs --env prod" in shop.call("cancel", "nix").err
+    assert "there is no run 'nix'. See: firnflow runs --env prod" in shop.call("cancel", "nix").err
     assert "is no id of a run" in shop.call("cancel", "../etc").err
 
 

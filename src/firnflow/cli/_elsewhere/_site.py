@@ -177,8 +177,8 @@ class Site:
         ]
         if len(near) != 1:
             ids = [row.id for row in near]
-            said = f"it could be {listing(ids)}" if near else f"see: firnflow runs{self.option}"
-            raise NotFoundError(f"there is no run {run!r}: {said}")
+            said = f": it could be {listing(ids)}" if near else ""
+            raise NotFoundError(f"there is no run {run!r}{said}. See: firnflow runs{self.option}")
         return self.fresh(near[0])
 
     def fresh(self, row: Row) -> Row:

@@ -5,6 +5,7 @@ https://docs.snowflake.com/en/sql-reference/functions-semistructured. What TRANS
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -118,8 +119,6 @@ def _of_list(node: Any) -> Any:
 
 def _longer(*arrays: Any) -> Any:
     """Return arrays one behind the other; NULL where one of them is: DuckDB's LIST_CONCAT would leave that out."""
-    from functools import reduce
-
     from sqlglot import exp
 
     return _json(exp.paren(reduce(lambda one, other: exp.DPipe(this=one, expression=other), arrays), copy=False))

@@ -32,7 +32,7 @@ def run(connection: Any, tree: Any, binds: Sequence[Any]) -> Ran:
     cursor.check_db_and_schema(tree)
     if isinstance(tree, exp.Merge):
         return _merged(duck, transformed(cursor, tree, values), values)
-    for step in cursor._transform_explode(tree):  # noqa: SLF001 - likewise
+    for step in cursor._transform_explode(tree):  # noqa: SLF001 - `execute` takes texts only
         made = transformed(cursor, step, values)
         if isinstance(made, exp.Create | exp.Alter):
             duck.execute(made.sql(dialect="duckdb"), values)  # fakesnow would say what it did with the name as it is

@@ -165,13 +165,7 @@ def _known(name: str, among: Any, what: str) -> Any:
 
 
 @relation("MODEL_MONITOR_DRIFT_METRIC")
-def _drift(
-    session: Session,
-    monitor: str,
-    metric: str,
-    column: str,
-    *within: Any,
-) -> Result:
+def _drift(session: Session, monitor: str, metric: str, column: str, *within: Any) -> Result:
     """Say how far a column has moved from the baseline.
 
     https://docs.snowflake.com/en/sql-reference/functions/model-monitor-drift-metric
@@ -196,12 +190,7 @@ def _drift(
 
 
 @relation("MODEL_MONITOR_PERFORMANCE_METRIC")
-def _performance(
-    session: Session,
-    monitor: str,
-    metric: str,
-    *within: Any,
-) -> Result:
+def _performance(session: Session, monitor: str, metric: str, *within: Any) -> Result:
     """Say how good the predictions were.
 
     https://docs.snowflake.com/en/sql-reference/functions/model-monitor-performance-metric
@@ -240,13 +229,7 @@ _COUNTS = {"COUNT": lambda column: len(column) - column.null_count, "COUNT_NULL"
 
 
 @relation("MODEL_MONITOR_STAT_METRIC")
-def _stat(
-    session: Session,
-    monitor: str,
-    metric: str,
-    column: str,
-    *within: Any,
-) -> Result:
+def _stat(session: Session, monitor: str, metric: str, column: str, *within: Any) -> Result:
     """Say how many values a column has.
 
     https://docs.snowflake.com/en/sql-reference/functions/model-monitor-stat-metric

@@ -141,7 +141,6 @@ def of_function(session: Session, thing: Object, given: list[Any], within: tuple
         session: who calls.
         thing: the function.
         given: the expressions for its arguments.
-        packages: what its PACKAGES says; None: it has all that is installed.
         within: the functions whose bodies the call stands in.
     """
     body = thing.body

@@ -223,12 +223,8 @@ class State:
 
         return transact(self.engine, work)
 
-    def run(self, run_id: str, option: str = "") -> Run:
+    def run(self, run_id: str) -> Run:
         """Return a run by its id, or by the beginning of one.
-
-        Args:
-            run_id: the id.
-            option: what to write after a command for the same environment, for messages.
 
         Raises:
             NotFoundError: there is none, or there are several.
@@ -242,8 +238,8 @@ class State:
             ).scalars()
             ids = list(near) if run_id else []
         if len(ids) != 1:
-            said = f"it could be {listing(ids)}" if ids else f"see: firnflow runs{option}"
-            raise NotFoundError(f"there is no run {run_id!r}: {said}")
+            said = f": it could be {listing(ids)}" if ids else ""
+            raise NotFoundError(f"there is no run {run_id!r}{said}")
         found = self.find(ids[0])
         if found is None:
             raise StateError(DAMAGED.format(f"run {ids[0]!r} is in one index and in no other"))
