@@ -330,6 +330,30 @@ def test_a_run_that_the_server_has_left_has_failed_and_is_retried(tmp_path: Path
         account.close()
 
 
+def test_an_account_that_closes_waits_for_no_finalizer(tmp_path: Path) -> None:
+    account = Account(tmp_path)
+    try:
+        tasks = Tasks(account)
+        tasks("CREATE DATABASE D")
+        for root, before in (("R", "SELECT 1"), ("LATER", "CALL SYSTEM$WAIT(3000)")):
+            tasks.task(root, f"AS {before}", resumed=False)
+            tasks.task(f"{root}_END", f"FINALIZE = {root} AS CALL SYSTEM$WAIT(3000)")
+            tasks(f"EXECUTE TASK {root}")
+        until = time.monotonic() + 60
+        while not {("R_END", "EXECUTING"), ("LATER", "EXECUTING")} <= {(t["NAME"], t["STATE"]) for t in tasks(RAN)}:
+            assert time.monotonic() < until, tasks(RAN)
+            time.sleep(0.02)
+    finally:
+        account.close()
+    account = Account(tmp_path)
+    try:
+        assert {(t["NAME"], t["STATE"]) for t in Tasks(account)(RAN.replace(MINE, ""))} == {
+            *(("R", "SUCCEEDED"), ("R_END", "CANCELLED"), ("LATER", "CANCELLED")),
+        }
+    finally:
+        account.close()
+
+
 def test_cron_goes_by_the_clock_on_the_wall() -> None:
     def due(schedule: str, since: str) -> str:
         moment = following(schedule, 0.0, dt.datetime.fromisoformat(since).timestamp())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from pydantic import Field
 
 import firnflow as ff
-from cookies.names import DAY, KEY, TARGETS, TOTAL
+from cookies.names import COOKIES, DAY, KEY, TOTAL
 from firnflow import steps
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Learning(ff.Params):
 
 
 def roles(target: str) -> steps.Columns:
-    """Return which column is what where one target is learnt: the others are no features."""
-    return steps.Columns(key=KEY, label=target, ignore=(DAY, *(each for each in TARGETS if each != target)))
+    """Return which column is what where one target is learnt: other boxes are no features."""
+    return steps.Columns(key=KEY, label=target, ignore=(DAY, *(each for each in (*COOKIES, TOTAL) if each != target)))
 
 
 def fresh(family: Family, learning: Learning) -> Any:

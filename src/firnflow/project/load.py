@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from dataclasses import dataclass
@@ -118,8 +119,10 @@ def _import_all(root: Path, names: tuple[str, ...]) -> list[ModuleType]:
 def _make_room(root: Path) -> None:
     """Forget the modules of another project that this process has loaded: two may have modules of one name."""
     for other in _loaded - {root}:
+        below = f"{other}{os.sep}"  # thousands of modules: a path is made of those few alone that are in there
         for name, module in list(sys.modules.items()):
-            if any(_is_own(other, place) and not _is_own(root, place) for place in _places(module)):
+            found = [Path(place) for place in _places(module) if place.startswith(below)]
+            if any(_is_own(other, place) and not _is_own(root, place) for place in found):
                 del sys.modules[name]
         sys.path[:] = [entry for entry in sys.path if entry not in {str(other), str(other / "src")}]
         _loaded.remove(other)
@@ -131,11 +134,11 @@ def _is_own(root: Path, place: Path) -> bool:
     return place.is_relative_to(root) and "site-packages" not in place.relative_to(root).parts
 
 
-def _places(module: ModuleType) -> list[Path]:
+def _places(module: ModuleType) -> list[str]:
     """Return the file of a module, or the folders of a package that has none."""
     file = getattr(module, "__file__", None)
     try:
-        return [Path(place) for place in ([file] if file else getattr(module, "__path__", []))]
+        return [file] if file else [*getattr(module, "__path__", [])]
     except KeyError:  # a folder without __init__.py, in one that somebody has taken out of `sys.modules`
         return []
 

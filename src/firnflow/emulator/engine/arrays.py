@@ -16,20 +16,20 @@ LIST = "_firnflow_list"
 _NUMBERS = "('BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE')"
 
 MACROS = (
-    f"""CREATE TEMP MACRO {LIST}(given) AS
+    f"""CREATE MACRO {LIST}(given) AS
         list_transform(from_json(to_json(given), '["JSON"]'), lambda x: coalesce(x, 'null'::JSON))""",
     *(
-        f"""CREATE TEMP MACRO {LIST}_{direction}(given) AS
+        f"""CREATE MACRO {LIST}_{direction}(given) AS
         list_transform(list_sort(list_transform({LIST}(given), lambda x: {{
             number: try_cast(x ->> '$' AS DOUBLE), text: x ->> '$', found: x}}), '{direction}', 'NULLS LAST'),
         lambda x: x.found)"""
         for direction in ("ASC", "DESC")
     ),
-    f"""CREATE TEMP MACRO {LIST}_flat(given) AS
+    f"""CREATE MACRO {LIST}_flat(given) AS
         flatten(list_transform({LIST}(given), lambda x: {LIST}(x)))""",
-    f"""CREATE TEMP MACRO {LIST}_text(given, divider) AS
+    f"""CREATE MACRO {LIST}_text(given, divider) AS
         array_to_string(list_transform({LIST}(given), lambda x: coalesce(x ->> '$', '')), divider)""",
-    "CREATE TEMP MACRO is_null_value(given) AS json_type(to_json(given)) = 'NULL'",
+    "CREATE MACRO is_null_value(given) AS json_type(to_json(given)) = 'NULL'",
 )
 """A value as a list of JSON, what is made of lists, and whether a variant holds null."""
 ONCE = {

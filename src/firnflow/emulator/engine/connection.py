@@ -6,9 +6,9 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from firnflow._sql import identifier, literal
-from firnflow.emulator.engine import cursor, failures, macros, plans, rewrites
+from firnflow.emulator.engine import cursor, failures, plans, rewrites
 from firnflow.emulator.engine.answers import answer
-from firnflow.emulator.engine.databases import NOWHERE
+from firnflow.emulator.engine.databases import FUNCTIONS, NOWHERE
 from firnflow.emulator.engine.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -30,17 +30,17 @@ class Connection:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.scratch = Scratch(self)
-        for made in macros.creation():
-            self.raw(made)
-        self.raw(f"SET schema = '{NOWHERE}.main'")
+        self._look_in(f"{NOWHERE}.main")
 
     def use(self, database: str | None, schema: str | None) -> None:
         """Make a database and schema the ones that names without them mean."""
         inner = self._connection
         inner.database, inner.database_set = database, database is not None
         inner._schema, inner.schema_set = schema, schema is not None  # noqa: SLF001 - it has no other way
-        place = ".".join(map(identifier, (database or NOWHERE, schema or "main")))
-        self.raw(f"SET schema = {literal(place)}")
+        self._look_in(".".join(map(identifier, (database or NOWHERE, schema or "main"))))
+
+    def _look_in(self, place: str) -> None:
+        self.raw(f"SET search_path = {literal(f'{place},{FUNCTIONS}')}")
 
     def raw(self, statement: str, values: Sequence[Any] | None = None) -> Any:
         """Run a statement of DuckDB's, and return what has its rows."""

@@ -18,6 +18,8 @@ TAKEN = frozenset({"SYSTEM", "TEMP", "MEMORY", "MAIN", "_FS_GLOBAL", "_KEPT", "_
 """Names that DuckDB, fakesnow or Snowflake keep for themselves."""
 NOWHERE = "_nowhere"
 """What stands in for a database as long as a session has none: only fakesnow's functions are in it."""
+FUNCTIONS = "memory.main"
+"""What has the functions that DuckDB lacks: every session looks there after its own schema."""
 KEPT = "_kept"
 """What tables held before: beside the databases, as it is no part of them."""
 _PLACE = "ZZ_DATABASE_ZZ"
@@ -41,7 +43,7 @@ class Databases:
         self.run(f"ATTACH ':memory:' AS {NOWHERE}")
         self.run(f"ATTACH {literal(str(folder / 'kept.duckdb'))} AS {KEPT}")
         self.run(macros.creation_sql(NOWHERE))
-        for made in creation(shared=True):  # views and defaults call them in whatever connection they are read
+        for made in creation():
             self.run(made)
 
     def open(self, name: str) -> None:

@@ -18,7 +18,7 @@ _STEP = re.compile(r"""\.?([A-Za-z_][\w$]*)|\.?"([^"]+)"|\['([^']+)'\]|\["([^"]+
 _NOTHING = "[{KEY: NULL::VARCHAR, PATH: base, INDEX: NULL::BIGINT, VALUE: NULL::JSON, THIS: found}]"
 
 MACROS = (
-    f"""CREATE TEMP MACRO {_ENTRIES}(found, base, mode) AS CASE
+    f"""CREATE MACRO {_ENTRIES}(found, base, mode) AS CASE
         WHEN json_type(found) = 'OBJECT' AND mode <> 'ARRAY' THEN list_transform(json_keys(found), lambda k: {{
             KEY: k,
             PATH: base || CASE WHEN NOT regexp_full_match(k, '[A-Za-z_][A-Za-z0-9_$]*') THEN '[''' || k || ''']'
@@ -31,7 +31,7 @@ MACROS = (
             KEY: NULL::VARCHAR, PATH: base || '[' || (i - 1) || ']', INDEX: i - 1, VALUE: coalesce(x, 'null'::JSON),
             THIS: found}})
         END""",
-    f"""CREATE TEMP MACRO {_ALL_ENTRIES}(found, base, mode) AS (
+    f"""CREATE MACRO {_ALL_ENTRIES}(found, base, mode) AS (
         SELECT list({{
             KEY: CASE WHEN above.type = 'OBJECT' THEN entry.key END,
             PATH: base || CASE WHEN base = '' THEN ltrim(entry.fullkey[2:], '.') ELSE entry.fullkey[2:] END,
@@ -42,7 +42,7 @@ MACROS = (
         WHERE entry.parent = above.id AND NOT contains(entry.fullkey, CASE mode WHEN 'OBJECT' THEN '[' WHEN 'ARRAY'
             THEN '.' ELSE chr(0) END))""",
     *(
-        f"""CREATE TEMP MACRO {_FLATTENED}{suffix}(input, path, base, mode, keeps) AS TABLE
+        f"""CREATE MACRO {_FLATTENED}{suffix}(input, path, base, mode, keeps) AS TABLE
         SELECT hash(found) >> 1 AS SEQ, entry.KEY AS KEY, entry.PATH AS PATH, entry.INDEX AS INDEX,
             entry.VALUE AS VALUE, entry.THIS AS THIS
         FROM (SELECT found, unnest(CASE WHEN keeps AND coalesce(len(entries), 0) = 0 THEN {_NOTHING} ELSE entries END)

@@ -1,4 +1,4 @@
-"""Functions that DuckDB lacks, made in each connection: files of databases do not hold those that go by types."""
+"""Functions that DuckDB lacks. They are in memory: files of databases do not hold those that go by types."""
 
 from __future__ import annotations
 
@@ -43,12 +43,11 @@ _MOVES = {
 _SHAPES = {"DATE": "CAST(found AS DATE)", **dict.fromkeys((*_MOMENTS, "VARCHAR", "TIME"), "found")}
 
 
-def creation(*, shared: bool = False) -> list[str]:
-    """Return the statements that make them for one connection, or in a database for all that have none."""
+def creation() -> list[str]:
+    """Return the statements that make them."""
     by_type = [
-        f"CREATE TEMP MACRO {name}" + ", ".join(f"(moment {sort}, {other}) AS {body}" for sort, body in bodies.items())
+        f"CREATE MACRO {name}" + ", ".join(f"(moment {sort}, {other}) AS {body}" for sort, body in bodies.items())
         for name, other, bodies in ((MOVED, "step", _MOVES), (SHAPED, "found", _SHAPES))
     ]
     others = (*arrays.MACROS, *flatten.MACROS, *numbers.MACROS, *variants.MACROS)
-    made = [*by_type, *others, *(made for each in _ONCE.items() for made in once.macros(*each))]
-    return [each.replace("CREATE TEMP MACRO", "CREATE MACRO", 1) for each in made] if shared else made
+    return [*by_type, *others, *(made for each in _ONCE.items() for made in once.macros(*each))]

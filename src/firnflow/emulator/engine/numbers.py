@@ -38,7 +38,7 @@ _COUNTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """Arguments that count something, which DuckDB takes in 64 or 32 bits only."""
 
-MACROS = (f"CREATE TEMP MACRO {_SMALL}(count) AS count::INTEGER",)
+MACROS = (f"CREATE MACRO {_SMALL}(count) AS count::INTEGER",)
 """A count as DuckDB's ROUND takes it."""
 ONCE = {
     _WHOLE: """(given) AS CASE WHEN typeof(given) IN ('DOUBLE', 'FLOAT')

@@ -25,7 +25,7 @@ def macros(name: str, definition: str) -> tuple[str, str]:
     count = len(parameters.split(","))
     values = ", ".join(f"{_BOUND}[{at}]" for at in range(1, count + 1))
     bound = f"list_transform([row({parameters})], lambda {_BOUND}: {_PLAIN}{name}({values}))[1]"
-    return f"CREATE TEMP MACRO {_PLAIN}{name}{definition}", f"CREATE TEMP MACRO {name}({parameters}) AS {bound}"
+    return f"CREATE MACRO {_PLAIN}{name}{definition}", f"CREATE MACRO {name}({parameters}) AS {bound}"
 
 
 def plain_in_defaults(tree: Any, names: frozenset[str]) -> None:

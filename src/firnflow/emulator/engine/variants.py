@@ -15,8 +15,8 @@ _INSERTED = "_firnflow_inserted"
 _ALL_OF_64_BITS = 2**64 - 2**11
 """The largest double such that its half, on either side of zero, is of 64 bits."""
 MACROS = (
-    f"CREATE TEMP MACRO {_BINARY}(given VARCHAR) AS unhex(given), (given BLOB) AS given",
-    f"""CREATE TEMP MACRO {_SPLIT}(given, parts) AS TABLE
+    f"CREATE MACRO {_BINARY}(given VARCHAR) AS unhex(given), (given BLOB) AS given",
+    f"""CREATE MACRO {_SPLIT}(given, parts) AS TABLE
         SELECT hash(given) >> 1 AS "SEQ", unnest(range(1, len(parts) + 1)) AS "INDEX", unnest(parts) AS "VALUE" """,
 )
 ONCE = {

@@ -60,14 +60,17 @@ class Execution:
         runs: where it is written down.
         run: the run.
         pool: runs the statements.
+        closing: set when the account closes, which ends all of it.
 
     Attributes:
-        cancelled: set to end it.
+        cancelled: set to end all but the finalizer.
         is_root_done: whether the root task has ended.
     """
 
-    def __init__(self, account: Account, runs: Runs, run: GraphRun, pool: ThreadPoolExecutor) -> None:
-        self._account, self._runs, self.run, self._pool = account, runs, run, pool
+    def __init__(
+        self, account: Account, runs: Runs, run: GraphRun, pool: ThreadPoolExecutor, closing: threading.Event
+    ) -> None:
+        self._account, self._runs, self.run, self._pool, self._closing = account, runs, run, pool, closing
         self.cancelled = threading.Event()
         self._tasks: dict[FullName, dict[str, Any]] = {tuple(task["path"]): task for task in run.tasks}
         self._states: dict[FullName, str] = {path: state for path, state, _ in run.kept}
@@ -126,7 +129,7 @@ class Execution:
         said = _before_says(states, asks=asks)
         if path != self.run.root and task["body"].get("state") != STARTED:
             self._states[path] = SUSPENDED
-        elif self.cancelled.is_set() and path != self.run.finalizer:
+        elif self._is_cancelled(path):
             self._states[path] = CANCELLED
         elif said is not None:
             self._states[path] = said
@@ -177,8 +180,11 @@ class Execution:
         for each in self._running.values():
             if time.time() > each.until:
                 each.body.stop(f"Statement reached its statement timeout of {self._timeout(each.path):g} second(s).")
-            elif self.cancelled.is_set() and each.path != self.run.finalizer:
+            elif self._is_cancelled(each.path):
                 each.body.stop(None)
+
+    def _is_cancelled(self, path: FullName) -> bool:
+        return self._closing.is_set() or (self.cancelled.is_set() and path != self.run.finalizer)
 
     def _finish(self, done: _Running, future: Future[Any]) -> None:
         record, failure = done.record, future.exception()

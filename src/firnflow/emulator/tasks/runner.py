@@ -145,7 +145,7 @@ class Runner:
             for run in list(self._waiting):
                 if not self._ends.is_set() and not self._is_blocked(run):
                     self._waiting.remove(run)
-                    execution = Execution(self._account, self.runs, run, self._pool)
+                    execution = Execution(self._account, self.runs, run, self._pool, self._ends)
                     thread = threading.Thread(target=self._go, args=(execution,), name=f"graph {run.root[-1]}")
                     self._active[execution] = thread
                     thread.start()
@@ -252,14 +252,12 @@ class Runner:
                 self.execute(root, BY_SCHEDULE, scheduled=known[1])
 
     def close(self) -> None:
-        """End all runs, and wait until they have ended."""
+        """End all runs, their finalizers too, and wait until they have ended."""
         self._ends.set()
         with self._lock:
-            active = dict(self._active)
+            active = [*self._active.values()]
             self._waiting.clear()
-        for execution in active:
-            execution.cancelled.set()
-        for thread in active.values():
+        for thread in active:
             thread.join()
         self._clock.join()
         self._pool.shutdown()
