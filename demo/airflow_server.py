@@ -193,7 +193,6 @@ class Airflow:
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",  # of files that have not changed
             "DAG_PROCESSOR__REFRESH_INTERVAL": "2",
             "DATABASE__SQL_ALCHEMY_CONN": database,
-            "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
             "WORKERS__EXECUTION_API_TIMEOUT": "60",  # the first call loads the server: 20 seconds on a busy machine
             "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",

@@ -42,9 +42,11 @@ esac
 def prod(shop, tmp_path, monkeypatch):
     """Return what adds an environment with an image; `docker` on the PATH is a program of the test's own."""
 
-    def make(image="/ml/prod/images/shop:1", more="", *, engine=True, fails="nothing of this"):
+    def make(image="/ml/prod/images/shop:1", more="", *, engine=True, fails="nothing of this", pins=HASHED):
         with shop.root.joinpath("firnflow.toml").open("a") as file:
             file.write(PROD.format(image=image, more=more))
+        if pins is not None:
+            (shop.root / "requirements.txt").write_text(pins)
         programs = tmp_path / "programs"
         programs.mkdir()
         if engine:
@@ -75,7 +77,6 @@ def parsed(folder):
 
 def test_an_image_is_built_of_a_base_by_digest_with_hashed_requirements_and_without_root(prod, tmp_path):
     shop = prod()
-    (shop.root / "requirements.txt").write_text(HASHED)
     (shop.root / "secret.pem").write_text("not for images")
     called = shop.call("image", "build", "--env", "prod")
     folder = shop.root / ".firnflow" / "image" / "prod"
@@ -107,7 +108,7 @@ def test_an_image_is_built_of_a_base_by_digest_with_hashed_requirements_and_with
 
 
 def test_what_is_installed_here_is_pinned_where_the_project_pins_nothing(prod):
-    shop = prod(more=f'image_base = "python:3.11-slim@{DIGEST}"\nrequirements = ["networkx>=1"]')
+    shop = prod(more=f'image_base = "python:3.11-slim@{DIGEST}"\nrequirements = ["networkx>=1"]', pins=None)
     called = shop.call("image", "build", "--env", "prod")
     assert (called.code, "without hashes" in called.out) == (0, True), called.err
     folder = shop.root / ".firnflow" / "image" / "prod"
@@ -139,9 +140,7 @@ def test_what_is_installed_here_is_pinned_where_the_project_pins_nothing(prod):
     ],
 )
 def test_what_cannot_be_built_is_refused_before_docker_is_called(prod, tmp_path, image, more, requirements, message):
-    shop = prod(image, more)
-    if requirements is not None:
-        (shop.root / "requirements.txt").write_text(requirements)
+    shop = prod(image, more, pins=requirements)
     called = shop.call("image", "build", "--env", "prod")
     assert called.code == 2
     assert message in called.err

@@ -14,7 +14,7 @@ import psutil
 from calling import firnflow
 from inbox import Inbox, listening
 from outcome import Outcome, outcome
-from small_examples import SMALL
+from small_examples import LONG, SMALL
 
 from airflow_server import Airflow, Celery
 from databases import Postgres
@@ -87,7 +87,7 @@ class Bench:
     def trigger(self, name: str, dag: str, **conf: Any) -> None:
         self.runs[name] = (dag, self.rest.trigger(dag, **conf))
 
-    def ended(self, name: str, seconds: float = 600) -> str:
+    def ended(self, name: str, seconds: float = LONG) -> str:
         """Wait for a run, and return how Airflow says that it has ended."""
         return self.rest.wait(*self.runs[name], seconds)
 

@@ -14,7 +14,7 @@ from databases import Missing, Redis
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.server,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1600),
 ]
 WORKERS = {"small": ("default",), "large": ("default", "large")}
 """Worker → the queues that it serves."""

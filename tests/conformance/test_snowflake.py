@@ -18,7 +18,7 @@ from snowflake_bench import SECTION_HERE, emulated, example, real
 
 from firnflow.targets.operate import Order
 
-pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(1200)]
 CHOSEN = cases.that("snowflake")
 BESIDE = ("failing", "nightly", "reading")
 """What runs beside the cases."""
