@@ -2,7 +2,7 @@
 
 A task of tables is one that reads a table as `ibis.Table`, and takes and returns nothing but such tables and plain
 values. Its work is SQL, which the warehouse does; it needs no container, unless it asks for something that a procedure
-has not. docs/decisions/0045-tasks-of-tables-run-in-the-warehouse.md says why each.
+has not. docs/decisions/0049-which-tasks-a-warehouse-executes.md says why each.
 """
 
 from __future__ import annotations
