@@ -7,6 +7,8 @@ import uuid
 
 import pytest
 
+from firnflow.emulator.account import Account
+
 pytestmark = pytest.mark.slow
 
 
@@ -159,3 +161,25 @@ def test_a_message_reaches_a_server_of_this_machine(server, sql, name):
 def test_what_is_wrong_is_refused(sql, statement, said):
     error = sql.refused(statement)
     assert re.search(said, str(error)), error
+
+
+@pytest.mark.parametrize("what", ["DATABASE", "SCHEMA"])
+def test_a_session_may_end_while_what_it_is_in_is_dropped(tmp_path, monkeypatch, what):
+    account = Account(tmp_path)
+    try:
+        mine, other = account.login("EMULATOR"), account.login("EMULATOR")
+        for statement in ("CREATE DATABASE D", "CREATE SCHEMA D.S"):
+            mine.execute(statement)
+        other.execute("USE SCHEMA D.S")
+        listed = account.sessions
+
+        def sessions():
+            found = listed()
+            account.logout(other.token)
+            return found
+
+        monkeypatch.setattr(account, "sessions", sessions)
+        mine.execute(f"DROP {what} {'D' if what == 'DATABASE' else 'D.S'}")
+        assert [each.token for each in listed()] == [mine.token]
+    finally:
+        account.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from typing import TYPE_CHECKING, Any
 
 from firnflow._sql import identifier, literal
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """What runs the SQL of one session. Not for two threads at once.
+    """What runs the SQL of one session. Not for two threads at once, but for `use`, `interrupt` and `close`.
 
     Args:
         connection: fakesnow's.
@@ -29,15 +30,20 @@ class Connection:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._end = threading.Lock()
+        self._is_closed = False
         self.scratch = Scratch(self)
         self._look_in(f"{NOWHERE}.main")
 
     def use(self, database: str | None, schema: str | None) -> None:
-        """Make a database and schema the ones that names without them mean."""
-        inner = self._connection
-        inner.database, inner.database_set = database, database is not None
-        inner._schema, inner.schema_set = schema, schema is not None  # noqa: SLF001 - it has no other way
-        self._look_in(".".join(map(identifier, (database or NOWHERE, schema or "main"))))
+        """Make a database and schema the ones that names without them mean; one that is closed stays as it is."""
+        with self._end:
+            if self._is_closed:  # whoever drops a database asks all that are in it, and some end meanwhile
+                return
+            inner = self._connection
+            inner.database, inner.database_set = database, database is not None
+            inner._schema, inner.schema_set = schema, schema is not None  # noqa: SLF001 - it has no other way
+            self._look_in(".".join(map(identifier, (database or NOWHERE, schema or "main"))))
 
     def _look_in(self, place: str) -> None:
         self.raw(f"SET search_path = {literal(f'{place},{FUNCTIONS}')}")
@@ -94,4 +100,6 @@ class Connection:
 
     def close(self) -> None:
         """Close it; what is not committed is undone."""
-        self._connection.close()
+        with self._end:
+            self._is_closed = True
+            self._connection.close()
