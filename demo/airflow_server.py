@@ -170,7 +170,7 @@ class Airflow:
             self.revive()
             if time.monotonic() > end:
                 raise RuntimeError(f"waited {seconds} s for {what}:\n{self._logs(*self.processes)}")
-            time.sleep(0.5)
+            time.sleep(1)  # whoever is asked works for each answer
 
     def _logs(self, *services: str) -> str:
         return "\n".join(f"--- {each}\n{(self.home / f'{each}.log').read_text()[-2000:]}" for each in services)
@@ -195,7 +195,7 @@ class Airflow:
             "DATABASE__SQL_ALCHEMY_CONN": database,
             "USAGE_DATA_COLLECTION__ENABLED": "False",
             "WORKERS__EXECUTION_API_TIMEOUT": "60",  # the first call loads the server: 20 seconds on a busy machine
-            "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
             **self.settings,
         }
         if self.celery is not None:
