@@ -104,6 +104,17 @@ class Catalog:
         )
         return sorted(map(_object, rows), key=lambda thing: thing.path)
 
+    def of_session(self, token: str) -> list[Object]:
+        """Return what a session has made for itself alone."""
+        rows = self.run("SELECT kind, path, owner, body, created FROM object WHERE instr(body, ?)", token)
+        return [thing for thing in map(_object, rows) if thing.body.get("session") == token]
+
+    @property
+    def changes(self) -> int:
+        """How often something was written: whoever keeps an answer knows by it whether that still holds."""
+        with self._lock:
+            return self._connection.total_changes
+
     def drop(self, kind: str, path: FullName) -> None:
         """Forget an object, all that lies in it, and who may do what with them."""
         with self._lock, self._connection:

@@ -96,14 +96,11 @@ class Session:
         self.engine.interrupt()
         with self._lock:
             self.transaction.end("ROLLBACK")
-            for kind in KINDS.values():
-                for thing in self.account.catalog.all(kind.word):
-                    if thing.body.get("session") != self.token:
-                        continue
-                    if kind.word in ("FUNCTION", "PROCEDURE"):
-                        self.account.catalog.drop(kind.word, thing.path)
-                    else:
-                        dispatch.run(self, f"DROP {kind.word} IF EXISTS {full(thing.path)}", ())
+            for thing in self.account.catalog.of_session(self.token):
+                if thing.kind in ("FUNCTION", "PROCEDURE"):
+                    self.account.catalog.drop(thing.kind, thing.path)
+                else:
+                    dispatch.run(self, f"DROP {thing.kind} IF EXISTS {full(thing.path)}", ())
             self.engine.close()
 
     def settle(self, *, done: bool) -> None:

@@ -58,7 +58,7 @@ class Runner:
         self._active: dict[Execution, threading.Thread] = {}
         self._waiting: list[GraphRun] = []
         self._next: dict[str, tuple[str, float]] = {}
-        self._looked: dict[str, tuple[str, int]] = {}
+        self._looked: dict[str, tuple[str, int, int | None]] = {}
         self._told: dict[str, str] = {}
         self._lock = threading.Lock()
         self._ends = threading.Event()
@@ -191,10 +191,13 @@ class Runner:
             )
 
     def _tick(self) -> None:
+        roots: list[Object] = []
+        known = -1
         while not self._ends.wait(_LOOK):
-            for task in self._account.catalog.all("TASK"):
-                if task.body.get("state") != STARTED or parents(task):
-                    continue
+            if known != (changes := self._account.catalog.changes):
+                started = (task for task in self._account.catalog.all("TASK") if task.body.get("state") == STARTED)
+                roots, known = [task for task in started if not parents(task)], changes
+            for task in roots:
                 try:
                     if task.body.get("SCHEDULE"):
                         self._look_at(task)
@@ -212,14 +215,17 @@ class Runner:
     def _look_at_streams(self, root: Object) -> None:
         """Start a run if a stream has what the task waits for, unless one is under way, waits, or was just looked for.
 
+        One that cannot be told is looked for again when anything has changed, else when rows have.
+
         https://docs.snowflake.com/en/user-guide/tasks-triggered
         """
-        id_, commits = root.body["id"], self._account.commits
-        mark = f"{root.body['WHEN']} {root.body.get('resumed')}"
+        id_, changes = root.body["id"], self._account.catalog.changes
+        mark = f"{root.body['WHEN']} {root.body.get('resumed')}", self._account.commits
         with self._lock:
             is_busy = any(each.root_id == id_ for each in (*self._waiting, *(each.run for each in self._active)))
-        if is_busy or self._looked.get(id_) == (mark, commits):
+        if is_busy or self._looked.get(id_) in ((*mark, None), (*mark, changes)):
             return
+        self._looked[id_] = (*mark, changes)
         session = self._account.session_as(root.owner)
         try:
             use(session, *root.path[:2])
@@ -227,9 +233,10 @@ class Runner:
         finally:
             self._account.logout(session.token)
         if has_data:
+            del self._looked[id_]
             self.execute(root, BY_STREAM)
         else:
-            self._looked[id_] = (mark, commits)
+            self._looked[id_] = (*mark, None)
 
     def _look_at(self, root: Object) -> None:
         """Start a run if it is due; a moment at which runs may not start is left out."""
