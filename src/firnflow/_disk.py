@@ -1,17 +1,18 @@
-"""Writing files on disks that may be full."""
+"""Writing files: whole or not at all, on disks that may be full."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firnflow.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """The error numbers of a disk or a quota that is used up."""
@@ -32,6 +33,19 @@ def writing(path: Path) -> Iterator[None]:
         if is_disk_full(error):
             raise disk_full(path) from error
         raise
+
+
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Give the path of a new file that is at `path` when the block has made it, and for nobody before.
+
+    A process that is killed leaves no half of it; of two who make it at once one has made it, and both find it.
+    """
+    with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+        new = Path(folder) / path.name
+        yield new
+        with contextlib.suppress(FileExistsError):  # somebody else was first
+            os.link(new, path)
 
 
 def sync(path: Path) -> None:

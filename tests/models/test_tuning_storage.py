@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import subprocess
+import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -97,6 +100,32 @@ def test_several_studies_and_writers_at_once(state):
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(lambda n: write(state, name=f"run-{n}.tune"), range(4))) == {3}
     assert names(state, "run-0.tune") == [f"run-{n}.tune" for n in range(4)]
+
+
+KILLED = """
+import os, signal, sys
+import sqlalchemy as sa
+from firnflow.models.tuning import storage
+
+@sa.event.listens_for(sa.Engine, "before_cursor_execute")
+def kill(connection, cursor, statement, *_):
+    if "UNIQUE INDEX ix_studies_study_name" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with storage._opened(sys.argv[1]):
+    pass
+"""
+
+
+def test_who_is_killed_while_its_tables_are_made_leaves_none_without_indices(sqlite, tmp_path):
+    (tmp_path / ".firnflow").mkdir()
+    assert subprocess.run([sys.executable, "-c", KILLED, sqlite], check=False).returncode == -signal.SIGKILL
+    assert write(sqlite) == 3
+    engine = sa.create_engine(storage.storage_url(sqlite))
+    assert {"name": "ix_studies_study_name", "column_names": ["study_name"], "unique": 1}.items() <= next(
+        each for each in sa.inspect(engine).get_indexes("studies") if each["name"] == "ix_studies_study_name"
+    ).items()
+    engine.dispose()
 
 
 def test_the_state_has_no_table_of_optunas(state):

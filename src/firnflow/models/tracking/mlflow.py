@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from firnflow._disk import beside
 from firnflow.errors import MissingExtraError, NotFoundError, StoreError
 from firnflow.models.tracking import flavor, mlflow_registry
 from firnflow.models.tracking.base import PAGE
@@ -221,16 +222,13 @@ class MLflowTracker:
         return self._client_
 
     def _prepare(self, client: Any) -> None:
-        """Make a database that is not there yet: beside its place, so that a killed process leaves no half of it."""
+        """Make a database that is not there yet."""
         if self._url.startswith("sqlite:///"):
             path = Path(self._url.removeprefix("sqlite:///").partition("?")[0])
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=path.parent) as folder:
-                    new = Path(folder) / "mlflow.db"
+                with beside(path) as new:
                     client(f"sqlite:///{new}").search_experiments(max_results=1)
-                    with contextlib.suppress(FileExistsError):  # somebody else was first
-                        os.link(new, path)
         elif self._schema is not None:
             import sqlalchemy as sa
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from firnflow._disk import beside
 from firnflow._sql import identifier
 from firnflow.errors import StoreError
 from firnflow.models.tuning.search import Direction, Outcome, Pruner, frozen, library, quiet
@@ -92,7 +93,7 @@ def write(
                 if each.number not in known:
                     study.add_trial(_dated(frozen(each, space, pruner, user_attrs={NUMBER: each.number}), each, times))
             return len(study.get_trials(deepcopy=False))
-    except (optuna.exceptions.OptunaError, sa.exc.SQLAlchemyError) as error:
+    except (optuna.exceptions.OptunaError, sa.exc.SQLAlchemyError, OSError) as error:
         why = error.__cause__ or error
         raise StoreError(f"The study {name} cannot be written to Optuna's storage: {why}") from error
 
@@ -104,10 +105,12 @@ def _opened(state: str) -> Iterator[optuna.storages.RDBStorage]:
 
     optuna = library()
     url = storage_url(state)
-    arguments: dict[str, Any] = {"connect_args": {"timeout": _PATIENCE}}
-    if not url.startswith("sqlite"):
-        _make_schema(state)
+    if url.startswith("sqlite"):
+        arguments: dict[str, Any] = {"connect_args": {"timeout": _PATIENCE}}
+        _make_file(Path(str(sa.make_url(url).database)))
+    else:
         arguments = {"poolclass": sa.pool.NullPool}
+        _make_schema(state)
     for left in reversed(range(_ATTEMPTS)):
         try:
             storage = optuna.storages.RDBStorage(url, engine_kwargs=arguments)
@@ -121,6 +124,19 @@ def _opened(state: str) -> Iterator[optuna.storages.RDBStorage]:
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty storage in SQLite.
+
+    There each table and index is committed by itself: of a process that is killed in between a later one would find
+    tables without the indices that keep two studies from having one name, and Optuna would never make them.
+    """
+    if not path.exists():
+        with beside(path) as new:
+            storage = library().storages.RDBStorage(f"sqlite:///{new}")
+            storage.remove_session()
+            storage.engine.dispose()
 
 
 def _make_schema(state: str) -> None:
