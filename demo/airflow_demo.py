@@ -87,7 +87,6 @@ def _airflow() -> Iterator[Airflow]:
         port = PAGE if _is_free(PAGE) else free_port()
         say("Airflow is starting: API server, scheduler, DAG processor, triggerer. That takes about half a minute.")
         with Airflow(PYTHON, HOME, database, {**guard.variables, "FIRNFLOW_TRACKING": "none"}, port=port) as airflow:
-            airflow.rest.wait_until_up()
             say(f"Its page: {airflow.url}")
             airflow.rest.wait_for_dags(set(WANTED))
             yield airflow

@@ -33,7 +33,7 @@ class Rest:
 
     def wait_until_up(self) -> None:
         """Wait until the API answers, and sign in."""
-        self._until(lambda: bool(self._sign_in()), 150, "the API")
+        self._until(lambda: bool(self._sign_in()), 300, "the API")
 
     def get(self, path: str) -> Any:
         return self._request("GET", path)

@@ -73,8 +73,12 @@ class Airflow:
     def __enter__(self) -> Self:
         try:
             self.run("db", "migrate")
+            self.start("api-server")
+            self.start("dag-processor")
+            self.rest.wait_until_up()
             for service in self._services():
-                self.start(service)
+                if service not in self.processes:  # who starts tasks, which fail where nobody listens yet
+                    self.start(service)
         except BaseException:
             self.stop()
             raise

@@ -65,7 +65,6 @@ def bench(project, airflow_python, tmp_path_factory):
     with running(airflow_python, home) as bench:
         (bench.airflow.dags / "theirs.py").write_text(THEIRS)
         bench.apply((project, "prod"), *((home / "examples" / name, "airflow") for name in PROJECTS))
-        bench.rest.wait_until_up()
         bench.rest.wait_for_dags(DAGS)
         write_feeds(home / "examples" / "cookies")
         for source in ("orders", "trial_customers"):

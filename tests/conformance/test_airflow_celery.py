@@ -34,7 +34,6 @@ def bench(project, airflow_python, tmp_path_factory):
         section = {"executor": "celery", "shared": [str(home), str(project)], "python": sys.executable}
         with running(airflow_python, home, celery, section) as bench:
             bench.apply((project, "prod"), (home / "examples" / "mortgage", "airflow"))
-            bench.rest.wait_until_up()
             bench.rest.wait_for_dags({"mortgage", "c_placed", "c_steady", "c_failing"})
             bench.trigger("mortgage", "mortgage")
             bench.trigger("placed", "c_placed")
