@@ -81,7 +81,7 @@ def test_a_run_is_found_by_the_beginning_of_its_id(state):
     assert state.run("flow-1-aa").id == "flow-1-aa"
     with pytest.raises(NotFoundError, match="flow-1-aa, flow-1-ab"):
         state.run("flow")
-    with pytest.raises(NotFoundError, match="no run 'flow_1'$"):
+    with pytest.raises(NotFoundError, match=r"no run 'flow_1'$"):
         state.run("flow_1")  # no pattern of SQL
     with pytest.raises(NotFoundError, match="no run ''"):
         state.run("")
