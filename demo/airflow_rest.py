@@ -33,7 +33,7 @@ class Rest:
 
     def wait_until_up(self) -> None:
         """Wait until the API answers, and sign in."""
-        self._until(lambda: bool(self._sign_in()), 300, "the API")
+        self._until(lambda: bool(self._sign_in()), 150, "the API")
 
     def get(self, path: str) -> Any:
         return self._request("GET", path)
@@ -44,7 +44,7 @@ class Rest:
     def patch(self, path: str, data: Any) -> Any:
         return self._request("PATCH", path, data)
 
-    def wait_for_dags(self, names: set[str], seconds: float = 300) -> None:
+    def wait_for_dags(self, names: set[str], seconds: float = 90) -> None:
         """Wait until Airflow knows these DAGs; raise RuntimeError with its import errors where it cannot."""
 
         def known() -> bool:
@@ -72,7 +72,7 @@ class Rest:
     def state(self, dag: str, run: str) -> str:
         return str(self.get(f"dags/{dag}/dagRuns/{run}")["state"])
 
-    def wait(self, dag: str, run: str, seconds: float = 600) -> str:
+    def wait(self, dag: str, run: str, seconds: float = 120) -> str:
         """Wait until a run has ended, and return how."""
         states: list[str] = []
 
@@ -88,7 +88,7 @@ class Rest:
         found: list[Any] = self.get(f"dags/{dag}/dagRuns?order_by=id&limit=100")["dag_runs"]
         return found
 
-    def until_run(self, dag: str, seconds: float = 600) -> Any:
+    def until_run(self, dag: str, seconds: float = 120) -> Any:
         """Wait until there is a run of a DAG, and return the first."""
         found: list[Any] = []
 
@@ -99,7 +99,7 @@ class Rest:
         self._until(there, seconds, f"a run of {dag}")
         return found[0]
 
-    def until_task(self, dag: str, run: str, task: str, state: str = "running", seconds: float = 300) -> Any:
+    def until_task(self, dag: str, run: str, task: str, state: str = "running", seconds: float = 60) -> Any:
         """Wait until a task is in a state, and return its instance."""
         found: dict[str, Any] = {}
 

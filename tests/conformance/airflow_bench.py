@@ -105,7 +105,7 @@ class Bench:
 def running(
     python: Path, home: Path, celery: Celery | None = None, section: Mapping[str, Any] = MappingProxyType({})
 ) -> Iterator[Bench]:
-    """Give an Airflow that is starting. What it has started is gone when it has stopped, or that is an error.
+    """Give an Airflow whose API answers. What it has started is gone when it has stopped, or that is an error.
 
     Args:
         python: of its environment.

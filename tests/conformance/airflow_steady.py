@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_bench import Bench
 
-LONG = 900.0
+LONG = 300.0
 """Seconds that a run has in all, with what is done to it: Airflow gives up a silent task after 40."""
 
 

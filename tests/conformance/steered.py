@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_bench import Bench
 
-LONG = 900.0
+LONG = 300.0
 
 
 @dataclass

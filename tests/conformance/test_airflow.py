@@ -126,7 +126,7 @@ def test_a_failed_run_is_tried_again_and_goes_on_by_firnflow_when_it_is_mended(b
     assert 'flows.py", line' in log
     (bench.airflow.home / "there").write_text("7")
     run = bench.run_id("mended")
-    bench.firnflow(project, "resume", run, "--env", "prod", "--timeout", "15m")
+    bench.firnflow(project, "resume", run, "--env", "prod", "--timeout", "5m")
     assert bench.ended("mended") == "success"
     found = bench.outcome("mended")
     assert (found.status, found.attempts) == ("succeeded", {"left": 1, "impatient": 3, "below": 1})
@@ -134,7 +134,7 @@ def test_a_failed_run_is_tried_again_and_goes_on_by_firnflow_when_it_is_mended(b
 
 
 def test_runs_and_backfills_are_started_by_firnflow(bench, project):
-    bench.firnflow(project, "run", "groups", "--env", "prod", "--id", "nightly", "--timeout", "15m")
+    bench.firnflow(project, "run", "groups", "--env", "prod", "--id", "nightly", "--timeout", "5m")
     assert bench.rest.state("c_groups", "nightly") == "success"
     bench.firnflow(project, "backfill", "daily", "--from", "2026-01-06", "--to", "2026-01-07", "--env", "prod")
     state = State(bench.state)
