@@ -225,15 +225,16 @@ class Runner:
             is_busy = any(each.root_id == id_ for each in (*self._waiting, *(each.run for each in self._active)))
         if is_busy or self._looked.get(id_) in ((*mark, None), (*mark, changes)):
             return
-        self._looked[id_] = (*mark, changes)
         session = self._account.session_as(root.owner)
         try:
             use(session, *root.path[:2])
             has_data = bool(session.execute(f"SELECT {root.body['WHEN']}").table[0][0].as_py())
+        except Exception:
+            self._looked[id_] = (*mark, changes)
+            raise
         finally:
             self._account.logout(session.token)
         if has_data:
-            del self._looked[id_]
             self.execute(root, BY_STREAM)
         else:
             self._looked[id_] = (*mark, None)
