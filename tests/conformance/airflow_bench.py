@@ -91,6 +91,11 @@ class Bench:
         """Wait for a run, and return how Airflow says that it has ended."""
         return self.rest.wait(*self.runs[name], seconds)
 
+    def quiet(self, seconds: float = LONG) -> None:
+        """Wait until no run is under way: whoever starts one then waits for nobody else's tasks."""
+        under_way = "dags/~/dagRuns?state=queued&state=running&limit=1"
+        self.airflow.until(lambda: not self.rest.get(under_way)["dag_runs"], seconds, "all runs to end")
+
     def run_id(self, name: str) -> str:
         """Return the id of a run in the state."""
         dag, run = self.runs[name]

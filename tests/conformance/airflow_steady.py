@@ -35,8 +35,7 @@ class Steady:
 
     def __post_init__(self) -> None:
         """Start the run when all others have ended."""
-        for name in [*self.bench.runs]:
-            self.bench.ended(name)
+        self.bench.quiet()
         self.bench.trigger(self.name, "c_steady", folder=str(self.folder))
         self._until = time.monotonic() + LONG
 

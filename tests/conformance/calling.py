@@ -20,7 +20,7 @@ def firnflow(folder: Path, *arguments: str, code: int = 0, variables: Mapping[st
         env={**os.environ, **(variables or {})},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
     )
     assert done.returncode == code, f"firnflow {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -125,6 +125,7 @@ def test_a_failed_run_is_tried_again_and_goes_on_by_firnflow_when_it_is_mended(b
     assert "No such file or directory" in log
     assert 'flows.py", line' in log
     (bench.airflow.home / "there").write_text("7")
+    bench.quiet()
     run = bench.run_id("mended")
     bench.firnflow(project, "resume", run, "--env", "prod", "--timeout", "5m")
     assert bench.ended("mended") == "success"
@@ -134,6 +135,7 @@ def test_a_failed_run_is_tried_again_and_goes_on_by_firnflow_when_it_is_mended(b
 
 
 def test_runs_and_backfills_are_started_by_firnflow(bench, project):
+    bench.quiet()
     bench.firnflow(project, "run", "groups", "--env", "prod", "--id", "nightly", "--timeout", "5m")
     assert bench.rest.state("c_groups", "nightly") == "success"
     bench.firnflow(project, "backfill", "daily", "--from", "2026-01-06", "--to", "2026-01-07", "--env", "prod")
@@ -186,8 +188,7 @@ def test_what_others_have_in_the_folder_stays_when_ours_goes(bench, project):
 
 def test_firnflow_steers_it(bench, project, tmp_path):
     """Each is a handful of calls that wait: all at once, when all else has ended."""
-    for name in [*bench.runs]:
-        bench.ended(name)
+    bench.quiet()
     steer(Steered(bench, project), tmp_path)
 
 
