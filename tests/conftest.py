@@ -24,6 +24,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
 sys.path.insert(0, str(Path(__file__).parent / "faults"))
 
+import in_memory
 from forked_calls import Quick
 
 from databases import Missing, Postgres, Redis
@@ -47,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         # Where PYTHONDONTWRITEBYTECODE is set, each of the thousand processes that tests start would compile us anew.
         compileall.compile_dir(SOURCE, quiet=2)
-        config.pluginmanager.register(AtOnce(config), "at-once")
+        config.pluginmanager.register(AtOnce(config, in_memory.use()), "at-once")
     # Ibis 12 calls methods of DuckDB's that DuckDB 1.5 has renamed.
     for method in ("fetch_arrow_table", "fetch_record_batch"):
         config.addinivalue_line("filterwarnings", rf"ignore:{method}\(\) is deprecated:DeprecationWarning")
@@ -56,14 +57,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class AtOnce:
-    """Says of a test that fails which it is and why, when it fails: a run that is ended from outside has no summary."""
+    """Says of a test that fails which it is and why, when it fails: a run that is ended from outside has no summary.
 
-    def __init__(self, config: pytest.Config) -> None:
+    Args:
+        config: of the process that deals the tests.
+        written: the folder of what they write, which stays when one has failed.
+    """
+
+    def __init__(self, config: pytest.Config, written: Path | None) -> None:
         self._config = config
         self._began = time.monotonic()
+        self._written = written
+
+    def pytest_unconfigure(self) -> None:
+        if self._written is not None:
+            shutil.rmtree(self._written, ignore_errors=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
+            self._written = None
             reason = report.longreprtext.strip().splitlines() or [""]
             minutes = (time.monotonic() - self._began) / 60
             terminal: Any = self._config.pluginmanager.get_plugin("terminalreporter")
