@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 MEMORY = Path("/dev/shm")
-NEEDED = 8 * 2**30
+NEEDED = 4 * 2**30
 """Bytes that there must be for files, and as many again for who writes them."""
 
 

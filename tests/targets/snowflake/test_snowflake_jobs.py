@@ -131,6 +131,7 @@ class Params(ff.Params):
 @ff.task
 def count(x: int) -> str:
     (HERE / f"try{len(list(HERE.glob('try*')))}").touch()
+    (HERE / "firnflow").write_text(ff.__file__)
     if len(list(HERE.glob("try*"))) < 2:
         raise ValueError("not yet")
     return "go" * x
@@ -213,13 +214,19 @@ def test_a_change_starts_a_run_unless_one_waits_that_will_read_it(waiting, start
 
 
 @pytest.mark.slow
-def test_the_launcher_runs_a_task_again_until_it_succeeds(payload):
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_the_launcher_runs_a_task_again_until_it_succeeds(payload, tmp_path, is_installed):
+    """By the Firnflow that is installed, where it is the very one, or else by that of the payload."""
+    if not is_installed:
+        with zipfile.ZipFile(payload[0] / "firnflow.zip", "a") as file:
+            file.writestr("firnflow/another.py", "")
     options = {"task": "count", "values": {"x": 2}, "decides": "result", "retries": 2, "retry_delay": 0.1}
     said, log = (running := start(payload, **options)).communicate(timeout=100)
     assert running.returncode == 0, log
     answer = procedure.answer_in(said)
     assert answer == {"run": "sums.1", "task": "count", "code": 0, "state": "succeeded", "decided": "gogo"}
     assert "Try 1 of 3 has failed; the next in 0.1 s" in log
+    assert ((tmp_path / "firnflow").read_text() == ff.__file__) is is_installed
 
 
 @pytest.mark.slow

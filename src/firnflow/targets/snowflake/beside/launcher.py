@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import importlib.util
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import tempfile
 import threading
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -82,13 +84,26 @@ def steps(job: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def unpack(payload: Path, folder: Path) -> Path:
-    """Unpack a payload; return the folder with `project`, `firnflow` and the graphs."""
+    """Unpack a payload; return the folder with `project`, the graphs and `firnflow`, unless that is installed here."""
     for name in ("project", "firnflow"):
         with zipfile.ZipFile(payload / f"{name}.zip") as file:
-            file.extractall(folder / name)
+            if name == "project" or not _is_installed(file):
+                file.extractall(folder / name)
     for graph in payload.glob("*.graph.json"):
         (folder / graph.name).write_bytes(graph.read_bytes())
     return folder
+
+
+def _is_installed(file: zipfile.ZipFile) -> bool:
+    """Return whether this Python has the very Firnflow of a payload: one that is unpacked is compiled by each task."""
+    found = importlib.util.find_spec("firnflow")
+    if found is None or found.origin is None:
+        return False
+    root = Path(found.origin).parents[1]
+    try:
+        return all(zlib.crc32((root / each.filename).read_bytes()) == each.CRC for each in file.infolist())
+    except OSError:
+        return False
 
 
 def _tries(job: dict[str, Any], folder: Path, attempt: Attempt) -> tuple[int, dict[str, Any]]:
