@@ -659,7 +659,7 @@ def graphs(w):
         until = time.monotonic() + 60
         while len(found := operation.get_complete_dag_runs("g", error_only=False)) < count:
             assert time.monotonic() < until
-            time.sleep(0.05)
+            time.sleep(0.2)
         return [each.state for each in found]
 
     yield "deploy", lambda: (operation.deploy(dag), True)[1]

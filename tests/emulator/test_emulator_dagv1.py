@@ -25,7 +25,7 @@ def runs(operation, count: int, **more):
     until = time.monotonic() + 30
     while len(found := operation.get_complete_dag_runs("g", error_only=False, **more)) < count:
         assert time.monotonic() < until
-        time.sleep(0.05)
+        time.sleep(0.2)
     return found
 
 

@@ -98,7 +98,7 @@ time.sleep(60)
     sql(f"EXECUTE JOB SERVICE IN COMPUTE POOL {pool} FROM SPECIFICATION $${spec}$$ NAME = K ASYNC = TRUE")
     while len(pids := sql("SELECT SYSTEM$GET_SERVICE_LOGS('K', 0, 'main')")[0][0].split()) < 2:
         assert time.monotonic() < until + 10
-        time.sleep(0.05)
+        time.sleep(0.1)
     assert all(psutil.pid_exists(int(pid)) for pid in pids)
     assert "it is RUNNING" in str(sql.refused("CALL K!SPCS_WAIT_FOR('DONE', 0)"))
     assert "still running" in str(sql.refused(f"DROP COMPUTE POOL {pool}"))

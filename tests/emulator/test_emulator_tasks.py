@@ -58,7 +58,7 @@ class Tasks:
         until = time.monotonic() + 20
         while len(found := self(RUNS)) < count:
             assert time.monotonic() < until
-            time.sleep(0.02)
+            time.sleep(0.1)
         return found
 
     def ran(self) -> dict[str, str]:
@@ -174,7 +174,7 @@ def test_what_takes_too_long_fails_and_what_is_cancelled_is_cancelled(tasks: Tas
     tasks("ALTER TASK A UNSET USER_TASK_TIMEOUT_MS", "EXECUTE TASK R")
     until = time.monotonic() + 10
     while tasks.ran().get("A") != "EXECUTING" and time.monotonic() < until:
-        time.sleep(0.02)
+        time.sleep(0.1)
     tasks("SELECT SYSTEM$USER_TASK_CANCEL_ONGOING_EXECUTIONS('R')")
     assert tasks.ended(2)[0]["STATE"] == "CANCELLED"
 
@@ -218,7 +218,7 @@ def test_a_stream_starts_a_graph_once_for_each_change_and_loses_none(tasks: Task
     until = time.monotonic() + 10
     while len(tasks.written()) < 2:
         assert time.monotonic() < until
-        time.sleep(0.02)
+        time.sleep(0.1)
     tasks("INSERT INTO ORDERS VALUES (3)", "INSERT INTO ORDERS VALUES (4)")  # while it runs
     assert len(tasks.ended(3)) == 3
     time.sleep(1.2)
@@ -252,7 +252,7 @@ def test_a_task_that_cannot_be_looked_at_is_told_once_and_holds_up_no_other(
     until = time.monotonic() + 20
     while "A" not in {each["NAME"] for each in tasks(RAN)}:
         assert time.monotonic() < until
-        time.sleep(0.02)
+        time.sleep(0.1)
     tasks("ALTER TASK B SUSPEND", "ALTER TASK A SUSPEND")
     told = [each.getMessage() for each in caplog.records if each.name == "firnflow.emulator.tasks.runner"]
     assert len(told) == 2
@@ -293,7 +293,7 @@ def test_a_return_value_has_a_limit_and_names_may_be_anything(tasks: Tasks) -> N
     tasks('EXECUTE TASK "a;b""c\'d é"')
     until = time.monotonic() + 10
     while not tasks.written() and time.monotonic() < until:
-        time.sleep(0.02)
+        time.sleep(0.1)
     assert tasks.written() == ["it's"]
 
 
@@ -347,7 +347,7 @@ def test_an_account_that_closes_waits_for_no_finalizer(tmp_path: Path) -> None:
         until = time.monotonic() + 60
         while not {("R_END", "EXECUTING"), ("LATER", "EXECUTING")} <= {(t["NAME"], t["STATE"]) for t in tasks(RAN)}:
             assert time.monotonic() < until, tasks(RAN)
-            time.sleep(0.02)
+            time.sleep(0.1)
     finally:
         account.close()
     account = Account(tmp_path)

@@ -283,7 +283,7 @@ def test_workers_kills_and_the_cache_change_nothing(project):
     for wanted in (1, 5, 10):  # kill it once so many trials are done, whatever else is under way
         while trials_done(killed) < wanted:
             assert process.poll() is None, "it ended before it could be killed"
-            time.sleep(0.01)
+            time.sleep(0.1)
         kill(process)
         assert trials_done(killed) < 12
         process = start(killed, "resume", "--json")

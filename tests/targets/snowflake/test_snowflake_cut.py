@@ -99,7 +99,7 @@ def ended(operator, run):
     until = time.monotonic() + 60
     while (found := operator.find("sums", run.id)) is None or found.status in {"queued", "running"}:
         assert time.monotonic() < until
-        time.sleep(0.05)
+        time.sleep(0.2)
     return found
 
 
