@@ -25,23 +25,28 @@ if TYPE_CHECKING:
 
 @dataclass
 class Lab:
-    """A project with one module, and the events of its runs."""
+    """A project with one module, and the events of its runs.
+
+    Attributes:
+        inline: whether runs are in this process where nothing else is said: they need not load what a test is not of.
+    """
 
     root: Path
     project: Project
     events: list[Event] = field(default_factory=list)
+    inline: bool = False
 
     def run(self, pipeline: str = "flow", *assignments: str, **wishes: Any) -> RunResult:
-        wishes.setdefault("workers", 2)
+        wishes = {"workers": 2, "inline": self.inline, **wishes}
         listeners = [self.events.append, *wishes.pop("listeners", ())]
         return run(self.project, RunRequest(pipeline, assignments, **wishes), listeners)
 
     def resume(self, run_id: str | None = None, **wishes: Any) -> RunResult:
-        return resume(self.project, run_id, [self.events.append], **wishes)
+        return resume(self.project, run_id, [self.events.append], **{"inline": self.inline, **wishes})
 
     def again(self) -> Lab:
         """The same project, loaded anew."""
-        return Lab(self.root, load_project(self.root))
+        return Lab(self.root, load_project(self.root), inline=self.inline)
 
     @cached_property
     def state(self) -> State:
@@ -78,7 +83,7 @@ def lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
 
 @pytest.fixture
 def tables_lab(lab: Callable[..., Lab]) -> Iterator[Callable[..., Lab]]:
-    """Return `lab` for projects with named tables: `stores` and `tables` of the project are open."""
+    """Return `lab` for projects with named tables: `stores` and `tables` of the project are open, runs are in here."""
     from firnflow.stores import Stores
     from firnflow.stores.tables.catalog import Tables
 
@@ -86,6 +91,7 @@ def tables_lab(lab: Callable[..., Lab]) -> Iterator[Callable[..., Lab]]:
 
     def make(source: str) -> Lab:
         made: Any = lab(source)
+        made.inline = True
         made.stores = Stores.open(made.project.settings, made.root)
         made.tables = Tables(made.state, made.stores)
         labs.append(made)
