@@ -8,7 +8,7 @@ help:
 	@echo "make demo   set up, and run the churn example on 100,000 customers"
 	@echo "make demo-airflow  set up, and run all examples on an Airflow of its own; its page is there until Ctrl-C"
 	@echo "make demo-snowflake  set up, and plan, apply and run churn and mortgage on a Snowflake that is emulated here"
-	@echo "make test   set up, and run every test (30 to 40 minutes on two cores)"
+	@echo "make test   set up, and run every test (half an hour on two cores)"
 	@echo "make check  the quick part: lint, types, import contracts, unit tests"
 	@echo "make bench  measure against the floor and the peers (about an hour); writes benchmarks/RESULTS.md"
 	@echo "make airflow  install an Airflow of its own, for the tests on it"

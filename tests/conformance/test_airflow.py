@@ -218,9 +218,13 @@ def test_a_worker_that_is_killed_with_its_task_under_way_is_noticed(steady):
     steady.check()
 
 
-def test_a_killed_scheduler_goes_on_with_what_was_under_way(steady, bench):
-    steady.process()
-    psutil.Process(bench.airflow.pid_of("scheduler")).kill()
+def test_a_scheduler_that_is_killed_with_all_that_it_has_started_goes_on(steady, bench):
+    """As systemd does it: what is left alone has the scheduler's connection, and keeps its rows locked."""
+    process = steady.process()
+    scheduler = psutil.Process(bench.airflow.pid_of("scheduler"))
+    for each in [scheduler, *scheduler.children(recursive=True)]:
+        each.kill()
+    steady.process({process.pid})
     steady.check()
 
 
