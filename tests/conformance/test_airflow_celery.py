@@ -24,7 +24,7 @@ WORKERS = {"small": ("default",), "large": ("default", "large")}
 def bench(project, airflow_python, tmp_path_factory):
     """An Airflow with two workers that knows the small pipelines and one example, which is under way."""
     home = tmp_path_factory.mktemp("celery")
-    copy_to(home / "examples", "churn")
+    copy_to(home / "examples", "mortgage")
     try:
         redis = Redis()
     except Missing as missing:
@@ -33,9 +33,9 @@ def bench(project, airflow_python, tmp_path_factory):
         celery = Celery(f"redis+socket://{redis.socket}", WORKERS)
         section = {"executor": "celery", "shared": [str(home), str(project)], "python": sys.executable}
         with running(airflow_python, home, celery, section) as bench:
-            bench.apply((project, "prod"), (home / "examples" / "churn", "airflow"))
-            bench.rest.wait_for_dags({"churn", "c_placed", "c_steady", "c_failing"})
-            bench.trigger("churn", "churn")
+            bench.apply((project, "prod"), (home / "examples" / "mortgage", "airflow"))
+            bench.rest.wait_for_dags({"mortgage", "c_placed", "c_steady", "c_failing"})
+            bench.trigger("mortgage", "mortgage")
             bench.trigger("placed", "c_placed")
             bench.trigger("a failure", "c_failing")
             yield bench
@@ -63,7 +63,7 @@ def test_a_failed_run_is_told_once_by_mail_and_to_a_web_hook(bench):
 
 
 def test_an_example_gives_the_same_digests_as_here(bench):
-    same_as_here(bench, bench.airflow.home / "examples" / "churn")
+    same_as_here(bench, bench.airflow.home / "examples" / "mortgage")
 
 
 def test_a_worker_that_is_killed_with_all_its_processes_is_noticed(bench, tmp_path):

@@ -46,7 +46,7 @@ EXPECTED = sum(3 * x + 6 for x in range(2000))
 _ELSEWHERE = ("apply.", "collect.", "model.", "online.", "schedule.", "snowflake.", "table.", "warehouse.")
 """Points that a run of FLOW does not pass: they are tried where their code is tested."""
 RUN_POINTS = sorted(point for point in POINTS if not point.startswith(_ELSEWHERE))
-KILLS = int(os.environ.get("FAULTS_KILLS", "5"))
+KILLS = int(os.environ.get("FAULTS_KILLS", "8"))
 
 
 @pytest.fixture

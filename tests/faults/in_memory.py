@@ -29,7 +29,8 @@ def use() -> Path | None:
     if there.f_flag & os.ST_NOEXEC or min(free, psutil.virtual_memory().available / 2) < NEEDED:
         return None
     for folder in MEMORY.glob("firnflow-*"):
-        if not psutil.pid_exists(int(folder.name.rpartition("-")[2])):
+        pid = folder.name.removeprefix("firnflow-")
+        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
             shutil.rmtree(folder, ignore_errors=True)
     own = MEMORY / f"firnflow-{os.getpid()}"  # short: the path of a socket may have 107 characters
     own.mkdir(mode=0o711)  # PostgreSQL may be another user

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 BEGIN = 1_792_000_000.0  # 14 October 2026: the clock goes back on the 25th
-KILLS = int(os.environ.get("FAULTS_KILLS", "5"))
+KILLS = int(os.environ.get("FAULTS_KILLS", "8"))
 DAYS = Daily("2026-01-01", timezone="Europe/Zurich")
 SCHEDULES = {
     "daily": Cron("30 2 * * *", timezone="Europe/Zurich", catch_up="all"),

@@ -85,10 +85,11 @@ def steps(job: dict[str, Any]) -> list[dict[str, Any]]:
 
 def unpack(payload: Path, folder: Path) -> Path:
     """Unpack a payload; return the folder with `project`, the graphs and `firnflow`, unless that is installed here."""
-    for name in ("project", "firnflow"):
-        with zipfile.ZipFile(payload / f"{name}.zip") as file:
-            if name == "project" or not _is_installed(file):
-                file.extractall(folder / name)
+    with zipfile.ZipFile(payload / "project.zip") as file:
+        file.extractall(folder / "project")
+    with zipfile.ZipFile(payload / "firnflow.zip") as file:
+        if not _is_installed(file):
+            file.extractall(folder / "firnflow")
     for graph in payload.glob("*.graph.json"):
         (folder / graph.name).write_bytes(graph.read_bytes())
     return folder
